@@ -1,0 +1,44 @@
+//! Facts other parts must hear of. Each is written to the outbox in the transaction that made it true.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PublishId, StreamId, UserId, VodId};
+use crate::user::Username;
+
+/// An outbox payload. The tag and the fields are stored: add, never rename.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The first picture of a new stream has arrived. Once per stream.
+    StreamOnline { stream_id: StreamId, channel_id: UserId, username: Username },
+    /// The broadcaster's connection is lost and the reconnect window is open.
+    StreamReconnecting { stream_id: StreamId, channel_id: UserId, username: Username, until: crate::Timestamp },
+    /// The broadcaster is back within the window.
+    StreamResumed { stream_id: StreamId, channel_id: UserId, username: Username },
+    /// The stream is over for good. Once per stream.
+    StreamOffline { stream_id: StreamId, channel_id: UserId, username: Username },
+    /// One RTMP publish ended; the operator's `on_publish_done` is owed. Once per publish.
+    PublishDone { publish_id: PublishId },
+    /// The recording is complete and playable.
+    VodReady { vod_id: VodId, channel_id: UserId, username: Username },
+    /// The recording's row is gone for viewers; its objects must go too.
+    VodDeleted { vod_id: VodId, object_prefix: String },
+    /// Somebody follows a channel for the first time.
+    Followed { channel_id: UserId, follower_id: UserId },
+}
+
+impl Event {
+    /// The stored tag, for indexes and metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::StreamOnline { .. } => "stream_online",
+            Self::StreamReconnecting { .. } => "stream_reconnecting",
+            Self::StreamResumed { .. } => "stream_resumed",
+            Self::StreamOffline { .. } => "stream_offline",
+            Self::PublishDone { .. } => "publish_done",
+            Self::VodReady { .. } => "vod_ready",
+            Self::VodDeleted { .. } => "vod_deleted",
+            Self::Followed { .. } => "followed",
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The words and rules of Rillcast: ids, states, limits, events, errors.
+//!
+//! Owns every rule that can be decided without asking anyone: what a username may look like, which state may follow
+//! which, what a refused request is called. Does no I/O, knows no protocol, no runtime and no SDK.
+
+pub mod chat;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod notification;
+pub mod stream;
+pub mod user;
+
+pub use error::{Classify, Kind};
+pub use ids::{CategorySlug, MessageId, NotificationId, PublishId, SessionId, StreamId, UserId, VodId};
+
+/// A moment, always in UTC. Written as RFC 3339 at every edge.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,0 +1,365 @@
+//! Every setting of Rillcast, with its default and its sentence.
+//!
+//! Sources, later ones win: defaults, the file, `RILLCAST__SECTION__KEY` variables, command-line flags. Unknown keys are
+//! errors. The doc comments below are the sentences of the generated template, so they speak to operators.
+
+mod load;
+mod template;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, load, load_from};
+pub use template::template;
+
+use crate::Secret;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder for everything this node keeps on disk: embedded services, the recording spool, its identity.
+    pub data_dir: PathBuf,
+    pub http: HttpConfig,
+    pub log: LogConfig,
+    pub auth: AuthConfig,
+    pub cluster: ClusterConfig,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub storage: StorageConfig,
+    pub chat: ChatConfig,
+    pub ingest: IngestConfig,
+    pub hls: HlsConfig,
+    pub transcoder: TranscoderConfig,
+    pub limits: LimitsConfig,
+    pub hooks: HooksConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./data"),
+            http: HttpConfig::default(),
+            log: LogConfig::default(),
+            auth: AuthConfig::default(),
+            cluster: ClusterConfig::default(),
+            database: DatabaseConfig::default(),
+            redis: RedisConfig::default(),
+            storage: StorageConfig::default(),
+            chat: ChatConfig::default(),
+            ingest: IngestConfig::default(),
+            hls: HlsConfig::default(),
+            transcoder: TranscoderConfig::default(),
+            limits: LimitsConfig::default(),
+            hooks: HooksConfig::default(),
+        }
+    }
+}
+
+/// The site's web address and listener.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Address the site, the API, playback and Socket.IO are served on. Port 0 lets the system choose.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The site's address as browsers see it, such as `https://tv.example`. Empty: made from `listen`. An https address marks cookies Secure.
+    pub public_url: String,
+    /// Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody else's are.
+    pub trusted_proxies: Vec<String>,
+    /// Largest request body of the JSON API, in bytes.
+    pub body_bytes_max: u64,
+    /// Address for /metrics when it should not be on the site's own port. Empty: on `listen`, for loopback and private addresses only.
+    pub metrics_listen: String,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+            body_bytes_max: 256 * 1024,
+            metrics_listen: String::new(),
+        }
+    }
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `text` for people, `json` for machines: one object per line.
+    pub format: LogFormat,
+    /// Which events are logged, as `level` or `target=level,...`.
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info,aws_smithy_runtime=warn,aws_sdk_s3=warn,sqlx=warn".to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Sign-in.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// The site's secret: tokens are signed and stream keys sealed with keys made from it. Empty: `rillcast up` makes one in the data folder; `serve` refuses. All nodes share it.
+    pub secret: Secret,
+    /// Seconds an access token lives.
+    pub access_ttl_s: u64,
+    /// Seconds a sign-in lives without being used.
+    pub refresh_ttl_s: u64,
+    /// Whether strangers may register.
+    pub is_registration_open: bool,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            secret: Secret::default(),
+            access_ttl_s: 15 * 60,
+            refresh_ttl_s: 7 * 24 * 3600,
+            is_registration_open: true,
+        }
+    }
+}
+
+/// How the nodes of one site find and trust each other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterConfig {
+    /// Secret between ingest and transcoder nodes. Empty: derived from `auth.secret`.
+    pub secret: Secret,
+    /// Host name or address under which other nodes reach this one. Empty: the loopback address.
+    pub advertise_host: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// Postgres, as `postgres://user:password@host/database`. Empty: `rillcast up` starts its own.
+    pub url: Secret,
+    /// Most connections this process opens.
+    pub connections_max: u32,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: Secret::default(), connections_max: 16 }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisConfig {
+    /// Redis, as `redis://host:6379`. Empty: `rillcast up` starts its own.
+    pub url: Secret,
+    /// Put before every key and channel, so that sites can share one Redis.
+    pub prefix: String,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self { url: Secret::default(), prefix: "rillcast:".to_owned() }
+    }
+}
+
+/// The bucket. Any S3 dialect: AWS, Backblaze B2, MinIO.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// S3 endpoint, such as `https://s3.eu-central-003.backblazeb2.com`. Empty: `rillcast up` keeps objects in the data folder behind its own S3 endpoint.
+    pub endpoint: String,
+    pub bucket: String,
+    pub region: String,
+    pub access_key: Secret,
+    pub secret_key: Secret,
+    /// Puts the bucket into the path instead of the host name. MinIO and the embedded store need it.
+    pub path_style: bool,
+    /// How viewers get recordings: `proxy` (through this server), `presigned` (short-lived links to the bucket) or `public` (from `public_url`).
+    pub delivery: Delivery,
+    /// Base address of the bucket for `delivery = "public"`, such as a CDN's.
+    pub public_url: String,
+    /// Seconds a presigned link is valid.
+    pub presign_ttl_s: u64,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: String::new(),
+            bucket: "rillcast".to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key: Secret::default(),
+            secret_key: Secret::default(),
+            path_style: true,
+            delivery: Delivery::Proxy,
+            public_url: String::new(),
+            presign_ttl_s: 6 * 3600,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Delivery {
+    Proxy,
+    Presigned,
+    Public,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatConfig {
+    /// MongoDB for chat history, as `mongodb://host:27017`. Empty: history is kept in Postgres.
+    pub mongodb_url: Secret,
+    /// Database in that MongoDB.
+    pub mongodb_database: String,
+    /// Origins besides the site's own that may open Socket.IO connections.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self { mongodb_url: Secret::default(), mongodb_database: "rillcast".to_owned(), allowed_origins: Vec::new() }
+    }
+}
+
+/// RTMP in.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngestConfig {
+    /// Address encoders publish to. Port 0 lets the system choose.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Host (and port, unless 1935) shown to broadcasters. Empty: made from `http.public_url` or `listen`.
+    pub public_host: String,
+    /// Seconds a lost broadcaster may take to come back into the same stream. 0 ends the stream at once.
+    pub reconnect_window_s: u64,
+    /// Most RTMP connections at a time, those that have not said who they are included.
+    pub connections_max: usize,
+    /// Most RTMP connections at a time from one address.
+    pub connections_per_ip_max: usize,
+    /// Highest bit rate accepted from one publisher, in kilobits per second, averaged over five seconds.
+    pub bitrate_kbps_max: u64,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 1935)),
+            public_host: String::new(),
+            reconnect_window_s: 60,
+            connections_max: 10_000,
+            connections_per_ip_max: 6_000,
+            bitrate_kbps_max: 60_000,
+        }
+    }
+}
+
+/// The shape of the playlists.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HlsConfig {
+    /// Length of a part, in milliseconds: 100 to 1000. Shorter is lower latency and more requests.
+    pub part_ms: u32,
+    /// Length of a segment, in milliseconds: 1000 to 10000. Set the encoder's key frame interval to the same or a divisor.
+    pub segment_ms: u32,
+    /// Segments kept in a live playlist: 6 to 60.
+    pub window_segments: usize,
+}
+
+impl Default for HlsConfig {
+    fn default() -> Self {
+        Self { part_ms: 200, segment_ms: 2_000, window_segments: 15 }
+    }
+}
+
+/// Live transcoding.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TranscoderConfig {
+    /// Renditions below the source: `480p`, or `none` to deliver the source only.
+    pub ladder: String,
+    /// Address where ingest nodes hand media over. Port 0 lets the system choose.
+    #[schemars(with = "String")]
+    pub link_listen: SocketAddr,
+    /// Address where api nodes fetch live playlists, parts and segments. Port 0 lets the system choose.
+    #[schemars(with = "String")]
+    pub origin_listen: SocketAddr,
+    /// CPU cores live transcoding may plan with. 0: all cores but half of one.
+    pub cpu_budget: f64,
+    /// Memory one stream's GStreamer process may use, in MiB.
+    pub worker_memory_mib: u64,
+    /// Most bytes of recordings that wait on disk for the bucket, in MiB. At 90 % new publishes are refused.
+    pub spool_mib_max: u64,
+}
+
+impl Default for TranscoderConfig {
+    fn default() -> Self {
+        Self {
+            ladder: "480p".to_owned(),
+            link_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            origin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            cpu_budget: 0.0,
+            worker_memory_mib: 1_024,
+            spool_mib_max: 20 * 1024,
+        }
+    }
+}
+
+/// How often things may be done. Counted in Redis; in the process when Redis is away, never unlimited.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Registrations per address and hour.
+    pub register_per_ip_per_hour: u32,
+    /// Sign-in attempts per address and minute.
+    pub login_per_ip_per_minute: u32,
+    /// Failed sign-in attempts per account and quarter of an hour.
+    pub login_failures_per_account: u32,
+    /// Wrong stream keys per address and minute.
+    pub publish_failures_per_ip_per_minute: u32,
+    /// Chat messages per user and three seconds.
+    pub chat_per_user_per_3s: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            register_per_ip_per_hour: 20,
+            login_per_ip_per_minute: 20,
+            login_failures_per_account: 20,
+            publish_failures_per_ip_per_minute: 30,
+            chat_per_user_per_3s: 5,
+        }
+    }
+}
+
+/// The operator's own server, called in nginx-rtmp's dialect. Empty addresses are not called.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HooksConfig {
+    /// Asked before a publisher is accepted: a 2xx answer allows, anything else or no answer refuses.
+    pub on_publish: String,
+    /// Told once after each publish has ended; tried again until it answers 2xx.
+    pub on_publish_done: String,
+    /// Told every 30 seconds while a publisher is on air.
+    pub on_update: String,
+    /// Told once after each recording is complete.
+    pub on_record_done: String,
+}

@@ -1,0 +1,234 @@
+//! Reading the configuration from its sources and refusing what makes no sense.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::Config;
+
+const PREFIX: &str = "RILLCAST__";
+
+/// Why a configuration cannot be used. The text names the key and, for a mistyped one, its likely neighbour.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{origin}: {message}")]
+    Malformed { origin: String, message: String },
+    #[error("unknown setting {key} in {origin}{hint}")]
+    Unknown { key: String, origin: String, hint: String },
+    #[error("{key} {rule}")]
+    Rule { key: &'static str, rule: String },
+}
+
+/// Loads from `file` (when given) and this process's environment.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    load_from(file, std::env::vars())
+}
+
+/// Loads from `file` and the given variables; those without our prefix are ignored.
+pub fn load_from(file: Option<&Path>, vars: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let known = known_keys();
+    let mut table = Table::new();
+    if let Some(path) = file {
+        let text = read(path)?;
+        table = text.parse().map_err(|error: toml::de::Error| ConfigError::Malformed {
+            origin: path.display().to_string(),
+            message: error.to_string(),
+        })?;
+        check_keys(&table, "", &known, &path.display().to_string())?;
+    }
+    for (name, text) in vars {
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            overlay(&mut table, &known, &name, rest, text)?;
+        }
+    }
+    let config: Config = Value::Table(table).try_into().map_err(|error: toml::de::Error| ConfigError::Malformed {
+        origin: "configuration".to_owned(),
+        message: error.message().to_owned(),
+    })?;
+    config.check()?;
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
+/// Every leaf key with its JSON-schema type.
+fn known_keys() -> BTreeMap<String, String> {
+    let mut keys = BTreeMap::new();
+    super::template::for_each_leaf(&mut |path, schema, _default| {
+        keys.insert(path.to_owned(), schema.get("type").and_then(Json::as_str).unwrap_or("string").to_owned());
+    });
+    keys
+}
+
+fn check_keys(table: &Table, parent: &str, known: &BTreeMap<String, String>, origin: &str) -> Result<(), ConfigError> {
+    for (name, value) in table {
+        let key = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
+        match value {
+            Value::Table(inner) => check_keys(inner, &key, known, origin)?,
+            _ if known.contains_key(&key) => {}
+            _ => return Err(unknown(key, origin, known)),
+        }
+    }
+    Ok(())
+}
+
+fn unknown(key: String, origin: &str, known: &BTreeMap<String, String>) -> ConfigError {
+    let near = known.keys().map(|k| (distance(k, &key), k)).min().filter(|(d, _)| *d <= 4);
+    let hint = near.map(|(_, k)| format!("; did you mean {k}?")).unwrap_or_default();
+    ConfigError::Unknown { key, origin: origin.to_owned(), hint }
+}
+
+/// Levenshtein distance, for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Puts one variable into the table, typed as its key demands. `..._FILE` reads the value from a file.
+fn overlay(
+    table: &mut Table,
+    known: &BTreeMap<String, String>,
+    variable: &str,
+    rest: &str,
+    text: String,
+) -> Result<(), ConfigError> {
+    let mut key = rest.to_ascii_lowercase().replace("__", ".");
+    let mut text = text;
+    if !known.contains_key(&key)
+        && let Some(of_file) = key.strip_suffix("_file").filter(|k| known.contains_key(*k))
+    {
+        text = read(Path::new(&text))?.trim_end_matches(['\r', '\n']).to_owned();
+        key = of_file.to_owned();
+    }
+    let kind = known.get(&key).ok_or_else(|| unknown(key.clone(), variable, known))?;
+    let malformed =
+        |what: &str| ConfigError::Malformed { origin: variable.to_owned(), message: format!("must be {what}") };
+    let value = match kind.as_str() {
+        "boolean" => Value::Boolean(text.parse().map_err(|_| malformed("true or false"))?),
+        "integer" => Value::Integer(text.parse().map_err(|_| malformed("a whole number"))?),
+        "number" => Value::Float(text.parse().map_err(|_| malformed("a number"))?),
+        "array" => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        _ => Value::String(text),
+    };
+    let mut place = table;
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            place.insert(part.to_owned(), value);
+            break;
+        }
+        let next = place.entry(part.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(next) = next else { return Err(malformed("a section")) };
+        place = next;
+    }
+    Ok(())
+}
+
+impl Config {
+    /// Rules that types cannot say. Run before any port is bound.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let rule = |key, ok: bool, rule: &str| {
+            if ok { Ok(()) } else { Err(ConfigError::Rule { key, rule: rule.to_owned() }) }
+        };
+        rule("hls.part_ms", (100..=1_000).contains(&self.hls.part_ms), "must be 100 to 1000")?;
+        rule("hls.segment_ms", (1_000..=10_000).contains(&self.hls.segment_ms), "must be 1000 to 10000")?;
+        rule("hls.segment_ms", self.hls.segment_ms >= 2 * self.hls.part_ms, "must be at least two parts")?;
+        rule("hls.window_segments", (6..=60).contains(&self.hls.window_segments), "must be 6 to 60")?;
+        rule("transcoder.ladder", matches!(self.transcoder.ladder.as_str(), "none" | "480p"), "must be 480p or none")?;
+        rule("transcoder.cpu_budget", self.transcoder.cpu_budget >= 0.0, "must not be negative")?;
+        rule("auth.access_ttl_s", (60..=86_400).contains(&self.auth.access_ttl_s), "must be 60 to 86400")?;
+        rule("ingest.reconnect_window_s", self.ingest.reconnect_window_s <= 86_400, "must be at most 86400")?;
+        rule("storage.bucket", !self.storage.bucket.is_empty(), "must be set")?;
+        rule("storage.presign_ttl_s", (60..=604_800).contains(&self.storage.presign_ttl_s), "must be 60 to 604800")?;
+        let needs_public = self.storage.delivery == super::Delivery::Public;
+        rule(
+            "storage.public_url",
+            !needs_public || !self.storage.public_url.is_empty(),
+            "must be set for public delivery",
+        )?;
+        for (key, url) in [
+            ("hooks.on_publish", &self.hooks.on_publish),
+            ("hooks.on_publish_done", &self.hooks.on_publish_done),
+            ("hooks.on_update", &self.hooks.on_update),
+            ("hooks.on_record_done", &self.hooks.on_record_done),
+            ("http.public_url", &self.http.public_url),
+            ("storage.endpoint", &self.storage.endpoint),
+            ("storage.public_url", &self.storage.public_url),
+        ] {
+            let legal = url.is_empty() || url.starts_with("http://") || url.starts_with("https://");
+            rule(key, legal, "must start with http:// or https://")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        load_from(None, pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_keep_their_types() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("rillcast.toml");
+        std::fs::write(&file, "[hls]\npart_ms = 250\nsegment_ms = 4000\n").unwrap();
+        let vars = [
+            ("RILLCAST__HLS__PART_MS", "333"),
+            ("RILLCAST__STORAGE__PATH_STYLE", "false"),
+            ("RILLCAST__STORAGE__REGION", "5"),
+            ("RILLCAST__HTTP__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("RILLCAST__TRANSCODER__CPU_BUDGET", "1.5"),
+            ("HOME", "/root"),
+        ];
+        let config = load_from(Some(&file), vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap();
+        assert_eq!((config.hls.part_ms, config.hls.segment_ms), (333, 4000));
+        assert!(!config.storage.path_style);
+        assert_eq!(config.storage.region, "5");
+        assert_eq!(config.http.trusted_proxies, ["10.0.0.0/8", "::1"]);
+        assert!((config.transcoder.cpu_budget - 1.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_its_neighbour() {
+        let error = env(&[("RILLCAST__HLS__PART_MSS", "200")]).unwrap_err().to_string();
+        assert!(error.contains("hls.part_mss") && error.contains("did you mean hls.part_ms"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused() {
+        assert!(env(&[("RILLCAST__HLS__PART_MS", "20")]).is_err());
+        assert!(env(&[("RILLCAST__HLS__PART_MS", "fast")]).is_err());
+        assert!(env(&[("RILLCAST__HOOKS__ON_PUBLISH", "ftp://x")]).is_err());
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "hush\n").unwrap();
+        let config = env(&[("RILLCAST__AUTH__SECRET_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(config.auth.secret.expose(), "hush");
+    }
+}

@@ -1,0 +1,22 @@
+//! What every room needs and none should write twice: configuration, telemetry, tasks, time, ids, tokens, problems.
+//!
+//! Knows the runtime and HTTP's error body, but no store, no media and no rule of the product.
+
+pub mod clock;
+pub mod config;
+pub mod health;
+pub mod ids;
+pub mod problem;
+pub mod retry;
+pub mod seal;
+pub mod secret;
+pub mod tasks;
+pub mod telemetry;
+pub mod tokens;
+
+pub use config::Config;
+pub use problem::Problem;
+pub use secret::Secret;
+pub use tasks::Tasks;
+/// Cancelled when the process is to stop; every long-lived task watches one.
+pub use tokio_util::sync::CancellationToken as Stop;

@@ -1,0 +1,57 @@
+//! Telling every node something at once: Redis pub/sub. At most once by nature; whoever needs more asks Postgres.
+
+use std::pin::Pin;
+
+use domain::UserId;
+use domain::user::Username;
+use futures::{Stream, StreamExt};
+use redis::AsyncCommands;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::client::{Live, LiveError};
+
+const CHANNEL: &str = "fanout";
+
+/// Whose sockets are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "id")]
+pub enum Target {
+    /// All sockets of one member.
+    User(UserId),
+    /// All sockets that joined a channel.
+    Channel(Username),
+    /// Every socket.
+    Site,
+}
+
+/// One event on its way to browsers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    pub target: Target,
+    /// A Socket.IO event of the public contract, such as `notification`.
+    pub event: String,
+    pub payload: Value,
+    /// The node that already delivered it to its own sockets, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
+/// Tells every node.
+pub async fn publish(live: &Live, push: &Push) -> Result<(), LiveError> {
+    let body = serde_json::to_string(push).unwrap_or_default();
+    let mut connection = live.connection().await?;
+    let _receivers: i64 = connection.publish(live.key(CHANNEL), body).await?;
+    Ok(())
+}
+
+/// Everything published from now on. Ends when the connection is lost; the caller subscribes anew.
+pub async fn subscribe(live: &Live) -> Result<Pin<Box<dyn Stream<Item = Push> + Send>>, LiveError> {
+    let mut pubsub = live.pubsub().await?;
+    pubsub.subscribe(live.key(CHANNEL)).await?;
+    let pushes = pubsub.into_on_message().filter_map(|message| async move {
+        let body: String = message.get_payload().ok()?;
+        serde_json::from_str(&body).ok()
+    });
+    Ok(Box::pin(pushes))
+}

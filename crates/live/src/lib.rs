@@ -1,0 +1,10 @@
+//! All Redis of Rillcast: presence, counts, limits, revocations, who owns what, and fan-out between nodes.
+//!
+//! Everything here is allowed to be lost: a module says what it does when Redis is away, and never waits longer than
+//! [`ANSWER_WAIT_MAX`].
+
+pub mod client;
+pub mod directory;
+pub mod fanout;
+
+pub use client::{ANSWER_WAIT_MAX, Live, LiveError};
