@@ -3,8 +3,10 @@
 //! Transactions begin in handlers and jobs; constraints decide races. Nothing here knows HTTP, jobs or media.
 
 pub mod error;
+pub mod notify;
 pub mod outbox;
 pub mod pool;
+pub mod queue;
 
 pub use error::{DbError, Result};
 pub use pool::{Conn, Pool, Tx, begin, commit};

@@ -1,1 +1,40 @@
-//! Placeholder replaced within this change.
+//! Consequences: what happens after a fact was committed. The only crate that names apalis.
+//!
+//! The relay turns outbox rows into jobs (in one transaction, so each row becomes exactly one) and tells open browsers.
+//! Workers run the jobs, each of which may run twice and has its effect once.
+
+mod hooks;
+mod job;
+mod notify;
+mod queue;
+mod relay;
+mod views;
+
+use std::sync::Arc;
+
+use kit::health::Health;
+use kit::{Config, Stop};
+
+pub use job::Job;
+pub use queue::{JobError, JobRow, JobState, list, migrate, retry};
+
+/// What the jobs role needs.
+#[derive(Clone)]
+pub struct Deps {
+    pub config: Arc<Config>,
+    pub pool: db::Pool,
+    pub live: live::Live,
+    pub objects: objects::Objects,
+    pub health: Health,
+    /// This process's name among the workers; a fresh suffix is added per start.
+    pub node: String,
+}
+
+/// Runs the relay, the workers and the flush of views until the stop.
+pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
+    let relay = relay::run(deps.clone(), stop.clone());
+    let workers = queue::work(deps.clone(), stop.clone());
+    let views = views::run(deps, stop);
+    tokio::try_join!(relay, workers, views)?;
+    Ok(())
+}

@@ -3,8 +3,12 @@
 //! Everything here is allowed to be lost: a module says what it does when Redis is away, and never waits longer than
 //! [`ANSWER_WAIT_MAX`].
 
+mod breaker;
 pub mod client;
 pub mod directory;
 pub mod fanout;
+pub mod limits;
+pub mod revocations;
+pub mod views;
 
 pub use client::{ANSWER_WAIT_MAX, Live, LiveError};

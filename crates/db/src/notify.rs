@@ -1,0 +1,268 @@
+//! SQL behind notifications' fan-out: who must hear of a thing, and writing it into their lists once.
+
+use domain::notification::NotificationType;
+use domain::{NotificationId, PublishId, StreamId, Timestamp, UserId, VodId};
+use uuid::Uuid;
+
+use crate::Conn;
+use crate::error::{DbError, Result};
+
+/// What to write into many members' lists.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    pub kind: NotificationType,
+    pub message: String,
+    pub entity_id: Uuid,
+}
+
+/// A row that was written now, not one that was there already.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub notification_id: NotificationId,
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+}
+
+/// Up to `limit` followers of a channel in the order of their ids, after the given one.
+pub async fn followers_after(
+    conn: &mut Conn,
+    channel: UserId,
+    after: Option<UserId>,
+    limit: i64,
+) -> Result<Vec<UserId>> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        SELECT follower_id
+          FROM follows
+         WHERE channel_id = $1
+           AND ($2::uuid IS NULL OR follower_id > $2)
+         ORDER BY follower_id
+         LIMIT $3
+        "#,
+        channel.as_uuid(),
+        after.map(UserId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(UserId::from_uuid).collect())
+}
+
+/// Writes one notification to each member who does not have it yet, and returns those rows.
+///
+/// The unique key (member, type, entity) makes a repeated call write nothing.
+pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) -> Result<Vec<Written>> {
+    let ids: Vec<Uuid> = users.iter().map(|_| kit::ids::uuid()).collect();
+    let users: Vec<Uuid> = users.iter().map(|user| user.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"
+        INSERT INTO notifications (notification_id, user_id, type, message, entity_type, entity_id)
+        SELECT fresh.id, fresh.user_id, $3, $4, $5, $6
+          FROM unnest($1::uuid[], $2::uuid[]) AS fresh (id, user_id)
+          JOIN users USING (user_id)
+        ON CONFLICT (user_id, type, entity_id) DO NOTHING
+        RETURNING notification_id, user_id, created_at
+        "#,
+        &ids,
+        &users,
+        new.kind.as_str(),
+        new.message,
+        new.kind.entity_type(),
+        new.entity_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Written {
+            notification_id: NotificationId::from_uuid(row.notification_id),
+            user_id: UserId::from_uuid(row.user_id),
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+/// What a notification about a member says of them.
+pub async fn display_name(conn: &mut Conn, user: UserId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT display_name FROM users WHERE user_id = $1", user.as_uuid())
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// A stream's title, for the notification that it began.
+pub async fn stream_title(conn: &mut Conn, stream: StreamId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT title FROM streams WHERE stream_id = $1", stream.as_uuid())
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// A recording's title, unless it was deleted meanwhile.
+pub async fn vod_title(conn: &mut Conn, vod: VodId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT title FROM vods WHERE vod_id = $1 AND deleted_at IS NULL", vod.as_uuid())
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// What `on_publish_done` tells the operator.
+#[derive(Debug, Clone)]
+pub struct PublishFacts {
+    pub app: String,
+    pub username: String,
+    pub addr: String,
+    pub client_id: String,
+    pub args: String,
+}
+
+pub async fn publish_facts(conn: &mut Conn, publish: PublishId) -> Result<Option<PublishFacts>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT p.app, p.addr, p.client_id, p.args, u.username
+          FROM publishes p
+          JOIN streams s USING (stream_id)
+          JOIN users u ON u.user_id = s.channel_id
+         WHERE p.publish_id = $1
+        "#,
+        publish.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| PublishFacts {
+        app: row.app,
+        username: row.username,
+        addr: row.addr,
+        client_id: row.client_id,
+        args: row.args,
+    }))
+}
+
+/// What `on_record_done` tells the operator.
+#[derive(Debug, Clone)]
+pub struct RecordFacts {
+    pub publish_id: PublishId,
+    pub username: String,
+    pub object_prefix: String,
+}
+
+/// The recording's facts, tied to the last publish of its stream.
+pub async fn record_facts(conn: &mut Conn, vod: VodId) -> Result<Option<RecordFacts>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT p.publish_id, u.username, v.object_prefix
+          FROM vods v
+          JOIN publishes p ON p.stream_id = v.stream_id
+          JOIN users u ON u.user_id = v.channel_id
+         WHERE v.vod_id = $1
+         ORDER BY p.epoch DESC
+         LIMIT 1
+        "#,
+        vod.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| RecordFacts {
+        publish_id: PublishId::from_uuid(row.publish_id),
+        username: row.username,
+        object_prefix: row.object_prefix,
+    }))
+}
+
+/// Where a hook's delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    pub is_delivered: bool,
+    pub attempts: i32,
+}
+
+/// Opens the delivery (once) and says where it stands.
+pub async fn open_delivery(conn: &mut Conn, publish: PublishId, hook: &str) -> Result<Delivery> {
+    let row = sqlx::query!(
+        r#"
+        INSERT INTO hook_deliveries (publish_id, hook) VALUES ($1, $2)
+        ON CONFLICT (publish_id, hook) DO UPDATE SET hook = EXCLUDED.hook
+        RETURNING delivered_at IS NOT NULL AS "is_delivered!", attempts
+        "#,
+        publish.as_uuid(),
+        hook,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Delivery { is_delivered: row.is_delivered, attempts: row.attempts })
+}
+
+/// Notes an attempt's outcome: `None` means delivered.
+pub async fn close_attempt(conn: &mut Conn, publish: PublishId, hook: &str, error: Option<&str>) -> Result<()> {
+    sqlx::query!(
+        r#"
+        UPDATE hook_deliveries
+           SET attempts = attempts + 1,
+               last_error = $3,
+               delivered_at = CASE WHEN $3::text IS NULL THEN now() ELSE delivered_at END
+         WHERE publish_id = $1 AND hook = $2
+        "#,
+        publish.as_uuid(),
+        hook,
+        error,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds a batch of counted views, unless this very batch was added before. True when it was added now.
+pub async fn apply_view_batch(conn: &mut Conn, batch: Uuid, counts: &[(VodId, i64)]) -> Result<bool> {
+    let fresh = sqlx::query!("INSERT INTO view_batches (batch_id) VALUES ($1) ON CONFLICT DO NOTHING", batch)
+        .execute(&mut *conn)
+        .await?;
+    if fresh.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let vods: Vec<Uuid> = counts.iter().map(|(vod, _)| vod.as_uuid()).collect();
+    let views: Vec<i64> = counts.iter().map(|(_, views)| *views).collect();
+    sqlx::query!(
+        r#"
+        UPDATE vods
+           SET views = vods.views + fresh.views
+          FROM unnest($1::uuid[], $2::bigint[]) AS fresh (vod_id, views)
+         WHERE vods.vod_id = fresh.vod_id
+        "#,
+        &vods,
+        &views,
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
+}
+
+/// How many outbox events wait, and for how many seconds the oldest has.
+pub async fn outbox_lag(conn: &mut Conn) -> Result<(i64, f64)> {
+    let row = sqlx::query!(
+        r#"
+        SELECT count(*) AS "waiting!",
+               COALESCE(EXTRACT(EPOCH FROM now() - min(created_at)), 0)::float8 AS "oldest_s!"
+          FROM outbox WHERE dispatched_at IS NULL
+        "#,
+    )
+    .fetch_one(conn)
+    .await?;
+    if row.waiting < 0 {
+        return Err(DbError::Corrupt { what: "count" });
+    }
+    Ok((row.waiting, row.oldest_s))
+}
+
+/// A connection that hears the outbox being written to.
+pub struct OutboxListener(sqlx::postgres::PgListener);
+
+impl OutboxListener {
+    pub async fn connect(pool: &crate::Pool) -> Result<Self> {
+        let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+        listener.listen(crate::outbox::CHANNEL).await?;
+        Ok(Self(listener))
+    }
+
+    /// Resolves when something was written; an error means the connection is gone.
+    pub async fn heard(&mut self) -> Result<()> {
+        self.0.recv().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! The jobs there are, and what each does.
+
+use domain::notification::NotificationType;
+use domain::user::Username;
+use domain::{PublishId, StreamId, UserId, VodId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Deps, hooks, notify};
+
+/// One unit of work. Stored: add variants and optional fields, never rename.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Tells every follower that a channel is live.
+    NotifyStreamOnline { stream_id: StreamId, channel_id: UserId, username: Username },
+    /// Tells the owner and every follower that a recording can be watched.
+    NotifyVodReady { vod_id: VodId, channel_id: UserId, username: Username },
+    /// Tells a channel's owner of a new follower.
+    NotifyNewFollower { channel_id: UserId, follower_id: UserId },
+    /// Calls the operator's `on_publish_done`.
+    PublishDoneHook { publish_id: PublishId },
+    /// Calls the operator's `on_record_done`.
+    RecordDoneHook { vod_id: VodId },
+    /// Removes a deleted recording's objects from the bucket.
+    DeleteVodObjects { vod_id: VodId, object_prefix: String },
+}
+
+impl Job {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotifyStreamOnline { .. } => "notify_stream_online",
+            Self::NotifyVodReady { .. } => "notify_vod_ready",
+            Self::NotifyNewFollower { .. } => "notify_new_follower",
+            Self::PublishDoneHook { .. } => "publish_done_hook",
+            Self::RecordDoneHook { .. } => "record_done_hook",
+            Self::DeleteVodObjects { .. } => "delete_vod_objects",
+        }
+    }
+
+    /// Does the work. An error means: try again later.
+    pub(crate) async fn perform(self, deps: &Deps) -> anyhow::Result<()> {
+        match self {
+            Self::NotifyStreamOnline { stream_id, channel_id, username } => {
+                notify::stream_online(deps, stream_id, channel_id, &username).await
+            }
+            Self::NotifyVodReady { vod_id, channel_id, username } => {
+                notify::vod_ready(deps, vod_id, channel_id, &username).await
+            }
+            Self::NotifyNewFollower { channel_id, follower_id } => {
+                notify::new_follower(deps, channel_id, follower_id).await
+            }
+            Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
+            Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
+            Self::DeleteVodObjects { object_prefix, .. } => {
+                // The prefix comes from our own row; still, never delete more than one recording's folder.
+                anyhow::ensure!(
+                    object_prefix.starts_with("vod/") && object_prefix.len() > 30,
+                    "not a recording's prefix"
+                );
+                deps.objects.delete_prefix(&object_prefix).await?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The line a member reads.
+pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String {
+    match kind {
+        NotificationType::StreamOnline if title.is_empty() => format!("{who} is live"),
+        NotificationType::StreamOnline => format!("{who} is live: {title}"),
+        NotificationType::VodReady => format!("New recording from {who}: {title}"),
+        NotificationType::NewFollower => format!("{who} follows you now"),
+    }
+}

@@ -1,0 +1,186 @@
+//! The queue: apalis on Postgres.
+//!
+//! A failed job waits longer after each attempt: the worker itself moves the job's `run_at`, since the storage would
+//! hand it out again at once. A dead worker's jobs are taken over after three missed heartbeats.
+
+use std::time::Duration;
+
+use apalis::prelude::*;
+use apalis_core::backend::ext::poll_strategy::builder::Strategy;
+use apalis_postgres::{Config as QueueConfig, PostgresStorage};
+use domain::Timestamp;
+use kit::Stop;
+use kit::retry::Backoff;
+use tokio::time::sleep;
+
+use crate::Deps;
+use crate::job::Job;
+
+const QUEUE: &str = "rillcast";
+/// A worker that is silent for three of these is dead (reliability C6: within 20 s).
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+const HEARTBEATS_MISSED_MAX: usize = 3;
+/// How often idle workers look for work.
+const POLL_EVERY: Duration = Duration::from_millis(250);
+/// Jobs one process runs at a time.
+const CONCURRENCY: usize = 4;
+/// With the waits below: a day and a half.
+const ATTEMPTS_MAX: usize = 25;
+/// The storage's `run_at` is compared with the database's clock, which may be behind ours.
+const CLOCK_SLACK_S: u64 = 5;
+/// A job that runs longer than this is stuck.
+const RUN_MAX: Duration = Duration::from_secs(600);
+
+/// The queue did not do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error("the job queue did not answer")]
+    Queue(#[from] apalis_postgres::Error),
+    #[error("the job queue's tables could not be read")]
+    Database(#[from] db::DbError),
+}
+
+/// Creates or updates the queue's own tables.
+pub async fn migrate(pool: &db::Pool) -> Result<(), JobError> {
+    Ok(PostgresStorage::setup(pool).await?)
+}
+
+/// Enqueues in the caller's transaction.
+pub(crate) async fn push(conn: &mut db::Conn, jobs: Vec<Job>) -> Result<(), JobError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let run_at = kit::clock::unix_seconds() - CLOCK_SLACK_S;
+    let tasks = jobs
+        .iter()
+        .map(|job| {
+            let args = serde_json::to_vec(job).expect("a job is plain JSON");
+            TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at).build()
+        })
+        .collect();
+    Ok(apalis_postgres::queries::push_tasks(conn, QUEUE, tasks).await?)
+}
+
+/// Runs workers until the stop; a worker that loses the database starts over under a new name.
+pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    while !stop.is_cancelled() {
+        let name = format!("{}-{}", deps.node, kit::ids::random_token::<4>());
+        let config = QueueConfig::default()
+            .queue(QUEUE)
+            .batch_size(CONCURRENCY)
+            .heartbeat_interval(HEARTBEAT_EVERY)
+            .missed_heartbeats(HEARTBEATS_MISSED_MAX);
+        let storage = PostgresStorage::<Job>::new(&deps.pool)
+            .with_config(config)
+            .poll_with_strategy(Strategy::new().interval(POLL_EVERY));
+        let worker =
+            WorkerBuilder::new(name).backend(storage).concurrency(CONCURRENCY).data(deps.clone()).build(perform);
+        let stopping = stop.clone();
+        let signal = async move {
+            stopping.cancelled().await;
+            Ok::<(), WorkerError>(())
+        };
+        match worker.run_until(signal).await {
+            Ok(()) => backoff.reset(),
+            Err(error) => tracing::warn!(%error, "job worker ended; starting another"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(backoff.next_wait()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// One job: bounded in time, counted, and postponed when it fails.
+async fn perform(job: Job, deps: Data<Deps>, task: TaskId, attempt: Attempt) -> Result<(), BoxDynError> {
+    let name = job.name();
+    let started = tokio::time::Instant::now();
+    let outcome = match tokio::time::timeout(RUN_MAX, job.perform(&deps)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(anyhow::anyhow!("ran longer than {} s", RUN_MAX.as_secs())),
+    };
+    metrics::histogram!("rillcast_job_seconds", "job" => name).record(started.elapsed().as_secs_f64());
+    metrics::counter!("rillcast_jobs_total", "job" => name, "ok" => outcome.is_ok().to_string()).increment(1);
+    let Err(error) = outcome else { return Ok(()) };
+    let attempts = attempt.current();
+    let wait_s = wait_after(attempts);
+    tracing::warn!(job = name, attempts, wait_s, error = format!("{error:#}"), "job failed");
+    if let Ok(mut conn) = deps.pool.acquire().await {
+        let _kept_where_it_was = db::queue::postpone(&mut conn, &task.to_string(), wait_s).await;
+    }
+    Err(error.into())
+}
+
+/// Seconds until the next attempt: 2, 4, 8 ... capped at two hours.
+fn wait_after(attempts: usize) -> i64 {
+    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).clamp(1, 13);
+    2_i64.pow(doublings).min(7_200)
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Waiting,
+    Running,
+    Done,
+    /// It failed and will be tried again.
+    Failing,
+    /// It failed for good.
+    Dead,
+}
+
+/// One job as the operator sees it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct JobRow {
+    pub id: String,
+    pub job: String,
+    pub state: JobState,
+    pub attempts: i32,
+    pub attempts_max: i32,
+    pub run_at: Timestamp,
+    pub last_error: Option<String>,
+}
+
+/// The newest jobs that are not done, or all when `with_done`.
+pub async fn list(pool: &db::Pool, with_done: bool, limit: i64) -> Result<Vec<JobRow>, JobError> {
+    let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
+    let rows = db::queue::list(&mut conn, QUEUE, with_done, limit).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| JobRow {
+            state: match row.status.as_str() {
+                "Done" => JobState::Done,
+                "Running" | "Queued" => JobState::Running,
+                "Failed" if row.attempts < row.attempts_max => JobState::Failing,
+                "Failed" | "Killed" => JobState::Dead,
+                _ => JobState::Waiting,
+            },
+            job: serde_json::from_slice::<Job>(&row.payload).map_or("unknown", |job| job.name()).to_owned(),
+            id: row.id,
+            attempts: row.attempts,
+            attempts_max: row.attempts_max,
+            run_at: row.run_at,
+            last_error: row.last_error,
+        })
+        .collect())
+}
+
+/// Gives a failed or dead job a fresh set of attempts, now. False when there is no such failed job.
+pub async fn retry(pool: &db::Pool, id: &str) -> Result<bool, JobError> {
+    let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
+    Ok(db::queue::retry(&mut conn, QUEUE, id).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_two_hours() {
+        assert_eq!([1, 2, 3].map(wait_after), [2, 4, 8]);
+        assert_eq!(wait_after(25), 7_200);
+    }
+}

@@ -1,0 +1,149 @@
+//! From the outbox to the queue and to open browsers.
+
+use std::time::Duration;
+
+use domain::event::Event;
+use live::fanout::{Push, Target};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::job::Job;
+use crate::{Deps, queue};
+use kit::Stop;
+
+/// Events moved in one transaction.
+const BATCH: i64 = 100;
+/// How long a lost announcement can delay an event.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+pub(crate) async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
+    let mut listener = None;
+    let mut backoff = kit::retry::Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut prune_at = Instant::now() + PRUNE_EVERY;
+    while !stop.is_cancelled() {
+        match pass(&deps).await {
+            Ok(moved) => {
+                backoff.reset();
+                deps.health.up("jobs");
+                if moved == BATCH as usize {
+                    continue;
+                }
+            }
+            Err(error) => {
+                deps.health.down("jobs", "the outbox cannot be read");
+                tracing::warn!(error = format!("{error:#}"), "outbox pass failed");
+                listener = None;
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = sleep(backoff.next_wait()) => continue,
+                }
+            }
+        }
+        if Instant::now() >= prune_at {
+            prune_at = Instant::now() + PRUNE_EVERY;
+            let mut conn = deps.pool.acquire().await?;
+            db::outbox::prune(&mut conn).await?;
+        }
+        if listener.is_none() {
+            listener = db::notify::OutboxListener::connect(&deps.pool).await.ok();
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            lost = hear(&mut listener) => if lost { listener = None },
+        }
+    }
+    Ok(())
+}
+
+/// Waits for an announcement or the poll interval. True when the listening connection was lost.
+async fn hear(listener: &mut Option<db::notify::OutboxListener>) -> bool {
+    match listener {
+        Some(open) => matches!(timeout(POLL_EVERY, open.heard()).await, Ok(Err(_))),
+        None => {
+            sleep(POLL_EVERY).await;
+            false
+        }
+    }
+}
+
+/// Moves one batch. The jobs and the marks commit together: each event becomes its jobs exactly once.
+async fn pass(deps: &Deps) -> anyhow::Result<usize> {
+    let mut tx = db::begin(&deps.pool).await?;
+    let waiting = db::outbox::take(&mut tx, BATCH).await?;
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    let mut pushes = Vec::new();
+    let mut jobs = Vec::new();
+    for item in &waiting {
+        pushes.extend(push_of(&item.event));
+        jobs.extend(jobs_of(deps, &item.event));
+    }
+    queue::push(&mut tx, jobs).await?;
+    let ids: Vec<i64> = waiting.iter().map(|item| item.outbox_id).collect();
+    db::outbox::mark(&mut tx, &ids).await?;
+    db::commit(tx).await?;
+    metrics::counter!("rillcast_outbox_events_total").increment(waiting.len() as u64);
+    for push in pushes {
+        if let Err(error) = live::fanout::publish(&deps.live, &push).await {
+            tracing::debug!(%error, event = push.event, "event not pushed");
+        }
+    }
+    Ok(waiting.len())
+}
+
+/// The real-time event browsers get, if any.
+fn push_of(event: &Event) -> Option<Push> {
+    let push = |target, event: &str, payload| Some(Push { target, event: event.to_owned(), payload, origin: None });
+    match event {
+        Event::StreamOnline { stream_id, username, .. } => push(
+            Target::Site,
+            "stream:online",
+            json!({ "username": username, "stream_id": stream_id, "is_resumed": false }),
+        ),
+        Event::StreamResumed { stream_id, username, .. } => push(
+            Target::Channel(username.clone()),
+            "stream:online",
+            json!({ "username": username, "stream_id": stream_id, "is_resumed": true }),
+        ),
+        Event::StreamReconnecting { stream_id, username, until, .. } => push(
+            Target::Channel(username.clone()),
+            "stream:reconnecting",
+            json!({ "username": username, "stream_id": stream_id, "until": until }),
+        ),
+        Event::StreamOffline { stream_id, username, .. } => {
+            push(Target::Site, "stream:offline", json!({ "username": username, "stream_id": stream_id }))
+        }
+        Event::VodReady { vod_id, username, .. } => {
+            push(Target::Channel(username.clone()), "vod:ready", json!({ "username": username, "vod_id": vod_id }))
+        }
+        Event::PublishDone { .. } | Event::VodDeleted { .. } | Event::Followed { .. } => None,
+    }
+}
+
+/// What is owed because of an event.
+fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
+    let hooks = &deps.config.hooks;
+    match event.clone() {
+        Event::StreamOnline { stream_id, channel_id, username } => {
+            vec![Job::NotifyStreamOnline { stream_id, channel_id, username }]
+        }
+        Event::VodReady { vod_id, channel_id, username } => {
+            let mut jobs = vec![Job::NotifyVodReady { vod_id, channel_id, username }];
+            if !hooks.on_record_done.is_empty() {
+                jobs.push(Job::RecordDoneHook { vod_id });
+            }
+            jobs
+        }
+        Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
+        Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
+        Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
+            vec![Job::PublishDoneHook { publish_id }]
+        }
+        Event::PublishDone { .. }
+        | Event::StreamReconnecting { .. }
+        | Event::StreamResumed { .. }
+        | Event::StreamOffline { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Views of recordings: counted once per viewer and five minutes, gathered here, written to Postgres in batches.
+//!
+//! A batch is moved aside under an id and stays until it is confirmed. Whoever applies it writes the id into
+//! `view_batches` in the same transaction as the counts: a batch seen twice is applied once, and none is lost. When
+//! Redis is away nothing is counted.
+
+use std::sync::Arc;
+
+use domain::VodId;
+use uuid::Uuid;
+
+use crate::breaker::Breaker;
+use crate::client::{Live, LiveError};
+
+/// One viewer counts once in this time, in seconds.
+pub const WINDOW_S: u64 = 300;
+
+/// KEYS: mark of this viewer, pending counts, counts of the open batch. ARGV: vod, window.
+/// Returns {is_counted, views not yet in Postgres}.
+const COUNT: &str = r"
+local fresh = redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[2])
+if fresh then redis.call('HINCRBY', KEYS[2], ARGV[1], 1) end
+local waiting = (redis.call('HGET', KEYS[2], ARGV[1]) or 0) + (redis.call('HGET', KEYS[3], ARGV[1]) or 0)
+return {fresh and 1 or 0, waiting}
+";
+
+/// KEYS: pending counts, counts of the open batch, its id. ARGV: id for a new batch.
+/// Returns the id and the flat counts of the open batch, opening one if there is something to count.
+const TAKE: &str = r"
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  if redis.call('EXISTS', KEYS[1]) == 0 then return {'', {}} end
+  redis.call('RENAME', KEYS[1], KEYS[2])
+  redis.call('SET', KEYS[3], ARGV[1])
+end
+return {redis.call('GET', KEYS[3]) or '', redis.call('HGETALL', KEYS[2])}
+";
+
+/// KEYS: counts of the open batch, its id. ARGV: id. Drops the batch if it is still that one.
+const FINISH: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1], KEYS[2])
+";
+
+/// What became of one view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub is_counted: bool,
+    /// Views of this recording that Postgres does not know yet.
+    pub waiting: i64,
+}
+
+/// Counts on their way to Postgres.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Goes into `view_batches` with the counts.
+    pub id: Uuid,
+    pub counts: Vec<(VodId, i64)>,
+}
+
+/// Counts views. Cheap to clone.
+#[derive(Clone)]
+pub struct Views {
+    live: Live,
+    breaker: Arc<Breaker>,
+}
+
+impl Views {
+    pub fn new(live: Live) -> Self {
+        Self { live, breaker: Arc::default() }
+    }
+
+    /// Counts a view of `viewer` (an opaque id). `None`: Redis is away and nothing was counted.
+    pub async fn count(&self, vod: VodId, viewer: &str) -> Option<Counted> {
+        let script = redis::Script::new(COUNT);
+        let mark = self.live.key(&format!("viewed:{vod}:{viewer}"));
+        self.breaker
+            .run(&self.live, |mut connection| async move {
+                let mut call = script.key(mark);
+                call.key(self.pending_key()).key(self.batch_key()).arg(vod.to_string()).arg(WINDOW_S);
+                let (fresh, waiting): (u8, i64) = call.invoke_async(&mut connection).await?;
+                Ok(Counted { is_counted: fresh == 1, waiting })
+            })
+            .await
+    }
+
+    /// The batch to apply next: the one left open by whoever died, else a new one. `None` when there is nothing.
+    pub async fn take_batch(&self) -> Result<Option<Batch>, LiveError> {
+        let mut connection = self.live.connection().await?;
+        let script = redis::Script::new(TAKE);
+        let mut call = script.key(self.pending_key());
+        call.key(self.batch_key()).key(self.batch_id_key()).arg(kit::ids::uuid().to_string());
+        let (id, flat): (String, Vec<String>) = call.invoke_async(&mut connection).await?;
+        let Ok(id) = Uuid::parse_str(&id) else { return Ok(None) };
+        let counts = flat
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?)))
+            .collect();
+        Ok(Some(Batch { id, counts }))
+    }
+
+    /// Drops a batch once its counts are committed in Postgres. Doing it twice is harmless.
+    pub async fn finish_batch(&self, id: Uuid) -> Result<(), LiveError> {
+        let mut connection = self.live.connection().await?;
+        let script = redis::Script::new(FINISH);
+        let mut call = script.key(self.batch_key());
+        call.key(self.batch_id_key()).arg(id.to_string());
+        let _dropped: i64 = call.invoke_async(&mut connection).await?;
+        Ok(())
+    }
+
+    fn pending_key(&self) -> String {
+        self.live.key("views:pending")
+    }
+
+    fn batch_key(&self) -> String {
+        self.live.key("views:batch")
+    }
+
+    fn batch_id_key(&self) -> String {
+        self.live.key("views:batch-id")
+    }
+}
