@@ -1,0 +1,44 @@
+//! Where things live in the bucket.
+
+use domain::VodId;
+
+/// Everything of one recording lives below this. Ends with a slash.
+pub fn vod_prefix(vod: VodId) -> String {
+    format!("vod/{vod}/")
+}
+
+/// The file name of a segment, in the bucket and in URLs.
+pub fn segment_name(seq: u64) -> String {
+    format!("seg{seq}.m4s")
+}
+
+/// The file name of an initialisation segment, in the bucket and in URLs.
+pub fn init_name(init_no: u32) -> String {
+    format!("init{init_no}.mp4")
+}
+
+pub fn vod_segment(vod: VodId, rendition: &str, seq: u64) -> String {
+    format!("vod/{vod}/{rendition}/{}", segment_name(seq))
+}
+
+pub fn vod_init(vod: VodId, rendition: &str, init_no: u32) -> String {
+    format!("vod/{vod}/{rendition}/{}", init_name(init_no))
+}
+
+pub fn vod_thumbnail(vod: VodId) -> String {
+    format!("vod/{vod}/thumbnail.jpg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_recording_lives_below_its_prefix() {
+        let vod = VodId::from_uuid(kit::ids::uuid());
+        for key in [vod_segment(vod, "source", 7), vod_init(vod, "audio", 0), vod_thumbnail(vod)] {
+            assert!(key.starts_with(&vod_prefix(vod)), "{key}");
+        }
+        assert!(vod_prefix(vod).ends_with('/'));
+    }
+}
