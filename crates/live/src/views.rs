@@ -76,47 +76,45 @@ impl Views {
         self.breaker
             .run(&self.live, |mut connection| async move {
                 let mut call = script.key(mark);
-                call.key(self.pending_key()).key(self.batch_key()).arg(vod.to_string()).arg(WINDOW_S);
+                call.key(pending_key(&self.live)).key(batch_key(&self.live)).arg(vod.to_string()).arg(WINDOW_S);
                 let (fresh, waiting): (u8, i64) = call.invoke_async(&mut connection).await?;
                 Ok(Counted { is_counted: fresh == 1, waiting })
             })
             .await
     }
+}
 
-    /// The batch to apply next: the one left open by whoever died, else a new one. `None` when there is nothing.
-    pub async fn take_batch(&self) -> Result<Option<Batch>, LiveError> {
-        let mut connection = self.live.connection().await?;
-        let script = redis::Script::new(TAKE);
-        let mut call = script.key(self.pending_key());
-        call.key(self.batch_key()).key(self.batch_id_key()).arg(kit::ids::uuid().to_string());
-        let (id, flat): (String, Vec<String>) = call.invoke_async(&mut connection).await?;
-        let Ok(id) = Uuid::parse_str(&id) else { return Ok(None) };
-        let counts = flat
-            .chunks_exact(2)
-            .filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?)))
-            .collect();
-        Ok(Some(Batch { id, counts }))
-    }
+/// The batches to apply now: one left open by whoever died, else a new one, else none.
+pub async fn take_batches(live: &Live) -> Result<Vec<Batch>, LiveError> {
+    let mut connection = live.connection().await?;
+    let script = redis::Script::new(TAKE);
+    let mut call = script.key(pending_key(live));
+    call.key(batch_key(live)).key(batch_id_key(live)).arg(kit::ids::uuid().to_string());
+    let (id, flat): (String, Vec<String>) = call.invoke_async(&mut connection).await?;
+    let Ok(id) = Uuid::parse_str(&id) else { return Ok(Vec::new()) };
+    let counts =
+        flat.chunks_exact(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?))).collect();
+    Ok(vec![Batch { id, counts }])
+}
 
-    /// Drops a batch once its counts are committed in Postgres. Doing it twice is harmless.
-    pub async fn finish_batch(&self, id: Uuid) -> Result<(), LiveError> {
-        let mut connection = self.live.connection().await?;
-        let script = redis::Script::new(FINISH);
-        let mut call = script.key(self.batch_key());
-        call.key(self.batch_id_key()).arg(id.to_string());
-        let _dropped: i64 = call.invoke_async(&mut connection).await?;
-        Ok(())
-    }
+/// Drops a batch once its counts are committed in Postgres. Doing it twice is harmless.
+pub async fn drop_batch(live: &Live, id: Uuid) -> Result<(), LiveError> {
+    let mut connection = live.connection().await?;
+    let script = redis::Script::new(FINISH);
+    let mut call = script.key(batch_key(live));
+    call.key(batch_id_key(live)).arg(id.to_string());
+    let _dropped: i64 = call.invoke_async(&mut connection).await?;
+    Ok(())
+}
 
-    fn pending_key(&self) -> String {
-        self.live.key("views:pending")
-    }
+fn pending_key(live: &Live) -> String {
+    live.key("views:pending")
+}
 
-    fn batch_key(&self) -> String {
-        self.live.key("views:batch")
-    }
+fn batch_key(live: &Live) -> String {
+    live.key("views:batch")
+}
 
-    fn batch_id_key(&self) -> String {
-        self.live.key("views:batch-id")
-    }
+fn batch_id_key(live: &Live) -> String {
+    live.key("views:batch-id")
 }

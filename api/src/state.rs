@@ -1,0 +1,75 @@
+//! What every handler can reach. Made once from [`crate::Deps`], cheap to clone.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use kit::Config;
+use kit::health::Health;
+use kit::seal::Sealer;
+use kit::tokens::AccessTokens;
+use live::limits::Limits;
+use live::revocations::Revocations;
+use live::views::Views;
+use metrics_exporter_prometheus::PrometheusHandle;
+use objects::Objects;
+
+use crate::avatar::Studio;
+use crate::directory::Directory;
+use crate::net::TrustedProxies;
+use crate::origin_proxy::OriginProxy;
+use crate::passwords::Passwords;
+use crate::revoked::RevokedCache;
+use crate::site::Site;
+use crate::viewers::ViewerCounts;
+
+/// The state of the router.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+/// The fields behind [`App`].
+pub struct Shared {
+    pub config: Arc<Config>,
+    pub pool: db::Pool,
+    pub live: live::Live,
+    pub objects: Objects,
+    pub health: Health,
+    pub metrics: PrometheusHandle,
+    /// This node's name in the directory.
+    pub node: String,
+    /// The origin of a transcoder in this process.
+    pub local_origin: Option<axum::Router>,
+    /// `rtmp://host[:port]/live`, as broadcasters are told.
+    pub rtmp_url: String,
+    /// The site's address without a trailing slash, such as `https://tv.example`.
+    pub site_url: String,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) stream_keys: Sealer,
+    pub(crate) successors: Sealer,
+    pub(crate) passwords: Passwords,
+    pub(crate) limits: Limits,
+    pub(crate) revocations: Revocations,
+    pub(crate) revoked: RevokedCache,
+    pub(crate) views: Views,
+    /// Keys anonymous viewers' digests, so that addresses cannot be read back out of Redis.
+    pub(crate) viewer_salt: [u8; 32],
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) directory: Directory,
+    pub(crate) origin: OriginProxy,
+    pub(crate) viewers: ViewerCounts,
+    pub(crate) studio: Studio,
+    pub(crate) site: Site,
+}
+
+impl App {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
