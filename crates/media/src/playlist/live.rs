@@ -1,0 +1,379 @@
+//! A live rendition's media playlist.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+
+use super::{VERSION, child_query, put_date_time, put_map, uri};
+use crate::segmenter::PartId;
+
+/// `CAN-SKIP-UNTIL` in target durations (rfc8216bis 4.4.3.8: at least six).
+const SKIP_UNTIL_TARGETS: u32 = 6;
+/// Parts are listed for this many target durations (rfc8216bis 4.4.4.9: at least three).
+const PARTS_LISTED_TARGETS: u32 = 3;
+/// Fewer segments than this are never listed once there are as many.
+const WINDOW_MIN: usize = 6;
+
+/// One listed part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartLine {
+    pub duration_s: f64,
+    pub is_independent: bool,
+}
+
+/// What is known of a segment when its first part comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentStart {
+    pub msn: u64,
+    /// Wall-clock time of its first sample, Unix milliseconds.
+    pub program_date_time_ms: i64,
+    /// Number of its init segment.
+    pub init: u32,
+    pub is_discontinuity: bool,
+}
+
+/// What is known of a segment when it ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SegmentTail {
+    pub duration_s: f64,
+    /// `EXT-X-GAP`: the segment cannot be fetched.
+    pub is_gap: bool,
+    /// See [`crate::segmenter::SegmentEnd::iframe_len`].
+    pub iframe_len: Option<u64>,
+}
+
+/// One listed segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentLine {
+    pub start: SegmentStart,
+    pub tail: SegmentTail,
+    pub parts: Vec<PartLine>,
+}
+
+/// How far another rendition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenditionReport {
+    /// Its playlist, relative to ours.
+    pub uri: String,
+    pub last: PartId,
+}
+
+/// The playlist of one rendition while it is live. Lines are only added at the end and removed at the front.
+#[derive(Debug, Clone)]
+pub struct MediaPlaylist {
+    target_duration_s: u32,
+    window: usize,
+    part_target_s: Option<f64>,
+    segments: VecDeque<SegmentLine>,
+    open: Option<(SegmentStart, Vec<PartLine>)>,
+    next_msn: u64,
+    discontinuity_sequence: u64,
+    hint: Option<PartId>,
+    reports: Vec<RenditionReport>,
+    is_ended: bool,
+}
+
+impl MediaPlaylist {
+    /// An empty playlist whose first segment will be `first_msn`. `window` is the number of segments to list.
+    pub fn new(target_duration_s: u32, window: usize, first_msn: u64) -> Self {
+        Self {
+            target_duration_s: target_duration_s.max(1),
+            window: window.max(WINDOW_MIN),
+            part_target_s: None,
+            segments: VecDeque::with_capacity(window + 1),
+            open: None,
+            next_msn: first_msn,
+            discontinuity_sequence: 0,
+            hint: None,
+            reports: Vec::new(),
+            is_ended: false,
+        }
+    }
+
+    /// Goes on counting discontinuities where an earlier life of this playlist stopped.
+    pub fn with_discontinuity_sequence(mut self, sequence: u64) -> Self {
+        self.discontinuity_sequence = sequence;
+        self
+    }
+
+    /// Sets `PART-TARGET` ([`crate::segmenter::Segmenter::part_target_s`]). The first value stays.
+    pub fn set_part_target(&mut self, seconds: f64) {
+        self.part_target_s.get_or_insert(seconds);
+    }
+
+    /// Begins a segment, before its first part. A number not above the last one is ignored.
+    pub fn begin_segment(&mut self, start: SegmentStart) {
+        if start.msn >= self.next_msn && self.open.is_none() {
+            self.open = Some((start, Vec::with_capacity(16)));
+        }
+    }
+
+    /// Adds a part to the segment begun.
+    pub fn push_part(&mut self, part: PartLine) {
+        if let Some((_, parts)) = &mut self.open {
+            parts.push(part);
+        }
+    }
+
+    /// Ends the segment begun, and returns the one that left the window. Its bytes must stay available for its own duration
+    /// and the playlist's.
+    pub fn end_segment(&mut self, tail: SegmentTail) -> Option<SegmentLine> {
+        let (start, parts) = self.open.take()?;
+        self.next_msn = start.msn + 1;
+        self.segments.push_back(SegmentLine { start, tail, parts });
+        if self.segments.len() <= self.window {
+            return None;
+        }
+        let gone = self.segments.pop_front();
+        self.discontinuity_sequence += u64::from(gone.as_ref().is_some_and(|line| line.start.is_discontinuity));
+        gone
+    }
+
+    /// Names the part that comes next.
+    pub fn set_hint(&mut self, hint: Option<PartId>) {
+        self.hint = hint;
+    }
+
+    /// Sets what is said of the other renditions.
+    pub fn set_reports(&mut self, reports: Vec<RenditionReport>) {
+        self.reports = reports;
+    }
+
+    /// Ends the playlist: `EXT-X-ENDLIST`. A segment still open is not listed any more.
+    pub fn end(&mut self) {
+        self.is_ended = true;
+        self.open = None;
+        self.hint = None;
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    pub fn target_duration_s(&self) -> u32 {
+        self.target_duration_s
+    }
+
+    pub fn part_target_s(&self) -> Option<f64> {
+        self.part_target_s
+    }
+
+    pub fn hint(&self) -> Option<PartId> {
+        self.hint
+    }
+
+    /// Finished segments that are listed, oldest first.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = &SegmentLine> {
+        self.segments.iter()
+    }
+
+    /// Number of the first listed segment.
+    pub fn media_sequence(&self) -> u64 {
+        let first = self.segments.front().map(|line| line.start.msn);
+        first.or(self.open.as_ref().map(|(start, _)| start.msn)).unwrap_or(self.next_msn)
+    }
+
+    /// Number of the last finished segment.
+    pub fn last_msn(&self) -> Option<u64> {
+        self.segments.back().map(|line| line.start.msn)
+    }
+
+    /// The newest part: what other renditions report of this one.
+    pub fn last_part(&self) -> Option<PartId> {
+        let newest = |msn: u64, parts: &[PartLine]| {
+            let index = u32::try_from(parts.len().checked_sub(1)?).ok()?;
+            Some(PartId { msn, index })
+        };
+        self.open.as_ref().and_then(|(start, parts)| newest(start.msn, parts)).or_else(|| {
+            self.segments
+                .back()
+                .map(|line| newest(line.start.msn, &line.parts).unwrap_or(PartId { msn: line.start.msn, index: 0 }))
+        })
+    }
+
+    /// Whether a request for `_HLS_msn` and `_HLS_part` can be answered now. A part number past the end of its segment means
+    /// the next segment's first part (rfc8216bis 6.2.5.2).
+    pub fn has_reached(&self, msn: u64, part: Option<u32>) -> bool {
+        if self.is_ended || self.last_msn().is_some_and(|last| last > msn) {
+            return true;
+        }
+        let open_parts = |wanted: u64| {
+            self.open.as_ref().filter(|(start, _)| start.msn == wanted).map_or(0, |(_, parts)| parts.len())
+        };
+        match part {
+            None => self.last_msn() == Some(msn),
+            Some(part) => match self.segments.back().filter(|line| line.start.msn == msn) {
+                Some(line) => (part as usize) < line.parts.len() || open_parts(msn + 1) > 0,
+                None => (part as usize) < open_parts(msn),
+            },
+        }
+    }
+
+    /// The playlist, or with `skip` its delta update where one is possible.
+    pub fn render(&self, skip: bool) -> String {
+        self.render_with_query(skip, "")
+    }
+
+    /// [`Self::render`] with the request's query handed on to the media files, delivery directives left out.
+    pub fn render_with_query(&self, skip: bool, query: &str) -> String {
+        let query = child_query(query);
+        let lines = self.segments.len() * 4 + 64;
+        let mut out = String::with_capacity(lines * 48);
+        self.put_head(&mut out);
+        let skipped = if skip { self.skippable() } else { 0 };
+        let mut init = None;
+        if skipped > 0 {
+            let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
+            init = self.segments.get(skipped - 1).map(|line| line.start.init);
+        }
+        let mut left_us = self.length_us();
+        for (index, line) in self.segments.iter().enumerate() {
+            left_us -= micros(line.tail.duration_s);
+            if index < skipped {
+                continue;
+            }
+            put_start(&mut out, &line.start, &mut init, &query);
+            let is_recent = left_us < micros(f64::from(PARTS_LISTED_TARGETS * self.target_duration_s));
+            if is_recent && self.part_target_s.is_some() && !line.tail.is_gap {
+                put_parts(&mut out, line.start.msn, &line.parts, &query);
+            }
+            if line.tail.is_gap {
+                out.push_str("#EXT-X-GAP\n");
+            }
+            let _ = writeln!(out, "#EXTINF:{:.5},\n{}{query}", line.tail.duration_s, uri::segment(line.start.msn));
+        }
+        if let Some((start, parts)) = self.open.as_ref().filter(|(_, parts)| !parts.is_empty()) {
+            put_start(&mut out, start, &mut init, &query);
+            put_parts(&mut out, start.msn, parts, &query);
+        }
+        self.put_tail(&mut out, &query);
+        out
+    }
+
+    /// Only the key frames, as byte ranges of the segments (RFC 8216 4.3.3.6): for scrubbing.
+    pub fn render_iframes(&self, query: &str) -> String {
+        let query = child_query(query);
+        let mut out = String::with_capacity(self.segments.len() * 160 + 256);
+        let _ = write!(
+            out,
+            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-I-FRAMES-ONLY\n",
+            self.target_duration_s,
+            self.media_sequence(),
+            self.discontinuity_sequence
+        );
+        let mut init = None;
+        for line in &self.segments {
+            put_start(&mut out, &line.start, &mut init, &query);
+            match line.tail.iframe_len.filter(|_| !line.tail.is_gap) {
+                Some(length) => {
+                    let _ = writeln!(out, "#EXTINF:{:.5},\n#EXT-X-BYTERANGE:{length}@0", line.tail.duration_s);
+                }
+                // A segment without a key frame keeps its place, or the numbers behind it would shift.
+                None => {
+                    let _ = writeln!(out, "#EXT-X-GAP\n#EXTINF:{:.5},", line.tail.duration_s);
+                }
+            }
+            let _ = writeln!(out, "{}{query}", uri::segment(line.start.msn));
+        }
+        if self.is_ended {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+        out
+    }
+
+    fn put_head(&self, out: &mut String) {
+        let target = self.target_duration_s;
+        let _ = writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}");
+        let (skip_until, hold_back) = (SKIP_UNTIL_TARGETS * target, 3 * target);
+        match self.part_target_s {
+            Some(part) => {
+                let part = ceil5(part);
+                let _ = writeln!(
+                    out,
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={skip_until}.0,HOLD-BACK={hold_back}.0,\
+                     PART-HOLD-BACK={:.5}\n#EXT-X-PART-INF:PART-TARGET={part:.5}",
+                    ceil5(3.0 * part)
+                );
+            }
+            None => {
+                let _ = writeln!(
+                    out,
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={skip_until}.0,HOLD-BACK={hold_back}.0"
+                );
+            }
+        }
+        let _ = writeln!(
+            out,
+            "#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}",
+            self.media_sequence(),
+            self.discontinuity_sequence
+        );
+    }
+
+    fn put_tail(&self, out: &mut String, query: &str) {
+        if self.is_ended {
+            out.push_str("#EXT-X-ENDLIST\n");
+            return;
+        }
+        if let Some(hint) = self.hint {
+            let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}{query}\"", uri::part(hint.msn, hint.index));
+        }
+        for report in &self.reports {
+            let _ = writeln!(
+                out,
+                "#EXT-X-RENDITION-REPORT:URI=\"{}{query}\",LAST-MSN={},LAST-PART={}",
+                report.uri, report.last.msn, report.last.index
+            );
+        }
+    }
+
+    /// Microseconds of everything listed.
+    fn length_us(&self) -> i64 {
+        let open = self.open.iter().flat_map(|(_, parts)| parts).map(|part| micros(part.duration_s));
+        self.segments.iter().map(|line| micros(line.tail.duration_s)).chain(open).sum()
+    }
+
+    /// How many segments lie wholly before the skip boundary.
+    fn skippable(&self) -> usize {
+        let boundary = micros(f64::from(SKIP_UNTIL_TARGETS * self.target_duration_s));
+        let mut left = self.length_us();
+        self.segments
+            .iter()
+            .take_while(|line| {
+                left -= micros(line.tail.duration_s);
+                left > boundary
+            })
+            .count()
+    }
+}
+
+fn put_start(out: &mut String, start: &SegmentStart, init: &mut Option<u32>, query: &str) {
+    if start.is_discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if *init != Some(start.init) {
+        *init = Some(start.init);
+        put_map(out, start.init, query);
+    }
+    put_date_time(out, start.program_date_time_ms);
+}
+
+fn put_parts(out: &mut String, msn: u64, parts: &[PartLine], query: &str) {
+    for (index, part) in parts.iter().enumerate() {
+        let independent = if part.is_independent { ",INDEPENDENT=YES" } else { "" };
+        let _ = writeln!(
+            out,
+            "#EXT-X-PART:DURATION={:.5},URI=\"part{msn}.{index}.m4s{query}\"{independent}",
+            part.duration_s
+        );
+    }
+}
+
+fn micros(seconds: f64) -> i64 {
+    (seconds * 1e6).round() as i64
+}
+
+/// Rounded up to five decimals, as printed, so that no part is longer than the target says.
+fn ceil5(seconds: f64) -> f64 {
+    (seconds * 1e5 - 1e-4).ceil() / 1e5
+}
