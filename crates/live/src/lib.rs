@@ -8,7 +8,10 @@ pub mod client;
 pub mod directory;
 pub mod fanout;
 pub mod limits;
+pub mod presence;
 pub mod revocations;
+mod roster;
+pub mod viewers;
 pub mod views;
 
 pub use client::{ANSWER_WAIT_MAX, Live, LiveError};
