@@ -2,11 +2,23 @@
 //!
 //! Transactions begin in handlers and jobs; constraints decide races. Nothing here knows HTTP, jobs or media.
 
+pub mod admin;
+pub mod categories;
+pub mod channels;
 pub mod error;
+pub mod follows;
+pub mod notifications;
 pub mod notify;
 pub mod outbox;
 pub mod pool;
+pub mod publish;
 pub mod queue;
+pub mod sessions;
+pub mod streams;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod users;
+pub mod vods;
 
 pub use error::{DbError, Result};
 pub use pool::{Conn, Pool, Tx, begin, commit};

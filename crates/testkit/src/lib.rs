@@ -1,1 +1,4 @@
 //! Placeholder replaced within this change.
+
+pub mod s3;
+pub mod services;

@@ -1,0 +1,573 @@
+//! SQL for the life of a publish: who may, who holds a channel's slot, going on air, and every way it ends.
+//!
+//! Owns the transitions of `streams.status` that a publisher's connection causes, with the events they owe; the caller opens
+//! the transaction. Each function locks the stream's row first, so that what follows reads what the last writer committed.
+
+use domain::event::Event;
+use domain::stream::{PublishEnd, StreamStatus};
+use domain::user::Username;
+use domain::{PublishId, StreamId, Timestamp, UserId, VodId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{DbError, Result};
+use crate::{Conn, outbox};
+
+/// A node whose heartbeat is this old no longer holds its channels' slots.
+const HOLDER_STALE_S: f64 = 10.0;
+/// A node whose heartbeat is this old has lost its publishers (reliability A4).
+const NODE_LOST_S: f64 = 15.0;
+/// How long a broadcaster who has come back may take to send a picture before the window may close on him.
+const RESUME_GRACE_S: f64 = 15.0;
+/// What is left of the window, at least, when our own outage kept the loss from being written down.
+const LATE_GRACE_S: f64 = 10.0;
+/// Rows one sweep handles, so that its transaction stays short.
+const SWEEP_ROWS_MAX: i64 = 100;
+
+/// The operator's choices these transitions depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Seconds a lost broadcaster may take to come back; 0 ends the stream at once.
+    pub reconnect_window_s: u64,
+    /// Whether each ended publish owes the operator an `on_publish_done`.
+    pub owes_done_hook: bool,
+}
+
+/// The channel a stream key belongs to.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    pub channel_id: UserId,
+    pub username: Username,
+    pub key_digest: Vec<u8>,
+    pub is_suspended: bool,
+}
+
+/// Finds the channel of a stream key by its SHA-256 digest.
+pub async fn authorize(conn: &mut Conn, key_digest: &[u8; 32]) -> Result<Option<Channel>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT c.channel_id, u.username, c.stream_key_hash, u.is_suspended
+          FROM channels c
+          JOIN users u ON u.user_id = c.channel_id
+         WHERE c.stream_key_hash = $1
+        "#,
+        &key_digest[..],
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Channel {
+            channel_id: UserId::from_uuid(row.channel_id),
+            username: username(&row.username)?,
+            key_digest: row.stream_key_hash,
+            is_suspended: row.is_suspended,
+        })
+    })
+    .transpose()
+}
+
+/// One publisher asking for its channel's slot.
+#[derive(Debug, Clone)]
+pub struct NewPublish<'a> {
+    pub channel_id: UserId,
+    /// The ingest node that has the connection.
+    pub node: &'a str,
+    pub addr: &'a str,
+    pub client_id: &'a str,
+    /// The publisher's own query arguments, verbatim.
+    pub args: &'a str,
+    pub app: &'a str,
+    pub at: Timestamp,
+}
+
+/// A slot held by one connection: proof that it may publish, until a higher epoch supersedes it.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub stream_id: StreamId,
+    pub vod_id: VodId,
+    pub publish_id: PublishId,
+    pub channel_id: UserId,
+    pub username: Username,
+    pub title: String,
+    pub epoch: i32,
+    pub started_at: Timestamp,
+    /// The stream was there before this connection.
+    pub is_resumed: bool,
+}
+
+/// Takes the channel's slot, or answers `None` when another connection holds it.
+///
+/// Makes a new stream with its recording, or goes on with the one that is open: inside its reconnect window, after its node
+/// was lost, or when its holder is a connection of the same `node`. For that last case the caller vouches that no session of
+/// its node delivers media for the channel.
+pub async fn claim(conn: &mut Conn, new: &NewPublish<'_>, rules: Rules) -> Result<Option<Claim>> {
+    // Twice at most: an expired window found on the way is closed first.
+    for _ in 0..2 {
+        if let Some(claim) = start(conn, new).await? {
+            return Ok(Some(claim));
+        }
+        let Some(open) = lock_open(conn, new.channel_id).await? else { continue };
+        let held = open_publishes(conn, open.stream_id).await?;
+        if !held.is_empty() && open.node != new.node && !open.is_stale {
+            return Ok(None);
+        }
+        if held.is_empty() && open.is_window_over {
+            end_stream(conn, &open, "window_over").await?;
+            continue;
+        }
+        for publish in held {
+            close_publish(conn, publish, PublishEnd::ConnectionLost, new.at, rules).await?;
+        }
+        return resume(conn, new, &open).await.map(Some);
+    }
+    Ok(None)
+}
+
+async fn start(conn: &mut Conn, new: &NewPublish<'_>) -> Result<Option<Claim>> {
+    let row = sqlx::query!(
+        r#"
+        INSERT INTO streams (stream_id, channel_id, title, description, category_slug, tags, status, ingest_node, started_at)
+        SELECT $1, c.channel_id, coalesce(nullif(c.title, ''), u.display_name || ' live'), c.description, c.category_slug,
+               c.tags, 'starting', $3, $4
+          FROM channels c
+          JOIN users u ON u.user_id = c.channel_id
+         WHERE c.channel_id = $2
+        ON CONFLICT (channel_id) WHERE status <> 'ended' DO NOTHING
+        RETURNING stream_id, title, epoch, (SELECT username FROM users WHERE user_id = $2) AS "username!"
+        "#,
+        kit::ids::uuid(),
+        new.channel_id.as_uuid(),
+        new.node,
+        new.at,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let vod_id = kit::ids::uuid();
+    sqlx::query!(
+        r#"
+        INSERT INTO vods (vod_id, stream_id, channel_id, title, description, category_slug, tags, status, object_prefix,
+                          created_at)
+        SELECT $1, stream_id, channel_id, title, description, category_slug, tags, 'recording', $3, started_at
+          FROM streams
+         WHERE stream_id = $2
+        "#,
+        vod_id,
+        row.stream_id,
+        format!("vod/{vod_id}/"),
+    )
+    .execute(&mut *conn)
+    .await?;
+    let stream_id = StreamId::from_uuid(row.stream_id);
+    Ok(Some(Claim {
+        stream_id,
+        vod_id: VodId::from_uuid(vod_id),
+        publish_id: insert_publish(conn, new, stream_id, row.epoch).await?,
+        channel_id: new.channel_id,
+        username: username(&row.username)?,
+        title: row.title,
+        epoch: row.epoch,
+        started_at: new.at,
+        is_resumed: false,
+    }))
+}
+
+async fn resume(conn: &mut Conn, new: &NewPublish<'_>, open: &OpenStream) -> Result<Claim> {
+    let row = sqlx::query!(
+        r#"
+        UPDATE streams s
+           SET epoch = epoch + 1, ingest_node = $2, heartbeat_at = now(),
+               reconnect_until = CASE WHEN status = 'reconnecting'
+                                      THEN greatest(reconnect_until, now() + make_interval(secs => $3)) END
+         WHERE stream_id = $1
+        RETURNING epoch, title, started_at, (SELECT vod_id FROM vods v WHERE v.stream_id = s.stream_id) AS "vod_id!"
+        "#,
+        open.stream_id.as_uuid(),
+        new.node,
+        RESUME_GRACE_S,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    Ok(Claim {
+        stream_id: open.stream_id,
+        vod_id: VodId::from_uuid(row.vod_id),
+        publish_id: insert_publish(conn, new, open.stream_id, row.epoch).await?,
+        channel_id: open.channel_id,
+        username: open.username.clone(),
+        title: row.title,
+        epoch: row.epoch,
+        started_at: row.started_at,
+        is_resumed: true,
+    })
+}
+
+async fn insert_publish(conn: &mut Conn, new: &NewPublish<'_>, stream_id: StreamId, epoch: i32) -> Result<PublishId> {
+    let publish_id = kit::ids::uuid();
+    sqlx::query!(
+        r#"
+        INSERT INTO publishes (publish_id, stream_id, epoch, addr, client_id, args, app, started_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "#,
+        publish_id,
+        stream_id.as_uuid(),
+        epoch,
+        new.addr,
+        new.client_id,
+        new.args,
+        new.app,
+        new.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(PublishId::from_uuid(publish_id))
+}
+
+/// Puts a claimed stream on air: its first picture has arrived. Tells followers of a new one, viewers of a resumed one.
+///
+/// `false` when the claim is no longer valid; nothing has changed then.
+pub async fn online(conn: &mut Conn, stream_id: StreamId, publish_id: PublishId, epoch: i32) -> Result<bool> {
+    let Some(stream) = lock(conn, stream_id).await? else { return Ok(false) };
+    if stream.epoch != epoch || !open_publishes(conn, stream_id).await?.contains(&publish_id) {
+        return Ok(false);
+    }
+    go_live(conn, &stream).await?;
+    Ok(true)
+}
+
+async fn go_live(conn: &mut Conn, stream: &OpenStream) -> Result<()> {
+    let OpenStream { stream_id, channel_id, .. } = *stream;
+    let username = stream.username.clone();
+    let event = match stream.status {
+        StreamStatus::Starting => Event::StreamOnline { stream_id, channel_id, username },
+        StreamStatus::Reconnecting => Event::StreamResumed { stream_id, channel_id, username },
+        StreamStatus::Live | StreamStatus::Ended => return Ok(()),
+    };
+    sqlx::query!(
+        "UPDATE streams SET status = 'live', reconnect_until = NULL, heartbeat_at = now() WHERE stream_id = $1",
+        stream_id.as_uuid(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    outbox::push(conn, &event).await
+}
+
+/// The end of one publish, as it is written down: at once, or later from the ingest node's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub publish_id: PublishId,
+    pub stream_id: StreamId,
+    pub epoch: i32,
+    pub end: PublishEnd,
+    /// Whether a picture (or, without video, sound) has arrived.
+    pub has_delivered: bool,
+    pub at: Timestamp,
+}
+
+/// Writes the end of a publish down, once, and what follows for its stream: over, waiting for its broadcaster, or, when it
+/// never delivered anything, gone. Harmless when repeated or late.
+pub async fn done(conn: &mut Conn, done: &Done, rules: Rules) -> Result<()> {
+    let Some(stream) = lock(conn, done.stream_id).await? else { return Ok(()) };
+    if !close_publish(conn, done.publish_id, done.end, done.at, rules).await? {
+        return Ok(());
+    }
+    if stream.epoch != done.epoch || stream.status == StreamStatus::Ended {
+        return Ok(());
+    }
+    if stream.status == StreamStatus::Starting && !done.has_delivered {
+        return forget(conn, &stream, rules).await;
+    }
+    if done.has_delivered {
+        // Does nothing unless Postgres was away when the first picture came.
+        go_live(conn, &stream).await?;
+    }
+    if done.end.ends_stream() || rules.reconnect_window_s == 0 {
+        return end_stream(conn, &stream, done.end.as_str()).await;
+    }
+    if stream.status == StreamStatus::Reconnecting && !done.has_delivered {
+        return Ok(());
+    }
+    await_return(conn, &stream, done.at, rules).await
+}
+
+/// Opens the reconnect window.
+async fn await_return(conn: &mut Conn, stream: &OpenStream, lost_at: Timestamp, rules: Rules) -> Result<()> {
+    let until = sqlx::query_scalar!(
+        r#"
+        UPDATE streams
+           SET status = 'reconnecting',
+               reconnect_until = greatest($2::timestamptz + make_interval(secs => $3), now() + make_interval(secs => least($3, $4)))
+         WHERE stream_id = $1
+        RETURNING reconnect_until AS "until!"
+        "#,
+        stream.stream_id.as_uuid(),
+        lost_at,
+        rules.reconnect_window_s as f64,
+        LATE_GRACE_S,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let OpenStream { stream_id, channel_id, .. } = *stream;
+    outbox::push(
+        conn,
+        &Event::StreamReconnecting { stream_id, channel_id, username: stream.username.clone(), until },
+    )
+    .await
+}
+
+/// Takes back a stream that never delivered. Its row stays when the operator is still to be told of its publish.
+async fn forget(conn: &mut Conn, stream: &OpenStream, rules: Rules) -> Result<()> {
+    let id = stream.stream_id.as_uuid();
+    if !rules.owes_done_hook {
+        sqlx::query!("DELETE FROM streams WHERE stream_id = $1", id).execute(conn).await?;
+        return Ok(());
+    }
+    sqlx::query!("DELETE FROM vods WHERE stream_id = $1", id).execute(&mut *conn).await?;
+    sqlx::query!(
+        r#"
+        UPDATE streams SET status = 'ended', ended_at = now(), reconnect_until = NULL, end_reason = 'never_delivered'
+         WHERE stream_id = $1
+        "#,
+        id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One stream of an ingest node's heartbeat.
+#[derive(Debug, Clone, Copy)]
+pub struct Beat {
+    pub stream_id: StreamId,
+    pub epoch: i32,
+    /// How long ago its last media arrived.
+    pub silent_ms: i64,
+}
+
+/// Renews a node's streams and returns those that are still its own. A missing one was ended, taken over, or its owner may
+/// no longer stream: its connection must be cut.
+pub async fn heartbeat(conn: &mut Conn, node: &str, beats: &[Beat]) -> Result<Vec<StreamId>> {
+    let ids: Vec<Uuid> = beats.iter().map(|beat| beat.stream_id.as_uuid()).collect();
+    let epochs: Vec<i32> = beats.iter().map(|beat| beat.epoch).collect();
+    let silences: Vec<f64> = beats.iter().map(|beat| beat.silent_ms as f64 / 1_000.0).collect();
+    let kept = sqlx::query_scalar!(
+        r#"
+        UPDATE streams s
+           SET heartbeat_at = now() - make_interval(secs => b.silence)
+          FROM unnest($2::uuid[], $3::int[], $4::float8[]) AS b (stream_id, epoch, silence), users u
+         WHERE s.stream_id = b.stream_id AND s.epoch = b.epoch AND s.ingest_node = $1 AND s.status <> 'ended'
+           AND u.user_id = s.channel_id AND NOT u.is_suspended
+        RETURNING s.stream_id
+        "#,
+        node,
+        &ids,
+        &epochs,
+        &silences,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(kept.into_iter().map(StreamId::from_uuid).collect())
+}
+
+/// Frees what a node's earlier run left behind, except the streams it has by now. Returns how many.
+pub async fn recover(conn: &mut Conn, node: &str, keep: &[StreamId], rules: Rules) -> Result<usize> {
+    let keep: Vec<Uuid> = keep.iter().map(|id| id.as_uuid()).collect();
+    let lost = sqlx::query_scalar!(
+        r#"
+        SELECT stream_id
+          FROM streams s
+         WHERE status <> 'ended' AND ingest_node = $1 AND NOT stream_id = ANY($2)
+           AND (status <> 'reconnecting' OR EXISTS (SELECT 1 FROM publishes p
+                                                     WHERE p.stream_id = s.stream_id AND p.ended_at IS NULL))
+           FOR UPDATE SKIP LOCKED
+        "#,
+        node,
+        &keep,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    lose(conn, &lost, rules).await?;
+    Ok(lost.len())
+}
+
+/// What one sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Streams whose ingest node is gone.
+    pub lost: usize,
+    /// Streams whose reconnect window is over.
+    pub over: usize,
+}
+
+/// Opens the window for streams of dead nodes and ends those whose window is over. A bite at a time; any node may do it.
+pub async fn sweep(conn: &mut Conn, rules: Rules) -> Result<Swept> {
+    let lost = sqlx::query_scalar!(
+        r#"
+        SELECT stream_id
+          FROM streams s
+         WHERE status <> 'ended' AND heartbeat_at < now() - make_interval(secs => $1)
+           AND (status <> 'reconnecting' OR EXISTS (SELECT 1 FROM publishes p
+                                                     WHERE p.stream_id = s.stream_id AND p.ended_at IS NULL))
+         LIMIT $2
+           FOR UPDATE SKIP LOCKED
+        "#,
+        NODE_LOST_S,
+        SWEEP_ROWS_MAX,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    lose(conn, &lost, rules).await?;
+    let over = sqlx::query_scalar!(
+        r#"
+        SELECT stream_id
+          FROM streams s
+         WHERE status = 'reconnecting' AND reconnect_until <= now()
+           AND NOT EXISTS (SELECT 1 FROM publishes p WHERE p.stream_id = s.stream_id AND p.ended_at IS NULL)
+         LIMIT $1
+           FOR UPDATE SKIP LOCKED
+        "#,
+        SWEEP_ROWS_MAX,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for id in &over {
+        if let Some(stream) = lock(conn, StreamId::from_uuid(*id)).await? {
+            end_stream(conn, &stream, "window_over").await?;
+        }
+    }
+    Ok(Swept { lost: lost.len(), over: over.len() })
+}
+
+/// The publishers of these streams are gone with their node.
+async fn lose(conn: &mut Conn, lost: &[Uuid], rules: Rules) -> Result<()> {
+    for id in lost {
+        let Some(stream) = lock(conn, StreamId::from_uuid(*id)).await? else { continue };
+        let now = kit::clock::now();
+        for publish in open_publishes(conn, stream.stream_id).await? {
+            close_publish(conn, publish, PublishEnd::ConnectionLost, now, rules).await?;
+        }
+        match stream.status {
+            StreamStatus::Starting => forget(conn, &stream, rules).await?,
+            StreamStatus::Live if rules.reconnect_window_s == 0 => {
+                end_stream(conn, &stream, PublishEnd::ConnectionLost.as_str()).await?;
+            }
+            StreamStatus::Live => await_return(conn, &stream, now, rules).await?,
+            StreamStatus::Reconnecting | StreamStatus::Ended => {}
+        }
+    }
+    Ok(())
+}
+
+struct OpenStream {
+    stream_id: StreamId,
+    channel_id: UserId,
+    username: Username,
+    status: StreamStatus,
+    epoch: i32,
+    node: String,
+    is_stale: bool,
+    is_window_over: bool,
+}
+
+async fn lock_open(conn: &mut Conn, channel_id: UserId) -> Result<Option<OpenStream>> {
+    let found = sqlx::query_scalar!(
+        "SELECT stream_id FROM streams WHERE channel_id = $1 AND status <> 'ended' FOR UPDATE",
+        channel_id.as_uuid(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match found {
+        Some(id) => lock(conn, StreamId::from_uuid(id)).await,
+        None => Ok(None),
+    }
+}
+
+async fn lock(conn: &mut Conn, stream_id: StreamId) -> Result<Option<OpenStream>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT s.channel_id, u.username, s.status, s.epoch, s.ingest_node,
+               s.heartbeat_at < now() - make_interval(secs => $2) AS "is_stale!",
+               coalesce(s.reconnect_until <= now(), false) AS "is_window_over!"
+          FROM streams s
+          JOIN users u ON u.user_id = s.channel_id
+         WHERE s.stream_id = $1
+           FOR UPDATE OF s
+        "#,
+        stream_id.as_uuid(),
+        HOLDER_STALE_S,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(OpenStream {
+            stream_id,
+            channel_id: UserId::from_uuid(row.channel_id),
+            username: username(&row.username)?,
+            status: StreamStatus::parse(&row.status).ok_or(DbError::Corrupt { what: "stream status" })?,
+            epoch: row.epoch,
+            node: row.ingest_node,
+            is_stale: row.is_stale,
+            is_window_over: row.is_window_over,
+        })
+    })
+    .transpose()
+}
+
+async fn open_publishes(conn: &mut Conn, stream_id: StreamId) -> Result<Vec<PublishId>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT publish_id FROM publishes WHERE stream_id = $1 AND ended_at IS NULL",
+        stream_id.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(PublishId::from_uuid).collect())
+}
+
+/// Ends a publish once; the operator's hook is owed from then on. `false` when it had ended before.
+async fn close_publish(
+    conn: &mut Conn,
+    publish_id: PublishId,
+    end: PublishEnd,
+    at: Timestamp,
+    rules: Rules,
+) -> Result<bool> {
+    let ended = sqlx::query!(
+        "UPDATE publishes SET ended_at = $2, end_reason = $3 WHERE publish_id = $1 AND ended_at IS NULL",
+        publish_id.as_uuid(),
+        at,
+        end.as_str(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if rules.owes_done_hook {
+        sqlx::query!(
+            "INSERT INTO hook_deliveries (publish_id, hook) VALUES ($1, 'on_publish_done') ON CONFLICT DO NOTHING",
+            publish_id.as_uuid(),
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    outbox::push(conn, &Event::PublishDone { publish_id }).await?;
+    Ok(true)
+}
+
+async fn end_stream(conn: &mut Conn, stream: &OpenStream, reason: &str) -> Result<()> {
+    sqlx::query!(
+        r#"
+        UPDATE streams SET status = 'ended', ended_at = now(), reconnect_until = NULL, end_reason = $2
+         WHERE stream_id = $1
+        "#,
+        stream.stream_id.as_uuid(),
+        reason,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let OpenStream { stream_id, channel_id, .. } = *stream;
+    outbox::push(conn, &Event::StreamOffline { stream_id, channel_id, username: stream.username.clone() }).await
+}
+
+fn username(stored: &str) -> Result<Username> {
+    Username::parse(stored).map_err(|_| DbError::Corrupt { what: "username" })
+}
