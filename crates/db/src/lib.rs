@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod categories;
 pub mod channels;
+pub mod chat;
 pub mod error;
 pub mod follows;
 pub mod notifications;
@@ -13,6 +14,7 @@ pub mod outbox;
 pub mod pool;
 pub mod publish;
 pub mod queue;
+pub mod recordings;
 pub mod sessions;
 pub mod streams;
 #[cfg(feature = "testing")]

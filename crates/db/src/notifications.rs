@@ -1,0 +1,97 @@
+//! SQL for reading one's notifications. Writing them is in `notify.rs`.
+
+use domain::{NotificationId, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::Conn;
+use crate::error::Result;
+use crate::users::Person;
+
+#[derive(Debug, Clone)]
+pub struct Notification {
+    pub id: NotificationId,
+    pub kind: String,
+    pub message: String,
+    pub entity_type: String,
+    pub entity_id: Uuid,
+    pub is_read: bool,
+    pub created_at: Timestamp,
+    /// Whose doing it was: the streamer, or the follower.
+    pub actor: Option<Person>,
+}
+
+/// A member's notifications, latest first, after the given one.
+pub async fn list(
+    conn: &mut Conn,
+    user: UserId,
+    after: Option<NotificationId>,
+    limit: i64,
+) -> Result<Vec<Notification>> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT n.notification_id, n.type AS kind, n.message, n.entity_type, n.entity_id, n.is_read, n.created_at,
+               u.username AS "username?", u.display_name AS "display_name?", u.avatar_key
+          FROM notifications n
+          LEFT JOIN streams s ON n.entity_type = 'stream' AND s.stream_id = n.entity_id
+          LEFT JOIN vods v ON n.entity_type = 'vod' AND v.vod_id = n.entity_id
+          LEFT JOIN users u ON u.user_id = coalesce(s.channel_id, v.channel_id,
+                                                    CASE WHEN n.entity_type = 'user' THEN n.entity_id END)
+         WHERE n.user_id = $1
+           AND ($2::uuid IS NULL OR n.notification_id < $2)
+         ORDER BY n.notification_id DESC
+         LIMIT $3
+        "#,
+        user.as_uuid(),
+        after.map(NotificationId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Notification {
+            id: NotificationId::from_uuid(row.notification_id),
+            kind: row.kind,
+            message: row.message,
+            entity_type: row.entity_type,
+            entity_id: row.entity_id,
+            is_read: row.is_read,
+            created_at: row.created_at,
+            actor: row.username.zip(row.display_name).map(|(username, display_name)| Person {
+                username,
+                display_name,
+                avatar_key: row.avatar_key,
+            }),
+        })
+        .collect())
+}
+
+pub async fn unread_count(conn: &mut Conn, user: UserId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM notifications WHERE user_id = $1 AND NOT is_read"#,
+        user.as_uuid(),
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Marks one as read. False when the member has no such notification; true when it was read already.
+pub async fn mark_read(conn: &mut Conn, user: UserId, id: NotificationId) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE notifications SET is_read = true WHERE notification_id = $1 AND user_id = $2",
+        id.as_uuid(),
+        user.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Marks all as read. Returns how many were not.
+pub async fn mark_all_read(conn: &mut Conn, user: UserId) -> Result<u64> {
+    let done =
+        sqlx::query!("UPDATE notifications SET is_read = true WHERE user_id = $1 AND NOT is_read", user.as_uuid())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected())
+}

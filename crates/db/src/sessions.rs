@@ -1,0 +1,217 @@
+//! SQL for sign-ins and their refresh tokens. Only digests of tokens are kept.
+
+use domain::user::Role;
+use domain::{SessionId, Timestamp, UserId};
+
+use crate::Conn;
+use crate::error::{DbError, Result};
+
+/// SHA-256 of a refresh token.
+pub type TokenHash = [u8; 32];
+
+/// A sign-in to be.
+#[derive(Debug, Clone)]
+pub struct NewSession<'a> {
+    pub id: SessionId,
+    pub user: UserId,
+    pub user_agent: &'a str,
+    pub addr: &'a str,
+    pub expires_at: Timestamp,
+}
+
+/// Why a sign-in ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokeReason {
+    Logout,
+    /// A refresh token was used a second time: one of its two holders is a thief.
+    Reuse,
+    Password,
+    Admin,
+}
+
+impl RevokeReason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Reuse => "reuse",
+            Self::Password => "password",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A presented refresh token with its sign-in, locked until the transaction ends.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    pub session: SessionId,
+    pub user: UserId,
+    pub role: Role,
+    pub is_suspended: bool,
+    pub is_revoked: bool,
+    pub is_expired: bool,
+    /// Milliseconds since it was used, by the database's clock; `None` when it is unused.
+    pub used_ms_ago: Option<i64>,
+    pub successor_sealed: Option<Vec<u8>>,
+}
+
+pub async fn insert(conn: &mut Conn, new: &NewSession<'_>) -> Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at)
+        VALUES ($1, $2, $3, $4, $5)
+        "#,
+        new.id.as_uuid(),
+        new.user.as_uuid(),
+        new.user_agent,
+        new.addr,
+        new.expires_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn insert_token(conn: &mut Conn, session: SessionId, hash: &TokenHash) -> Result<()> {
+    sqlx::query!("INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($1, $2)", &hash[..], session.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Finds a refresh token and locks its sign-in: parallel uses of one family wait for each other here.
+pub async fn present(conn: &mut Conn, hash: &TokenHash) -> Result<Option<Presented>> {
+    // The family is locked first and the token read after: a token read before the wait would be stale.
+    let session = sqlx::query_scalar!(
+        r#"
+        SELECT session_id
+          FROM sessions
+         WHERE session_id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)
+           FOR UPDATE
+        "#,
+        &hash[..],
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(session) = session else { return Ok(None) };
+    let row = sqlx::query!(
+        r#"
+        SELECT s.user_id, u.role, u.is_suspended,
+               s.revoked_at IS NOT NULL AS "is_revoked!",
+               s.expires_at < clock_timestamp() AS "is_expired!",
+               (extract(epoch FROM clock_timestamp() - t.used_at) * 1000)::bigint AS used_ms_ago,
+               t.successor_sealed
+          FROM refresh_tokens t
+          JOIN sessions s USING (session_id)
+          JOIN users u USING (user_id)
+         WHERE t.token_hash = $1
+           AND t.session_id = $2
+        "#,
+        &hash[..],
+        session,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Presented {
+            session: SessionId::from_uuid(session),
+            user: UserId::from_uuid(row.user_id),
+            role: Role::parse(&row.role).ok_or(DbError::Corrupt { what: "role" })?,
+            is_suspended: row.is_suspended,
+            is_revoked: row.is_revoked,
+            is_expired: row.is_expired,
+            used_ms_ago: row.used_ms_ago,
+            successor_sealed: row.successor_sealed,
+        })
+    })
+    .transpose()
+}
+
+/// Marks a token as used, remembers its sealed successor, and keeps the sign-in alive until `expires_at`.
+pub async fn rotate(
+    conn: &mut Conn,
+    session: SessionId,
+    used: &TokenHash,
+    successor: &TokenHash,
+    successor_sealed: &[u8],
+    expires_at: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE refresh_tokens SET used_at = clock_timestamp(), successor_sealed = $2 WHERE token_hash = $1",
+        &used[..],
+        successor_sealed,
+    )
+    .execute(&mut *conn)
+    .await?;
+    insert_token(conn, session, successor).await?;
+    sqlx::query!(
+        "UPDATE sessions SET last_used_at = now(), expires_at = $2 WHERE session_id = $1",
+        session.as_uuid(),
+        expires_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a sign-in and with it every token of its family. False when it was over already.
+pub async fn revoke(conn: &mut Conn, session: SessionId, reason: RevokeReason) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET revoked_at = now(), revoke_reason = $2 WHERE session_id = $1 AND revoked_at IS NULL",
+        session.as_uuid(),
+        reason.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends all of a member's sign-ins and returns them.
+pub async fn revoke_all(conn: &mut Conn, user: UserId, reason: RevokeReason) -> Result<Vec<SessionId>> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        UPDATE sessions SET revoked_at = now(), revoke_reason = $2
+         WHERE user_id = $1 AND revoked_at IS NULL
+        RETURNING session_id
+        "#,
+        user.as_uuid(),
+        reason.as_str(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(SessionId::from_uuid).collect())
+}
+
+/// The sign-in a refresh token belongs to, used or not.
+pub async fn session_of(conn: &mut Conn, hash: &TokenHash) -> Result<Option<SessionId>> {
+    let id = sqlx::query_scalar!("SELECT session_id FROM refresh_tokens WHERE token_hash = $1", &hash[..])
+        .fetch_optional(conn)
+        .await?;
+    Ok(id.map(SessionId::from_uuid))
+}
+
+/// Whether tokens of this sign-in may still be believed. The truth behind the list of revoked tokens in Redis.
+pub async fn is_active(conn: &mut Conn, session: SessionId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (SELECT FROM sessions s JOIN users u USING (user_id)
+                        WHERE s.session_id = $1 AND s.revoked_at IS NULL AND NOT u.is_suspended) AS "is_active!"
+        "#,
+        session.as_uuid(),
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Drops sign-ins that ended more than a month ago, in bounded bites. Returns how many went.
+pub async fn prune(conn: &mut Conn) -> Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        DELETE FROM sessions
+         WHERE session_id IN (SELECT session_id FROM sessions
+                               WHERE expires_at < now() - interval '30 days' LIMIT 5000)
+        "#,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,264 @@
+//! SQL for reading streams as viewers see them. `starting` streams do not exist here. Their life is in `publish.rs`.
+
+use domain::stream::StreamStatus;
+use domain::{StreamId, Timestamp, UserId};
+
+use crate::Conn;
+use crate::channels::SettingsChange;
+use crate::error::{DbError, Result};
+use crate::users::Person;
+
+/// Most streams on air that are looked at to find the most watched.
+pub const LIVE_MAX: i64 = 5_000;
+
+/// A stream and whom it belongs to.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub id: StreamId,
+    pub channel: UserId,
+    pub owner: Person,
+    pub title: String,
+    pub description: String,
+    /// Slug and name.
+    pub category: Option<(String, String)>,
+    pub tags: Vec<String>,
+    pub status: StreamStatus,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub reconnect_until: Option<Timestamp>,
+    pub peak_viewers: i64,
+    pub renditions_note: Option<String>,
+}
+
+struct Row {
+    stream_id: uuid::Uuid,
+    channel_id: uuid::Uuid,
+    username: String,
+    display_name: String,
+    avatar_key: Option<String>,
+    title: String,
+    description: String,
+    category_slug: Option<String>,
+    category_name: Option<String>,
+    tags: Vec<String>,
+    status: String,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    reconnect_until: Option<Timestamp>,
+    peak_viewers: i64,
+    renditions_note: Option<String>,
+}
+
+impl TryFrom<Row> for Stream {
+    type Error = DbError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: StreamId::from_uuid(row.stream_id),
+            channel: UserId::from_uuid(row.channel_id),
+            owner: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
+            title: row.title,
+            description: row.description,
+            category: row.category_slug.zip(row.category_name),
+            tags: row.tags,
+            status: StreamStatus::parse(&row.status).ok_or(DbError::Corrupt { what: "stream status" })?,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            reconnect_until: row.reconnect_until,
+            peak_viewers: row.peak_viewers,
+            renditions_note: row.renditions_note,
+        })
+    }
+}
+
+/// What a list is narrowed to. `query` is looked for in titles and names, as written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    pub category: Option<&'a str>,
+    pub query: Option<&'a str>,
+}
+
+pub async fn find(conn: &mut Conn, id: StreamId) -> Result<Option<Stream>> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+               s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
+               s.reconnect_until, s.peak_viewers, s.renditions_note
+          FROM streams s
+          JOIN users u ON u.user_id = s.channel_id
+          LEFT JOIN categories c ON c.slug = s.category_slug
+         WHERE s.stream_id = $1
+           AND s.status <> 'starting'
+           AND NOT u.is_suspended
+        "#,
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Stream::try_from)
+    .transpose()
+}
+
+/// What these channels air now, in no order. A channel has at most one.
+pub async fn live_of(conn: &mut Conn, channels: &[UserId]) -> Result<Vec<Stream>> {
+    let ids: Vec<uuid::Uuid> = channels.iter().map(|id| id.as_uuid()).collect();
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+               s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
+               s.reconnect_until, s.peak_viewers, s.renditions_note
+          FROM streams s
+          JOIN users u ON u.user_id = s.channel_id
+          LEFT JOIN categories c ON c.slug = s.category_slug
+         WHERE s.channel_id = ANY($1)
+           AND s.status IN ('live', 'reconnecting')
+           AND NOT u.is_suspended
+        "#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Stream::try_from)
+    .collect()
+}
+
+/// Everything on air that passes the filter, latest first. The most watched are found by the caller: counts are in Redis.
+pub async fn on_air(conn: &mut Conn, filter: Filter<'_>) -> Result<Vec<Stream>> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+               s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
+               s.reconnect_until, s.peak_viewers, s.renditions_note
+          FROM streams s
+          JOIN users u ON u.user_id = s.channel_id
+          LEFT JOIN categories c ON c.slug = s.category_slug
+         WHERE s.status IN ('live', 'reconnecting')
+           AND NOT u.is_suspended
+           AND ($1::text IS NULL OR s.category_slug = $1)
+           AND ($2::text IS NULL OR s.title ILIKE $2 OR u.username ILIKE $2 OR u.display_name ILIKE $2)
+         ORDER BY s.started_at DESC
+         LIMIT $3
+        "#,
+        filter.category,
+        filter.query.map(contains),
+        LIVE_MAX,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Stream::try_from)
+    .collect()
+}
+
+/// Streams that are over, latest first, after (start, id).
+pub async fn ended(
+    conn: &mut Conn,
+    filter: Filter<'_>,
+    after: Option<(Timestamp, StreamId)>,
+    limit: i64,
+) -> Result<Vec<Stream>> {
+    let (at, id) = after.map(|(at, id)| (at, id.as_uuid())).unzip();
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+               s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
+               s.reconnect_until, s.peak_viewers, s.renditions_note
+          FROM streams s
+          JOIN users u ON u.user_id = s.channel_id
+          LEFT JOIN categories c ON c.slug = s.category_slug
+         WHERE s.status = 'ended'
+           AND NOT u.is_suspended
+           AND ($1::text IS NULL OR s.category_slug = $1)
+           AND ($2::text IS NULL OR s.title ILIKE $2 OR u.username ILIKE $2 OR u.display_name ILIKE $2)
+           AND ($3::timestamptz IS NULL OR (s.started_at, s.stream_id) < ($3, $4))
+         ORDER BY s.started_at DESC, s.stream_id DESC
+         LIMIT $5
+        "#,
+        filter.category,
+        filter.query.map(contains),
+        at,
+        id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Stream::try_from)
+    .collect()
+}
+
+/// Renames what a channel airs now, `starting` included, and the recording of it. An empty title keeps the old one:
+/// a stream on air always has one.
+pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsChange) -> Result<()> {
+    let title = change.title.as_deref().filter(|title| !title.is_empty());
+    let stream = sqlx::query_scalar!(
+        r#"
+        UPDATE streams
+           SET title = coalesce($2, title),
+               description = coalesce($3, description),
+               category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
+               tags = coalesce($6, tags)
+         WHERE channel_id = $1
+           AND status <> 'ended'
+        RETURNING stream_id
+        "#,
+        channel.as_uuid(),
+        title,
+        change.description.as_deref(),
+        change.category_slug.is_some(),
+        change.category_slug.clone().flatten(),
+        change.tags.as_deref(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(stream) = stream else { return Ok(()) };
+    sqlx::query!(
+        r#"
+        UPDATE vods
+           SET title = coalesce($2, title),
+               description = coalesce($3, description),
+               category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
+               tags = coalesce($6, tags)
+         WHERE stream_id = $1
+           AND status = 'recording'
+        "#,
+        stream,
+        title,
+        change.description.as_deref(),
+        change.category_slug.is_some(),
+        change.category_slug.clone().flatten(),
+        change.tags.as_deref(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An ILIKE pattern that finds `text` itself anywhere, whatever signs it contains.
+pub(crate) fn contains(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_for_signs_finds_the_signs() {
+        assert_eq!(contains(r"100%_\"), r"%100\%\_\\%");
+    }
+}

@@ -1,0 +1,248 @@
+//! SQL for members: who they are and how they prove it.
+
+use domain::user::{DisplayName, Email, Role, Username};
+use domain::{Timestamp, UserId};
+
+use crate::Conn;
+use crate::error::{DbError, Result};
+
+/// The unique key a taken username violates.
+pub const USERNAME_TAKEN: &str = "users_username_key";
+/// The unique key a taken e-mail address violates.
+pub const EMAIL_TAKEN: &str = "users_email_key";
+
+/// A member as they may see themselves.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub id: UserId,
+    pub username: Username,
+    pub display_name: String,
+    pub email: String,
+    pub role: Role,
+    pub bio: String,
+    pub avatar_key: Option<String>,
+    pub is_suspended: bool,
+    pub created_at: Timestamp,
+}
+
+/// What every list shows of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub username: String,
+    pub display_name: String,
+    pub avatar_key: Option<String>,
+}
+
+/// A member to be.
+#[derive(Debug, Clone)]
+pub struct NewUser<'a> {
+    pub id: UserId,
+    pub username: &'a Username,
+    pub email: &'a Email,
+    pub display_name: &'a DisplayName,
+    pub password_hash: &'a str,
+    pub role: Role,
+}
+
+/// What a sign-in is checked against.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub id: UserId,
+    pub password_hash: String,
+    pub is_suspended: bool,
+    pub role: Role,
+}
+
+pub(crate) fn username(text: String) -> Result<Username> {
+    Username::parse(&text).map_err(|_| DbError::Corrupt { what: "username" })
+}
+
+fn role(text: &str) -> Result<Role> {
+    Role::parse(text).ok_or(DbError::Corrupt { what: "role" })
+}
+
+/// Adds a member. A taken name or address is a constraint error: [`USERNAME_TAKEN`], [`EMAIL_TAKEN`].
+pub async fn insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO users (user_id, username, email, display_name, password_hash, role)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        "#,
+        new.id.as_uuid(),
+        new.username.as_str(),
+        new.email.as_str(),
+        new.display_name.as_str(),
+        new.password_hash,
+        new.role.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Finds whom a sign-in names: a username, or an e-mail address. Both are kept in lower case.
+pub async fn credentials(conn: &mut Conn, login: &str) -> Result<Option<Credentials>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT user_id, password_hash, is_suspended, role
+          FROM users
+         WHERE username = $1 OR email = $1
+        "#,
+        login,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Credentials {
+            id: UserId::from_uuid(row.user_id),
+            password_hash: row.password_hash,
+            is_suspended: row.is_suspended,
+            role: role(&row.role)?,
+        })
+    })
+    .transpose()
+}
+
+pub async fn find(conn: &mut Conn, id: UserId) -> Result<Option<User>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT user_id, username, display_name, email, role, bio, avatar_key, is_suspended, created_at
+          FROM users
+         WHERE user_id = $1
+        "#,
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(User {
+            id: UserId::from_uuid(row.user_id),
+            username: username(row.username)?,
+            display_name: row.display_name,
+            email: row.email,
+            role: role(&row.role)?,
+            bio: row.bio,
+            avatar_key: row.avatar_key,
+            is_suspended: row.is_suspended,
+            created_at: row.created_at,
+        })
+    })
+    .transpose()
+}
+
+/// What a member may do now, whatever an older token says. `None` when gone or suspended.
+pub async fn current_role(conn: &mut Conn, id: UserId) -> Result<Option<Role>> {
+    let text = sqlx::query_scalar!("SELECT role FROM users WHERE user_id = $1 AND NOT is_suspended", id.as_uuid())
+        .fetch_optional(conn)
+        .await?;
+    text.map(|text| role(&text)).transpose()
+}
+
+/// Changes what is given. False when there is no such member.
+pub async fn update_profile(
+    conn: &mut Conn,
+    id: UserId,
+    display_name: Option<&DisplayName>,
+    bio: Option<&str>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE users
+           SET display_name = coalesce($2, display_name),
+               bio = coalesce($3, bio),
+               updated_at = now()
+         WHERE user_id = $1
+        "#,
+        id.as_uuid(),
+        display_name.map(DisplayName::as_str),
+        bio,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets the picture and returns the key of the one it replaces, for the caller to delete.
+pub async fn set_avatar(conn: &mut Conn, id: UserId, key: &str) -> Result<Option<String>> {
+    let old = sqlx::query_scalar!(
+        r#"
+        UPDATE users
+           SET avatar_key = $2, updated_at = now()
+          FROM (SELECT user_id, avatar_key AS old_key FROM users WHERE user_id = $1 FOR UPDATE) AS before
+         WHERE users.user_id = before.user_id
+        RETURNING before.old_key
+        "#,
+        id.as_uuid(),
+        key,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(old.flatten())
+}
+
+/// Sets the password. False when there is no such member.
+pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
+    let done =
+        sqlx::query!("UPDATE users SET password_hash = $2, updated_at = now() WHERE user_id = $1", id.as_uuid(), hash,)
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets the role. False when there is no such member.
+pub async fn set_role(conn: &mut Conn, id: UserId, role: Role) -> Result<bool> {
+    let done =
+        sqlx::query!("UPDATE users SET role = $2, updated_at = now() WHERE user_id = $1", id.as_uuid(), role.as_str())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Suspends or readmits. False when there is no such member.
+pub async fn set_suspended(conn: &mut Conn, id: UserId, is_suspended: bool) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE users SET is_suspended = $2, updated_at = now() WHERE user_id = $1",
+        id.as_uuid(),
+        is_suspended,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Members in the order they joined, after the given one.
+pub async fn list(conn: &mut Conn, after: Option<UserId>, limit: i64) -> Result<Vec<User>> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT user_id, username, display_name, email, role, bio, avatar_key, is_suspended, created_at
+          FROM users
+         WHERE $1::uuid IS NULL OR user_id > $1
+         ORDER BY user_id
+         LIMIT $2
+        "#,
+        after.map(UserId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(User {
+                id: UserId::from_uuid(row.user_id),
+                username: username(row.username)?,
+                display_name: row.display_name,
+                email: row.email,
+                role: role(&row.role)?,
+                bio: row.bio,
+                avatar_key: row.avatar_key,
+                is_suspended: row.is_suspended,
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+}
+
+/// How many members there are; the first start makes an admin when there is none.
+pub async fn count(conn: &mut Conn) -> Result<i64> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM users"#).fetch_one(conn).await?)
+}

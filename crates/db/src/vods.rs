@@ -1,0 +1,260 @@
+//! SQL for recordings as viewers and owners see them. How one comes to be is in `recordings.rs`.
+
+use domain::stream::VodStatus;
+use domain::{StreamId, Timestamp, UserId, VodId};
+
+use crate::Conn;
+use crate::channels::SettingsChange;
+use crate::error::{DbError, Result};
+use crate::streams::contains;
+use crate::users::Person;
+
+/// A recording and whom it belongs to.
+#[derive(Debug, Clone)]
+pub struct Vod {
+    pub id: VodId,
+    pub stream: StreamId,
+    pub channel: UserId,
+    pub owner: Person,
+    pub title: String,
+    pub description: String,
+    /// Slug and name.
+    pub category: Option<(String, String)>,
+    pub tags: Vec<String>,
+    pub status: VodStatus,
+    pub fail_reason: Option<String>,
+    pub duration_ms: i64,
+    pub byte_size: i64,
+    pub views: i64,
+    pub thumbnail_key: Option<String>,
+    pub created_at: Timestamp,
+    pub ready_at: Option<Timestamp>,
+}
+
+struct Row {
+    vod_id: uuid::Uuid,
+    stream_id: uuid::Uuid,
+    channel_id: uuid::Uuid,
+    username: String,
+    display_name: String,
+    avatar_key: Option<String>,
+    title: String,
+    description: String,
+    category_slug: Option<String>,
+    category_name: Option<String>,
+    tags: Vec<String>,
+    status: String,
+    fail_reason: Option<String>,
+    duration_ms: i64,
+    byte_size: i64,
+    views: i64,
+    thumbnail_key: Option<String>,
+    created_at: Timestamp,
+    ready_at: Option<Timestamp>,
+}
+
+impl TryFrom<Row> for Vod {
+    type Error = DbError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: VodId::from_uuid(row.vod_id),
+            stream: StreamId::from_uuid(row.stream_id),
+            channel: UserId::from_uuid(row.channel_id),
+            owner: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
+            title: row.title,
+            description: row.description,
+            category: row.category_slug.zip(row.category_name),
+            tags: row.tags,
+            status: VodStatus::parse(&row.status).ok_or(DbError::Corrupt { what: "vod status" })?,
+            fail_reason: row.fail_reason,
+            duration_ms: row.duration_ms,
+            byte_size: row.byte_size,
+            views: row.views,
+            thumbnail_key: row.thumbnail_key,
+            created_at: row.created_at,
+            ready_at: row.ready_at,
+        })
+    }
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    pub channel: Option<&'a str>,
+    pub category: Option<&'a str>,
+    pub query: Option<&'a str>,
+    /// Who asks: owners see their failed recordings too.
+    pub viewer: Option<UserId>,
+}
+
+/// A recording that was not deleted. Failed ones are for their owner and `is_staff` only; the recording of a stream
+/// nobody was told of is nobody's.
+pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: bool) -> Result<Option<Vod>> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+               v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+          FROM vods v
+          JOIN users u ON u.user_id = v.channel_id
+          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN categories c ON c.slug = v.category_slug
+         WHERE v.vod_id = $1
+           AND v.deleted_at IS NULL
+           AND s.status <> 'starting'
+           AND (NOT u.is_suspended OR $3)
+           AND (v.status <> 'failed' OR v.channel_id = $2 OR $3)
+        "#,
+        id.as_uuid(),
+        viewer.map(UserId::as_uuid),
+        is_staff,
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Vod::try_from)
+    .transpose()
+}
+
+/// Latest first, after (creation, id).
+pub async fn recent(
+    conn: &mut Conn,
+    filter: Filter<'_>,
+    after: Option<(Timestamp, VodId)>,
+    limit: i64,
+) -> Result<Vec<Vod>> {
+    let (at, id) = after.map(|(at, id)| (at, id.as_uuid())).unzip();
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+               v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+          FROM vods v
+          JOIN users u ON u.user_id = v.channel_id
+          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN categories c ON c.slug = v.category_slug
+         WHERE v.deleted_at IS NULL
+           AND s.status <> 'starting'
+           AND NOT u.is_suspended
+           AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND ($1::text IS NULL OR u.username = $1)
+           AND ($2::text IS NULL OR v.category_slug = $2)
+           AND ($3::text IS NULL OR v.title ILIKE $3 OR u.username ILIKE $3 OR u.display_name ILIKE $3)
+           AND ($5::timestamptz IS NULL OR (v.created_at, v.vod_id) < ($5, $6))
+         ORDER BY v.created_at DESC, v.vod_id DESC
+         LIMIT $7
+        "#,
+        filter.channel,
+        filter.category,
+        filter.query.map(contains),
+        filter.viewer.map(UserId::as_uuid),
+        at,
+        id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Vod::try_from)
+    .collect()
+}
+
+/// Most viewed first, after (views, id).
+pub async fn most_viewed(
+    conn: &mut Conn,
+    filter: Filter<'_>,
+    after: Option<(i64, VodId)>,
+    limit: i64,
+) -> Result<Vec<Vod>> {
+    let (views, id) = after.map(|(views, id)| (views, id.as_uuid())).unzip();
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+               v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+          FROM vods v
+          JOIN users u ON u.user_id = v.channel_id
+          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN categories c ON c.slug = v.category_slug
+         WHERE v.deleted_at IS NULL
+           AND s.status <> 'starting'
+           AND NOT u.is_suspended
+           AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND ($1::text IS NULL OR u.username = $1)
+           AND ($2::text IS NULL OR v.category_slug = $2)
+           AND ($3::text IS NULL OR v.title ILIKE $3 OR u.username ILIKE $3 OR u.display_name ILIKE $3)
+           AND ($5::bigint IS NULL OR (v.views, v.vod_id) < ($5, $6))
+         ORDER BY v.views DESC, v.vod_id DESC
+         LIMIT $7
+        "#,
+        filter.channel,
+        filter.category,
+        filter.query.map(contains),
+        filter.viewer.map(UserId::as_uuid),
+        views,
+        id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Vod::try_from)
+    .collect()
+}
+
+/// Changes what is given. An unknown category is a constraint error. False when it is not there.
+pub async fn update(conn: &mut Conn, id: VodId, change: &SettingsChange) -> Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE vods
+           SET title = coalesce($2, title),
+               description = coalesce($3, description),
+               category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
+               tags = coalesce($6, tags)
+         WHERE vod_id = $1
+           AND deleted_at IS NULL
+        "#,
+        id.as_uuid(),
+        change.title.as_deref(),
+        change.description.as_deref(),
+        change.category_slug.is_some(),
+        change.category_slug.clone().flatten(),
+        change.tags.as_deref(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Hides a recording for good and returns where its objects are. `None` when it was gone already.
+pub async fn delete(conn: &mut Conn, id: VodId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "UPDATE vods SET deleted_at = now() WHERE vod_id = $1 AND deleted_at IS NULL RETURNING object_prefix",
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Views as Postgres knows them. `None` when there is no such recording to view.
+pub async fn views(conn: &mut Conn, id: VodId) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT v.views
+          FROM vods v
+          JOIN streams s USING (stream_id)
+          JOIN users u ON u.user_id = v.channel_id
+         WHERE v.vod_id = $1
+           AND v.deleted_at IS NULL
+           AND v.status <> 'failed'
+           AND s.status <> 'starting'
+           AND NOT u.is_suspended
+        "#,
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
