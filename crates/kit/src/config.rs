@@ -231,11 +231,18 @@ pub struct ChatConfig {
     pub mongodb_database: String,
     /// Origins besides the site's own that may open Socket.IO connections.
     pub allowed_origins: Vec<String>,
+    /// Most Socket.IO connections at a time from one address.
+    pub connections_per_ip_max: usize,
 }
 
 impl Default for ChatConfig {
     fn default() -> Self {
-        Self { mongodb_url: Secret::default(), mongodb_database: "rillcast".to_owned(), allowed_origins: Vec::new() }
+        Self {
+            mongodb_url: Secret::default(),
+            mongodb_database: "rillcast".to_owned(),
+            allowed_origins: Vec::new(),
+            connections_per_ip_max: 4_000,
+        }
     }
 }
 
