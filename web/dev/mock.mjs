@@ -1,0 +1,640 @@
+// A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
+// and the built files of dist/ under the same content security policy the real server sends.
+//   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify} changes the scene.
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { createReadStream, existsSync, mkdtempSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { Server } from "socket.io";
+
+const port = Number(process.argv[2] ?? 8090);
+const dist = new URL("../dist/", import.meta.url).pathname;
+const media = mkdtempSync(join(tmpdir(), "rillcast-mock-"));
+const now = () => Date.now();
+const iso = (agoS = 0) => new Date(now() - agoS * 1000).toISOString();
+let counter = 0;
+const uuid7 = (at = now()) => {
+  const t = at.toString(16).padStart(12, "0");
+  counter += 1;
+  return `${t.slice(0, 8)}-${t.slice(8)}-7${(counter % 4096).toString(16).padStart(3, "0")}-8000-${randomUUID().slice(-12)}`;
+};
+
+const people = [
+  ["linh_makes", "Linh Trần", "Soldering, synths and small machines. Thursdays and Sundays from Đà Nẵng."],
+  ["orbit", "Orbit", "Deep-sky astrophotography, live from a roof in the Pyrenees."],
+  ["kasia", "Kasia Nowak", "Piano practice, slowly and out loud."],
+  ["fieldnotes", "Field Notes", "Rust, databases and the occasional duck."],
+  ["hao_cooks", "Hảo nấu ăn", "Bếp nhỏ, món nhà."],
+  ["nightowl", "nightowl", "Speedruns until the sun comes up."],
+  ["rosa", "Rosa Delgado", "Gouache landscapes."],
+  ["velodrome", "Velodrome TV", "Track cycling from the regional league."],
+].map(([username, display_name, bio]) => ({ username, display_name, bio, avatar_url: null }));
+const ref = (who) => ({ username: who.username, display_name: who.display_name, avatar_url: who.avatar_url });
+
+let categories = [
+  ["just-chatting", "Just Chatting", "Talk with the people watching.", ["talk", "irl"]],
+  ["games", "Games", "Playing, speedrunning and esports.", ["gaming"]],
+  ["music", "Music", "Performances, practice and production.", ["live", "instruments"]],
+  ["software", "Software and Making", "Programming, electronics and building things.", ["coding", "diy"]],
+  ["art", "Art", "Drawing, painting, 3D and crafts.", ["creative"]],
+  ["education", "Education", "Lectures, lessons and studying together.", ["learning"]],
+  ["sports", "Sports", "Matches, training and fitness.", ["fitness"]],
+  ["events", "Events", "Conferences, ceremonies and meetings.", ["talks"]],
+].map(([slug, name, description, tags], i) => ({
+  slug,
+  name,
+  description,
+  tags,
+  thumbnail_url: null,
+  position: i * 10,
+}));
+const category = (slug) => {
+  const found = categories.find((one) => one.slug === slug);
+  return found ? { slug: found.slug, name: found.name } : null;
+};
+
+const titles = [
+  [
+    0,
+    "Building a wavetable synth from a broken printer, part 4: the first sound",
+    "software",
+    ["electronics", "synth", "tiếng việt"],
+    1284,
+  ],
+  [1, "Horsehead Nebula, six hours of hydrogen", "education", ["astronomy", "chill"], 941],
+  [2, "Chopin Ballade No. 1: the coda, at half speed, again", "music", ["piano", "practice"], 612],
+  [3, "Writing a B-tree nobody asked for", "software", ["rust", "databases"], 388],
+  [4, "Bún bò Huế cho mười người", "just-chatting", ["nấu ăn"], 217],
+  [5, "Any% attempts, PB is 1:42:07", "games", ["speedrun"], 96],
+];
+const thumb = (i) => `/media/thumb/${i}.svg`;
+const streams = titles.map(([who, title, slug, tags, viewers], i) => ({
+  id: uuid7(now() - 4_000_000 - i),
+  channel: ref(people[who]),
+  title,
+  description: people[who].bio,
+  category: category(slug),
+  tags,
+  status: "live",
+  started_at: iso(3_725 + i * 1_411),
+  ended_at: null,
+  reconnect_until: null,
+  viewers,
+  thumbnail_url: thumb(i),
+  playback: { hls: `/live/${people[who].username}/index.m3u8`, dash: null },
+  renditions_note: "source-only: no CPU budget left on this machine",
+}));
+const vodTitles = [
+  "Oscilloscope music, and how to fail at it",
+  "Andromeda in true colour",
+  "Bach, two-part inventions 1–5",
+  "Reading the Postgres planner together",
+  "Phở gà ngày mưa",
+  "Ten stars before breakfast",
+  "Harbour at dusk, limited palette",
+  "Keirin final, regional league",
+  "Fixing the fixer: a multimeter autopsy",
+  "Q&A with tea",
+];
+let vods = vodTitles.map((title, i) => {
+  const id = uuid7(now() - 90_000_000 * (i + 1));
+  return {
+    id,
+    stream_id: uuid7(now() - 90_000_000 * (i + 1)),
+    channel: ref(people[i % people.length]),
+    title,
+    description: "Recorded live. Parts list and schematics are in the comments of the first minute.",
+    category: category(categories[i % 8].slug),
+    tags: ["recorded"],
+    status: i === 3 ? "recording" : "ready",
+    duration_s: 1830 + i * 977.4,
+    views: 12 + i * i * 431,
+    thumbnail_url: thumb(i + 6),
+    storyboard_url: null,
+    playback: { hls: `/vod/${id}/index.m3u8`, dash: null },
+    created_at: iso(90_000 * (i + 1)),
+  };
+});
+const user = {
+  id: uuid7(),
+  username: "linh_makes",
+  display_name: "Linh Trần",
+  email: "linh@example.net",
+  role: "admin",
+  avatar_url: null,
+  bio: people[0].bio,
+  created_at: iso(9e6),
+};
+const followed = new Set(["orbit", "kasia", "rosa", "velodrome"]);
+let settings = {
+  title: titles[0][1],
+  description: "Today the DAC meets the op-amp.",
+  category_slug: "software",
+  tags: ["electronics", "synth"],
+};
+let key = "rk_9f2c1e77b0a44d1c8a6e51d0f3b2";
+let notices = [
+  [
+    "stream_online",
+    "Orbit is live: Horsehead Nebula, six hours of hydrogen",
+    "stream",
+    streams[1].id,
+    ref(people[1]),
+    false,
+    240,
+  ],
+  ["new_follower", "Kasia Nowak follows you now", "user", randomUUID(), ref(people[2]), false, 3_900],
+  [
+    "vod_ready",
+    "Your recording is ready: Oscilloscope music, and how to fail at it",
+    "vod",
+    vods[0].id,
+    null,
+    true,
+    88_000,
+  ],
+].map(([type, message, entity_type, entity_id, actor, is_read, age]) => ({
+  id: uuid7(now() - age * 1000),
+  type,
+  message,
+  is_read,
+  entity_type,
+  entity_id,
+  created_at: iso(age),
+  actor,
+}));
+const scene = { empty: false, fail: false, signedIn: false };
+
+const history = [];
+const lines = [
+  [1, "that solder joint is a work of art"],
+  [2, "is the clock from the printer's stepper driver?"],
+  [5, "gg on the enclosure @linh_makes"],
+  [6, "schematic: https://example.net/synth/rev-c.pdf."],
+  [4, "chào cả nhà, tối nay có demo không?"],
+  [3, "have you tried turning the noise floor off and on again"],
+  [7, "the DC offset is the feature"],
+  [
+    1,
+    "5 V rail looks noisy on the scope, maybe another 100 nF right at the DAC? I had the same buzz last month and moving the ground fixed it",
+  ],
+  [0, "moving it now, thank you"],
+  [2, "oh that's a SOUND"],
+  [6, "🎉🎉🎉"],
+  [5, "clip it"],
+];
+for (let i = 0; i < 80; i += 1) {
+  const [who, text] = lines[i % lines.length];
+  const at = now() - (80 - i) * 9_000;
+  history.push(line(people[who], text, at));
+}
+function line(who, text, at = now(), client_id = null) {
+  return {
+    id: uuid7(at),
+    username: "linh_makes",
+    user: {
+      id: who.username,
+      username: who.username,
+      display_name: who.display_name,
+      badges: who.username === "linh_makes" ? ["broadcaster"] : who.username === "kasia" ? ["moderator"] : [],
+    },
+    text,
+    client_id,
+    sent_at: new Date(at).toISOString(),
+    stream_id: streams[0].id,
+    offset_ms: 1000,
+    deleted: false,
+  };
+}
+
+const page = (items, extra = {}) => ({ items, next_cursor: null, ...extra });
+const problem = (status, code, detail, errors) => ({
+  status,
+  body: { type: `/problems/${code}`, title: detail, status, code, detail, request_id: randomUUID(), errors },
+});
+const channelOf = (username) => {
+  const who = people.find((one) => one.username === username) ?? (username === user.username ? user : null);
+  if (!who) return null;
+  const live = scene.empty
+    ? null
+    : (streams.find((s) => s.channel.username === username && s.status !== "ended") ?? null);
+  return {
+    username: who.username,
+    display_name: who.display_name,
+    bio: who.bio,
+    avatar_url: null,
+    followers_count: 4_180 + who.username.length,
+    is_following: followed.has(username),
+    live,
+  };
+};
+
+const routes = [
+  [
+    "POST",
+    /^\/auth\/refresh$/,
+    () =>
+      scene.signedIn
+        ? { body: { access_token: "t", expires_in: 900 } }
+        : problem(401, "auth.no-session", "sign in"),
+  ],
+  [
+    "POST",
+    /^\/auth\/(login|register)$/,
+    (_, body) => {
+      if (body.password === "wrong") return problem(401, "auth.invalid-credentials", "wrong");
+      if (body.username === "taken") return problem(409, "auth.username-taken", "taken");
+      scene.signedIn = true;
+      return { status: 200, body: { user, access_token: "t", expires_in: 900 } };
+    },
+  ],
+  [
+    "POST",
+    /^\/auth\/logout$/,
+    () => {
+      scene.signedIn = false;
+      return { status: 204 };
+    },
+  ],
+  ["GET", /^\/me$/, () => ({ body: user })],
+  ["PATCH", /^\/me$/, (_, body) => ({ body: Object.assign(user, body) })],
+  [
+    "GET",
+    /^\/me\/stream-key$/,
+    () => ({ body: { rtmp_url: "rtmp://stream.example.net:1935/live", stream_key: key } }),
+  ],
+  [
+    "POST",
+    /^\/me\/stream-key\/rotate$/,
+    () => {
+      key = `rk_${randomUUID().replaceAll("-", "")}`;
+      return { body: { rtmp_url: "rtmp://stream.example.net:1935/live", stream_key: key } };
+    },
+  ],
+  ["GET", /^\/me\/stream$/, () => ({ body: settings })],
+  [
+    "PATCH",
+    /^\/me\/stream$/,
+    (_, body) => {
+      settings = { ...settings, ...body };
+      Object.assign(streams[0], {
+        title: settings.title,
+        tags: settings.tags,
+        category: category(settings.category_slug),
+      });
+      return { body: settings };
+    },
+  ],
+  ["GET", /^\/me\/following$/, () => ({ body: page([...followed].map(channelOf)) })],
+  [
+    "GET",
+    /^\/channels\/([^/]+)$/,
+    ([name]) => {
+      const c = channelOf(name);
+      return c ? { body: c } : problem(404, "channel.not-found", "no such channel");
+    },
+  ],
+  [
+    "PUT",
+    /^\/channels\/([^/]+)\/follow$/,
+    ([name]) => {
+      followed.add(name);
+      return { status: 204 };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/channels\/([^/]+)\/follow$/,
+    ([name]) => {
+      followed.delete(name);
+      return { status: 204 };
+    },
+  ],
+  ["GET", /^\/categories$/, () => ({ body: page(categories) })],
+  [
+    "PUT",
+    /^\/categories\/([^/]+)$/,
+    ([slug], body) => {
+      const c = { slug, thumbnail_url: null, ...body };
+      categories = [...categories.filter((x) => x.slug !== slug), c];
+      return { body: c };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/categories\/([^/]+)$/,
+    ([slug]) => {
+      categories = categories.filter((x) => x.slug !== slug);
+      return { status: 204 };
+    },
+  ],
+  [
+    "GET",
+    /^\/streams$/,
+    (_, __, q) => ({
+      body: page(scene.empty ? [] : streams.filter((s) => s.status !== "ended" && matches(s, q))),
+    }),
+  ],
+  [
+    "GET",
+    /^\/streams\/([^/]+)$/,
+    ([id]) => {
+      const s = streams.find((x) => x.id === id);
+      return s ? { body: s } : problem(404, "stream.not-found", "no such stream");
+    },
+  ],
+  [
+    "GET",
+    /^\/vods$/,
+    (_, __, q) => ({
+      body: page(
+        scene.empty
+          ? []
+          : vods.filter(
+              (v) => matches(v, q) && (!q.get("channel") || v.channel.username === q.get("channel")),
+            ),
+      ),
+    }),
+  ],
+  [
+    "GET",
+    /^\/vods\/([^/]+)$/,
+    ([id]) => {
+      const v = vods.find((x) => x.id === id);
+      return v ? { body: v } : problem(404, "vod.not-found", "no such recording");
+    },
+  ],
+  [
+    "PATCH",
+    /^\/vods\/([^/]+)$/,
+    ([id], body) => {
+      const v = vods.find((x) => x.id === id);
+      return {
+        body: Object.assign(v, {
+          title: body.title,
+          description: body.description,
+          category: category(body.category_slug),
+        }),
+      };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/vods\/([^/]+)$/,
+    ([id]) => {
+      vods = vods.filter((x) => x.id !== id);
+      return { status: 204 };
+    },
+  ],
+  [
+    "POST",
+    /^\/vods\/([^/]+)\/views$/,
+    ([id]) => {
+      const v = vods.find((x) => x.id === id);
+      v.views += 1;
+      return { body: { counted: true, views: v.views } };
+    },
+  ],
+  [
+    "GET",
+    /^\/notifications$/,
+    () => ({ body: page(notices, { unread_count: notices.filter((n) => !n.is_read).length }) }),
+  ],
+  [
+    "POST",
+    /^\/notifications\/read-all$/,
+    () => {
+      notices = notices.map((n) => ({ ...n, is_read: true }));
+      return { status: 204 };
+    },
+  ],
+  [
+    "POST",
+    /^\/notifications\/([^/]+)\/read$/,
+    ([id]) => {
+      notices = notices.map((n) => (n.id === id ? { ...n, is_read: true } : n));
+      return { status: 204 };
+    },
+  ],
+];
+function matches(item, q) {
+  const text = q.get("q")?.toLowerCase();
+  return (
+    (!q.get("category") || item.category?.slug === q.get("category")) &&
+    (!text || item.title.toLowerCase().includes(text))
+  );
+}
+
+// Scenes instead of photographs: hills, a sky and a light, in a palette of their own.
+function picture(n) {
+  const hue = (n * 67 + 190) % 360;
+  const hill = (y, l, s) =>
+    `<path fill="oklch(${l} 0.07 ${(hue + s) % 360})" d="M0 ${y} C 180 ${y - 90 + n * 7}, 330 ${y + 70}, 520 ${y - 30} S 860 ${y + 30 - n * 5}, 960 ${y - 60} V540 H0Z"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 540"><defs><linearGradient id="s" x1="0" y1="0" x2="0.4" y2="1"><stop offset="0" stop-color="oklch(0.33 0.09 ${hue})"/><stop offset="1" stop-color="oklch(0.8 0.11 ${(hue + 50) % 360})"/></linearGradient></defs><rect width="960" height="540" fill="url(#s)"/><circle cx="${180 + ((n * 131) % 600)}" cy="${120 + ((n * 53) % 110)}" r="${38 + (n % 4) * 14}" fill="oklch(0.95 0.08 ${(hue + 70) % 360})"/>${hill(330, 0.5, 20)}${hill(400, 0.38, 0)}${hill(470, 0.26, -20)}</svg>`;
+}
+
+const policy =
+  "default-src 'self'; img-src 'self' data: blob: https:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'";
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+  ".m3u8": "application/vnd.apple.mpegurl",
+  ".m4s": "video/mp4",
+  ".mp4": "video/mp4",
+  ".ts": "video/mp2t",
+};
+function sendFile(response, path, headers = {}) {
+  response.writeHead(200, {
+    "content-type": types[extname(path)] ?? "application/octet-stream",
+    "content-length": statSync(path).size,
+    ...headers,
+  });
+  createReadStream(path).pipe(response);
+}
+
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, "http://mock");
+  const path = decodeURIComponent(url.pathname);
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  if (path.startsWith("/__mock/")) {
+    act(path.slice(8), text);
+    return response.writeHead(204).end();
+  }
+  if (path.startsWith("/api/v1")) {
+    if (scene.fail) return answer(response, problem(503, "unavailable", "try again later"));
+    for (const [method, pattern, handle] of routes) {
+      const found = path.slice(7).match(pattern);
+      if (found && method === request.method) {
+        const body = request.headers["content-type"]?.includes("json") && text ? JSON.parse(text) : {};
+        return answer(response, handle(found.slice(1), body, url.searchParams));
+      }
+    }
+    return answer(response, problem(404, "route.not-found", "no such route"));
+  }
+  const svg = path.match(/^\/media\/thumb\/(\d+)\.svg$/);
+  if (svg) return response.writeHead(200, { "content-type": "image/svg+xml" }).end(picture(Number(svg[1])));
+  const clip = path.match(/^\/(live|vod)\/[^/]+\/(.+)$/);
+  if (clip) {
+    const file = join(media, clip[1], normalize(clip[2]));
+    if (!existsSync(file)) return answer(response, problem(404, "stream.offline", "offline"));
+    return sendFile(response, file, { "cache-control": "no-store" });
+  }
+  const file = join(dist, normalize(path));
+  const isFile = existsSync(file) && statSync(file).isFile();
+  sendFile(response, isFile ? file : join(dist, "index.html"), { "content-security-policy": policy });
+});
+function answer(response, { status = 200, body }) {
+  const type = status >= 400 ? "application/problem+json" : "application/json";
+  response
+    .writeHead(status, { "content-type": type })
+    .end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+const io = new Server(server, { path: "/socket.io/" });
+io.on("connection", (socket) => {
+  socket.on("stream:join", ({ username }, ack) => {
+    socket.join(`channel:${username}`);
+    const viewers = streams.find((s) => s.channel.username === username)?.viewers ?? 0;
+    ack({
+      ok: true,
+      viewers,
+      history: scene.empty || username !== "linh_makes" ? [] : history.slice(-50),
+      modes: { slow_s: 0, followers_only_s: null, emote_only: false, unique: false },
+    });
+  });
+  socket.on("stream:leave", ({ username }, ack) => {
+    socket.leave(`channel:${username}`);
+    ack?.({ ok: true });
+  });
+  socket.on("chat:send", ({ username, text, client_id }, ack) => {
+    if (text === "fail")
+      return ack({ ok: false, code: "chat.throttled", detail: "slow down", retry_after_ms: 3000 });
+    const message = { ...line(user, text, now(), client_id), username };
+    message.user.id = user.id;
+    history.push(message);
+    io.to(`channel:${username}`).emit("chat:message", message);
+    ack({ ok: true, message });
+  });
+  socket.on("chat:history", ({ before, after, limit }, ack) => {
+    const items = before
+      ? history.filter((m) => m.id < before).slice(-limit)
+      : history.filter((m) => m.id > (after ?? "")).slice(0, limit);
+    ack({ ok: true, items });
+  });
+  socket.on("chat:delete", ({ id }, ack) => {
+    io.emit("chat:deleted", { id });
+    ack({ ok: true });
+  });
+});
+
+function act(what, text) {
+  const first = streams[0];
+  const event = { username: first.channel.username, stream_id: first.id };
+  if (what === "live") {
+    Object.assign(first, { status: "live", reconnect_until: null });
+    io.emit("stream:online", event);
+  }
+  if (what === "reconnecting") {
+    Object.assign(first, { status: "reconnecting", reconnect_until: iso(-42) });
+    io.emit("stream:reconnecting", { ...event, reconnect_until: first.reconnect_until });
+  }
+  if (what === "offline") {
+    first.status = "ended";
+    io.emit("stream:offline", event);
+  }
+  if (what === "empty" || what === "full") scene.empty = what === "empty";
+  if (what === "fail" || what === "heal") scene.fail = what === "fail";
+  if (what === "signin" || what === "signout") scene.signedIn = what === "signin";
+  if (what === "source-only") first.renditions_note = "source-only: no CPU budget left on this machine";
+  if (what === "full-ladder") first.renditions_note = "full";
+  if (what === "say") {
+    const message = line(people[1], text || "hello");
+    history.push(message);
+    io.emit("chat:message", message);
+  }
+  if (what === "notify") {
+    const notice = { ...notices[0], id: uuid7(), is_read: false, created_at: iso() };
+    notices = [notice, ...notices];
+    io.emit("notification", notice);
+  }
+}
+
+const { mkdirSync } = await import("node:fs");
+for (const kind of ["live", "vod"]) mkdirSync(join(media, kind));
+const source = [
+  "-f",
+  "lavfi",
+  "-i",
+  "testsrc2=size=640x360:rate=25",
+  "-f",
+  "lavfi",
+  "-i",
+  "sine=frequency=330:sample_rate=48000",
+];
+const codec = [
+  "-c:v",
+  "libx264",
+  "-preset",
+  "ultrafast",
+  "-g",
+  "50",
+  "-pix_fmt",
+  "yuv420p",
+  "-c:a",
+  "aac",
+  "-b:a",
+  "96k",
+];
+const hls = (kind, extra) => [
+  "-f",
+  "hls",
+  "-hls_time",
+  "2",
+  "-hls_segment_type",
+  "fmp4",
+  ...extra,
+  join(media, kind, "index.m3u8"),
+];
+const encoders = process.env.MOCK_NO_MEDIA
+  ? []
+  : [
+      spawn(
+        "ffmpeg",
+        [
+          "-loglevel",
+          "error",
+          "-re",
+          ...source,
+          ...codec,
+          ...hls("live", [
+            "-hls_list_size",
+            "6",
+            "-hls_flags",
+            "program_date_time+delete_segments+independent_segments",
+          ]),
+        ],
+        { stdio: "ignore" },
+      ),
+      spawn(
+        "ffmpeg",
+        ["-loglevel", "error", ...source, "-t", "40", ...codec, ...hls("vod", ["-hls_playlist_type", "vod"])],
+        { stdio: "ignore" },
+      ),
+    ];
+for (const child of encoders)
+  child.on("error", () => console.log("no ffmpeg: the pages work, the picture does not"));
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    for (const child of encoders) child.kill();
+    process.exit(0);
+  });
+}
+server.listen(port, "127.0.0.1", () => console.log(`mock ready http://127.0.0.1:${server.address().port}`));

@@ -1,0 +1,80 @@
+// Takes a picture of each page: desktop and phone, dark and light. Needs a running mock.
+//   node dev/shots.mjs http://127.0.0.1:8090 OUT_DIR [name-filter]
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [base = "http://127.0.0.1:8090", out = "shots", only = ""] = process.argv.slice(2);
+mkdirSync(out, { recursive: true });
+const act = (what, body) => fetch(`${base}/__mock/${what}`, { method: "POST", body });
+const vods = await (await fetch(`${base}/api/v1/vods`)).json();
+const vod = vods.items[0].id;
+
+const pages = [
+  ["home", "/"],
+  ["home-empty", "/", { before: ["empty"], after: ["full"] }],
+  ["home-fail", "/", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["browse", "/browse?q=a"],
+  ["channel", "/c/linh_makes", { wait: 5000 }],
+  ["channel-reconnecting", "/c/linh_makes", { before: ["reconnecting"], after: ["live"] }],
+  ["channel-offline", "/c/rosa"],
+  ["vod", `/v/${vod}`, { wait: 3000 }],
+  ["signin", "/signin", { anonymous: true }],
+  ["signup", "/signup", { anonymous: true }],
+  ["home-anonymous", "/", { anonymous: true }],
+  ["studio-waiting", "/studio", { before: ["offline"], after: ["live"] }],
+  ["studio-live", "/studio", { wait: 4000 }],
+  ["settings", "/settings"],
+  ["notifications", "/notifications"],
+  ["admin", "/admin/categories"],
+  ["404", "/nowhere"],
+  ["embed", "/embed/c/linh_makes", { wait: 4000 }],
+];
+const shapes = [
+  ["desktop-dark", { width: 1280, height: 800 }, "dark", "en"],
+  ["desktop-light", { width: 1280, height: 800 }, "light", "en"],
+  ["phone-dark", { width: 390, height: 844 }, "dark", "vi"],
+  ["phone-light", { width: 390, height: 844 }, "light", "en"],
+];
+const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "rillcast-shots-")), {
+  executablePath: "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+  ],
+});
+for (const [name, path, { before = [], after = [], wait = 1300, anonymous = false } = {}] of pages) {
+  if (only && !new RegExp(only).test(name)) continue;
+  await act(anonymous ? "signout" : "signin");
+  for (const step of before) await act(step);
+  for (const [shape, viewport, theme, lang] of shapes) {
+    const page = await browser.newPage();
+    page.on("console", (message) => {
+      if (message.type() === "error" && !/status of (401|404|503)/.test(message.text()))
+        console.log(`${name} ${shape}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => console.log(`${name} ${shape}: ${error.message}`));
+    await page.setViewportSize(viewport);
+    await page.addInitScript(
+      ([th, la]) => {
+        localStorage.setItem("rillcast.theme", th);
+        localStorage.setItem("rillcast.lang", la);
+        localStorage.removeItem("rillcast.session");
+      },
+      [theme, lang],
+    );
+    await page.goto(base + path);
+    await page.waitForTimeout(wait);
+    await page.screenshot({ path: join(out, `${name}-${shape}.png`) });
+    await page.close();
+  }
+  for (const step of after) await act(step);
+}
+await browser.close();

@@ -1,0 +1,38 @@
+// The app's names for what the API returns. Only this file knows what the generated schemas are called.
+import type { components } from "./schema";
+
+export type Schemas = components["schemas"];
+export type User = Schemas["User"];
+export type Channel = Schemas["Channel"];
+export type ChannelRef = Schemas["ChannelRef"];
+export type FollowedChannel = Schemas["FollowedChannel"];
+export type Stream = Schemas["Stream"];
+export type Vod = Schemas["Vod"];
+export type Category = Schemas["Category"];
+export type Notification = Schemas["Notification"];
+export type NotificationPage = Schemas["NotificationPage"];
+export type StreamSettings = Schemas["StreamSettings"];
+export type StreamKey = Schemas["StreamKey"];
+
+/** The author of a chat line, as the socket sends it. */
+export type ChatUser = { id: string; username: string; display_name: string; badges: string[] };
+
+/** One stored chat line. Ids are UUIDv7: their text order is their order in time. */
+export type ChatMessage = {
+  id: string;
+  username: string;
+  user: ChatUser;
+  text: string;
+  client_id: string | null;
+  sent_at: string;
+  stream_id: string | null;
+  offset_ms: number | null;
+  deleted?: boolean;
+};
+
+export type ChatModes = {
+  slow_s?: number | null;
+  followers_only_s?: number | null;
+  emote_only?: boolean;
+  unique?: boolean;
+};

@@ -1,0 +1,166 @@
+// Joins a channel's room, keeps its lines without gaps through reconnects, and sends.
+import { useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { ApiError } from "@/api/errors";
+import { channel as channelQuery, patchChannel } from "@/api/queries";
+import { uuid } from "@/lib/ids";
+import { ask, getSocket } from "@/realtime/socket";
+import { emptyRoom, fillGap, type Room, room } from "./room";
+
+const OLDER_PAGE = 50;
+const JOIN_RETRY_MS = 3_000;
+
+export type ChatRoom = Room & {
+  isJoined: boolean;
+  viewers: number | null;
+  send: (text: string) => void;
+  retry: (clientId: string) => void;
+  discard: (clientId: string) => void;
+  remove: (id: string) => Promise<void>;
+  loadOlder: () => Promise<void>;
+};
+
+export function useChat(username: string): ChatRoom {
+  const client = useQueryClient();
+  const [state, dispatch] = useReducer(room, emptyRoom);
+  const [isJoined, setJoined] = useState(false);
+  const [viewers, setViewers] = useState<number | null>(null);
+  const latest = useRef(state);
+  latest.current = state;
+
+  useEffect(() => {
+    const socket = getSocket();
+    let isGone = false;
+    let retryTimer: ReturnType<typeof setTimeout> | undefined;
+
+    const join = async () => {
+      try {
+        const lastId = latest.current.lines.at(-1)?.id;
+        const answer = await ask("stream:join", { username });
+        if (isGone) return;
+        if (lastId) {
+          const missed = await fillGap(lastId, (after, limit) =>
+            ask("chat:history", { username, after, limit }).then((page) => page.items),
+          );
+          if (isGone) return;
+          dispatch(missed ? { type: "filled", items: missed } : { type: "restarted", items: answer.history });
+        }
+        dispatch({
+          type: "joined",
+          history: answer.history,
+          modes: answer.modes ?? {},
+          rejoined: lastId !== undefined,
+        });
+        setViewers(answer.viewers);
+        setJoined(true);
+      } catch (error) {
+        // Without a connection the next `connect` joins; a channel that is not there never will be.
+        if (isGone || !socket.connected || ApiError.of(error).code.endsWith("not-found")) return;
+        retryTimer = setTimeout(join, JOIN_RETRY_MS);
+      }
+    };
+    const isHere = (name: string | undefined) => !name || name.toLowerCase() === username.toLowerCase();
+    const on = {
+      "chat:message": (message: Parameters<typeof onMessage>[0]) => onMessage(message),
+      "chat:deleted": (event: { id: string }) => dispatch({ type: "deleted", id: event.id }),
+      "chat:cleared": (event: { user_id?: string | null; username?: string }) => {
+        if (isHere(event.username)) dispatch({ type: "cleared", userId: event.user_id ?? null });
+      },
+      "chat:modes": ({ username: name, ...modes }: Room["modes"] & { username?: string }) => {
+        if (isHere(name)) dispatch({ type: "modes", modes });
+      },
+      viewers: (event: { username: string; count: number }) => {
+        if (isHere(event.username)) setViewers(event.count);
+      },
+    } as const;
+    function onMessage(message: Room["lines"][number]) {
+      if (isHere(message.username)) dispatch({ type: "received", message });
+    }
+    const onStream = (event: { username: string }) => {
+      if (isHere(event.username)) void client.invalidateQueries(channelQuery(username));
+    };
+    const onReconnecting = (event: { username: string; reconnect_until?: string | null }) => {
+      if (!isHere(event.username)) return;
+      patchChannel(client, username, (old) =>
+        old.live
+          ? {
+              ...old,
+              live: {
+                ...old.live,
+                status: "reconnecting",
+                reconnect_until: event.reconnect_until ?? old.live.reconnect_until,
+              },
+            }
+          : old,
+      );
+      onStream(event);
+    };
+    const onDisconnect = () => setJoined(false);
+
+    for (const [name, handler] of Object.entries(on)) socket.on(name as "viewers", handler as never);
+    socket.on("stream:online", onStream);
+    socket.on("stream:offline", onStream);
+    socket.on("stream:reconnecting", onReconnecting);
+    socket.on("connect", join);
+    socket.on("disconnect", onDisconnect);
+    if (socket.connected) void join();
+
+    return () => {
+      isGone = true;
+      clearTimeout(retryTimer);
+      for (const [name, handler] of Object.entries(on)) socket.off(name as "viewers", handler as never);
+      socket.off("stream:online", onStream);
+      socket.off("stream:offline", onStream);
+      socket.off("stream:reconnecting", onReconnecting);
+      socket.off("connect", join);
+      socket.off("disconnect", onDisconnect);
+      if (socket.connected) socket.emit("stream:leave", { username }, () => undefined);
+    };
+  }, [username, client]);
+
+  const deliver = useCallback(
+    async (clientId: string, text: string) => {
+      dispatch({ type: "sending", clientId, text });
+      try {
+        const { message } = await ask("chat:send", { username, text, client_id: clientId });
+        dispatch({ type: "sent", clientId, message });
+      } catch (error) {
+        const { code, retryAfterS } = ApiError.of(error);
+        dispatch({ type: "failed", clientId, code, retryAfterS });
+      }
+    },
+    [username],
+  );
+
+  const send = useCallback((text: string) => void deliver(uuid(), text), [deliver]);
+  const retry = useCallback(
+    (clientId: string) => {
+      const line = latest.current.pending.find((pending) => pending.clientId === clientId);
+      // The same client id: a line that was stored after all is not said twice.
+      if (line) void deliver(clientId, line.text);
+    },
+    [deliver],
+  );
+  const discard = useCallback((clientId: string) => dispatch({ type: "discarded", clientId }), []);
+  const remove = useCallback(async (id: string) => {
+    await ask("chat:delete", { id });
+    dispatch({ type: "deleted", id });
+  }, []);
+
+  const isLoadingOlder = useRef(false);
+  const loadOlder = useCallback(async () => {
+    const first = latest.current.lines[0];
+    if (!first || !latest.current.hasOlder || isLoadingOlder.current) return;
+    isLoadingOlder.current = true;
+    try {
+      const { items } = await ask("chat:history", { username, before: first.id, limit: OLDER_PAGE });
+      dispatch({ type: "older", items, isAll: items.length < OLDER_PAGE });
+    } catch {
+      // Scrolling up again asks again.
+    } finally {
+      isLoadingOlder.current = false;
+    }
+  }, [username]);
+
+  return { ...state, isJoined, viewers, send, retry, discard, remove, loadOlder };
+}

@@ -1,0 +1,119 @@
+// The one Socket.IO connection of a tab: who we are, which rooms we sit in, and whether the line is up.
+import { io, type Socket } from "socket.io-client";
+import { create } from "zustand";
+import { ApiError } from "@/api/errors";
+import { currentToken, useSession } from "@/api/session";
+import type { ChatMessage, ChatModes, Notification } from "@/api/types";
+import { viewerId } from "@/lib/ids";
+
+const ACK_TIMEOUT_MS = 8_000;
+
+type StreamEvent = { username: string; stream_id: string; reconnect_until?: string | null };
+
+type ServerEvents = {
+  "chat:message": (message: ChatMessage) => void;
+  "chat:deleted": (event: { id: string; username?: string }) => void;
+  "chat:cleared": (event: { user_id?: string | null; username?: string }) => void;
+  "chat:modes": (modes: ChatModes & { username?: string }) => void;
+  viewers: (event: { username: string; count: number }) => void;
+  "stream:online": (event: StreamEvent) => void;
+  "stream:reconnecting": (event: StreamEvent) => void;
+  "stream:offline": (event: StreamEvent) => void;
+  notification: (notification: Notification) => void;
+};
+
+type Refusal = { ok: false; code: string; detail?: string; retry_after_ms?: number };
+type Ack<T> = ({ ok: true } & T) | Refusal;
+
+type ClientEvents = {
+  "stream:join": (
+    body: { username: string },
+    ack: (answer: Ack<{ viewers: number; history: ChatMessage[]; modes: ChatModes }>) => void,
+  ) => void;
+  "stream:leave": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
+  "chat:send": (
+    body: { username: string; text: string; client_id: string },
+    ack: (answer: Ack<{ message: ChatMessage }>) => void,
+  ) => void;
+  "chat:history": (
+    body: { username: string; before?: string; after?: string; limit: number },
+    ack: (answer: Ack<{ items: ChatMessage[] }>) => void,
+  ) => void;
+  "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
+};
+
+export type RillSocket = Socket<ServerEvents, ClientEvents>;
+export type LineState = "idle" | "connecting" | "up" | "down";
+
+export const useLine = create<{ state: LineState; everUp: boolean }>(() => ({
+  state: "idle",
+  everUp: false,
+}));
+
+let socket: RillSocket | null = null;
+
+export function getSocket(): RillSocket {
+  if (socket) return socket;
+  socket = io({
+    path: "/socket.io/",
+    // WebSocket first; polling remains for networks that forbid it.
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+    reconnectionDelay: 500,
+    reconnectionDelayMax: 10_000,
+    randomizationFactor: 0.5,
+    timeout: 10_000,
+    // Asked for at every attempt, so that a new token is used after a reconnect.
+    auth: (give) => {
+      const token = currentToken();
+      give(token ? { token, viewer_id: viewerId() } : { viewer_id: viewerId() });
+    },
+  });
+  useLine.setState({ state: "connecting" });
+  socket.on("connect", () => useLine.setState({ state: "up", everUp: true }));
+  socket.on("disconnect", (reason) => {
+    useLine.setState({ state: "down" });
+    // The server hung up on purpose (a token that ran out, a restart): socket.io leaves the retry to us.
+    if (reason === "io server disconnect") setTimeout(() => socket?.connect(), 1_000 + Math.random() * 2_000);
+  });
+  socket.on("connect_error", () => {
+    useLine.setState({ state: "down" });
+    // A refusal by the server's own words does not retry by itself either.
+    if (socket && !socket.active) setTimeout(() => socket?.connect(), 3_000 + Math.random() * 4_000);
+  });
+  return socket;
+}
+
+// Signing in or out changes who the socket speaks for.
+useSession.subscribe((now, before) => {
+  if (!socket || now.user?.id === before.user?.id) return;
+  socket.disconnect();
+  socket.connect();
+});
+
+/** Emits with an acknowledgement; a refusal or silence is thrown as an ApiError. */
+export async function ask<E extends keyof ClientEvents>(
+  event: E,
+  body: Parameters<ClientEvents[E]>[0],
+): Promise<Extract<Parameters<Parameters<ClientEvents[E]>[1]>[0], { ok: true }>> {
+  const line = getSocket();
+  if (!line.connected) throw new ApiError({ status: 0, code: "network" });
+  let answer: Ack<object>;
+  try {
+    // The event map is checked by this function's own signature.
+    answer = await (line.timeout(ACK_TIMEOUT_MS) as unknown as Asker).emitWithAck(event, body);
+  } catch {
+    throw new ApiError({ status: 0, code: "network" });
+  }
+  if (!answer.ok) {
+    throw new ApiError({
+      status: 400,
+      code: answer.code,
+      detail: answer.detail ?? null,
+      retryAfterS: answer.retry_after_ms ? answer.retry_after_ms / 1000 : null,
+    });
+  }
+  return answer as Extract<Parameters<Parameters<ClientEvents[E]>[1]>[0], { ok: true }>;
+}
+
+type Asker = { emitWithAck: (event: string, body: unknown) => Promise<Ack<object>> };

@@ -1,0 +1,152 @@
+// Every address of the app. Pages load when they are visited; the shell is always there.
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+} from "@tanstack/react-router";
+import { Forbidden, NotFound, ServerError } from "@/routes/problems";
+import { Shell } from "@/shell/Shell";
+
+type Filter = { category?: string; q?: string };
+
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined;
+
+const filter = (search: Record<string, unknown>): Filter => ({
+  ...(text(search.category) ? { category: text(search.category) } : {}),
+  ...(text(search.q) ? { q: text(search.q) } : {}),
+});
+
+/** Where to go after signing in. Only addresses of this site. */
+const nextOnly = (search: Record<string, unknown>): { next?: string } => {
+  const next = text(search.next);
+  return next?.startsWith("/") && !next.startsWith("//") && !next.startsWith("/\\") ? { next } : {};
+};
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: () => (
+    <Shell>
+      <NotFound />
+    </Shell>
+  ),
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  validateSearch: filter,
+  component: lazyRouteComponent(() => import("@/routes/Home"), "Home"),
+});
+const browse = createRoute({
+  getParentRoute: () => shell,
+  path: "/browse",
+  validateSearch: filter,
+  component: lazyRouteComponent(() => import("@/routes/Browse"), "Browse"),
+});
+const channel = createRoute({
+  getParentRoute: () => shell,
+  path: "/c/$username",
+  component: lazyRouteComponent(() => import("@/routes/ChannelPage"), "ChannelPage"),
+});
+const vod = createRoute({
+  getParentRoute: () => shell,
+  path: "/v/$id",
+  component: lazyRouteComponent(() => import("@/routes/VodPage"), "VodPage"),
+});
+const signin = createRoute({
+  getParentRoute: () => shell,
+  path: "/signin",
+  validateSearch: nextOnly,
+  component: lazyRouteComponent(() => import("@/routes/SignIn"), "SignIn"),
+});
+const signup = createRoute({
+  getParentRoute: () => shell,
+  path: "/signup",
+  validateSearch: nextOnly,
+  component: lazyRouteComponent(() => import("@/routes/SignUp"), "SignUp"),
+});
+const studio = createRoute({
+  getParentRoute: () => shell,
+  path: "/studio",
+  component: lazyRouteComponent(() => import("@/routes/Studio"), "Studio"),
+});
+const settings = createRoute({
+  getParentRoute: () => shell,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/routes/SettingsPage"), "SettingsPage"),
+});
+const notifications = createRoute({
+  getParentRoute: () => shell,
+  path: "/notifications",
+  component: lazyRouteComponent(() => import("@/routes/NotificationsPage"), "NotificationsPage"),
+});
+const adminCategories = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/categories",
+  component: lazyRouteComponent(() => import("@/routes/AdminCategories"), "AdminCategories"),
+});
+const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
+const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
+
+const embedSearch = (search: Record<string, unknown>): { autoplay?: boolean; muted?: boolean } => ({
+  ...(search.autoplay === false || search.autoplay === 0 ? { autoplay: false } : {}),
+  ...(search.muted === true || search.muted === 1 ? { muted: true } : {}),
+});
+const embedChannel = createRoute({
+  getParentRoute: () => root,
+  path: "/embed/c/$username",
+  validateSearch: embedSearch,
+  component: lazyRouteComponent(() => import("@/routes/Embed"), "EmbedChannel"),
+});
+const embedVod = createRoute({
+  getParentRoute: () => root,
+  path: "/embed/v/$id",
+  validateSearch: embedSearch,
+  component: lazyRouteComponent(() => import("@/routes/Embed"), "EmbedVod"),
+});
+
+function ServerErrorPage() {
+  return <ServerError />;
+}
+
+const tree = root.addChildren([
+  shell.addChildren([
+    home,
+    browse,
+    channel,
+    vod,
+    signin,
+    signup,
+    studio,
+    settings,
+    notifications,
+    adminCategories,
+    forbidden,
+    broken,
+  ]),
+  embedChannel,
+  embedVod,
+]);
+
+export function newRouter(queryClient: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queryClient },
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultErrorComponent: ({ error, reset }) => <ServerError error={error} onRetry={reset} />,
+    defaultNotFoundComponent: NotFound,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

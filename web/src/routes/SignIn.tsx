@@ -1,0 +1,75 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, unwrap } from "@/api/client";
+import { ApiError } from "@/api/errors";
+import { session, useSession } from "@/api/session";
+import { errorText } from "@/i18n/errorText";
+import { Button } from "@/ui/button";
+import { TextField } from "@/ui/field";
+import { AuthFrame } from "./AuthFrame";
+
+const route = getRouteApi("/shell/signin");
+
+export function SignIn() {
+  const { t } = useTranslation();
+  const { next } = route.useSearch();
+  const client = useQueryClient();
+  const isSignedIn = useSession((state) => state.status === "signed-in");
+  const [login, setLogin] = useState("");
+  const [password, setPassword] = useState("");
+  const enter = useMutation({
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/login", { body: { login: login.trim(), password } })),
+    onSuccess: (answer) => {
+      session.signedIn(answer.user, answer.access_token, answer.expires_in);
+      void client.invalidateQueries();
+    },
+  });
+  if (isSignedIn) return <Navigate to={next ?? "/"} replace />;
+  const error = enter.error ? ApiError.of(enter.error) : null;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    enter.mutate();
+  };
+  return (
+    <AuthFrame title={t("auth.signin_title")} lead={t("auth.lead")}>
+      <form onSubmit={submit} className="flex flex-col gap-5">
+        <TextField
+          label={t("auth.login")}
+          name="login"
+          autoComplete="username"
+          autoCapitalize="none"
+          required
+          value={login}
+          onChange={(event) => setLogin(event.target.value)}
+          data-testid="login"
+        />
+        <TextField
+          label={t("auth.password")}
+          name="password"
+          type="password"
+          autoComplete="current-password"
+          required
+          value={password}
+          onChange={(event) => setPassword(event.target.value)}
+          data-testid="password"
+        />
+        {error && (
+          <p role="alert" className="rounded-m bg-danger-wash px-4 py-3 text-danger" data-testid="auth-error">
+            {error.status === 401 ? t("auth.wrong") : errorText(t, error)}
+          </p>
+        )}
+        <Button type="submit" look="solid" size="l" isBusy={enter.isPending} data-testid="submit">
+          {t("auth.signin")}
+        </Button>
+      </form>
+      <p className="mt-6 text-soft">
+        {t("auth.no_account")}{" "}
+        <Link to="/signup" search={{ next }} className="font-semibold text-melt underline underline-offset-4">
+          {t("auth.signup")}
+        </Link>
+      </p>
+    </AuthFrame>
+  );
+}

@@ -1,0 +1,147 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ExternalLink, TriangleAlert } from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { channel as channelQuery } from "@/api/queries";
+import type { Stream, User } from "@/api/types";
+import { LiveFacts } from "@/features/channel/LiveFacts";
+import { Reconnecting } from "@/features/channel/LiveOverlay";
+import { Chat } from "@/features/chat/Chat";
+import { useChat } from "@/features/chat/useChat";
+import { Player } from "@/features/player/Player";
+import { Connect } from "@/features/studio/Connect";
+import { DetailsForm } from "@/features/studio/DetailsForm";
+import { Recordings } from "@/features/studio/Recordings";
+import { cx } from "@/lib/cx";
+import { PageHead } from "@/shell/PageHead";
+import { ErrorState, LiveBadge, Rills } from "@/ui/bits";
+import { buttonClass } from "@/ui/button";
+import { RequireUser } from "./RequireUser";
+
+/** Until the stream is there it is asked for this often: the socket may be down. */
+const WAIT_POLL_MS = 2_500;
+
+export function Studio() {
+  return <RequireUser>{(user) => <Room user={user} />}</RequireUser>;
+}
+
+function Room({ user }: { user: User }) {
+  const { t } = useTranslation();
+  const query = useQuery({
+    ...channelQuery(user.username),
+    refetchInterval: (state) => (state.state.data?.live?.status === "live" ? 10_000 : WAIT_POLL_MS),
+  });
+  const chat = useChat(user.username);
+  const live = query.data?.live ?? null;
+  return (
+    <div className="container-page max-w-[1440px] pt-8">
+      <PageHead title={t("studio.title")}>
+        <Link to="/c/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
+          <ExternalLink />
+          {t("studio.my_channel")}
+        </Link>
+      </PageHead>
+      {query.isError && !query.data && (
+        <ErrorState error={query.error} onRetry={() => void query.refetch()} />
+      )}
+      <StatusPanel live={live} viewers={chat.viewers} />
+      <div className="mt-6 grid items-start gap-6 xl:grid-cols-[minmax(0,1fr)_440px]">
+        <div className="flex min-w-0 flex-col gap-6">
+          {live && <Preview live={live} name={user.display_name} />}
+          {!live && <Connect />}
+          {live && <DetailsForm />}
+        </div>
+        <div className="flex min-w-0 flex-col gap-6">
+          {live ? (
+            <Chat
+              room={chat}
+              username={user.username}
+              className="h-[520px] overflow-hidden rounded-l border border-line"
+            />
+          ) : (
+            <DetailsForm />
+          )}
+        </div>
+      </div>
+      {live && (
+        <div className="mt-6">
+          <Connect />
+        </div>
+      )}
+      <Recordings username={user.username} />
+    </div>
+  );
+}
+
+function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number | null }) {
+  const { t } = useTranslation();
+  const state = !live ? "waiting" : live.status === "reconnecting" ? "reconnecting" : "live";
+  const note = live?.renditions_note;
+  const isSourceOnly = note?.startsWith("source-only") ?? false;
+  return (
+    <div
+      role="status"
+      data-testid="studio-status"
+      data-state={state}
+      className={cx(
+        "relative flex flex-wrap items-center gap-x-6 gap-y-3 overflow-hidden rounded-l border px-6 py-5 transition-colors duration-500",
+        state === "live" && "border-good/50 bg-good-wash",
+        state === "reconnecting" && "border-warn/50 bg-warn-wash",
+        state === "waiting" && "border-line bg-surface",
+      )}
+    >
+      {state === "waiting" && (
+        <Rills className="pointer-events-none absolute inset-y-0 right-0 h-full w-2/5 opacity-40 [mask-image:linear-gradient(to_right,transparent,black)]" />
+      )}
+      <span
+        aria-hidden="true"
+        className={cx(
+          "size-3.5 rounded-full",
+          state === "live" && "bg-good text-good motion-safe:animate-[pulse-dot_2s_infinite]",
+          state === "reconnecting" && "bg-warn text-warn motion-safe:animate-[pulse-dot_1s_infinite]",
+          state === "waiting" && "bg-line-strong text-faint motion-safe:animate-[pulse-dot_2.4s_infinite]",
+        )}
+      />
+      <div className="relative min-w-0 flex-1 basis-64">
+        <p className="font-bold font-display text-xl leading-tight">{t(`studio.${state}.title`)}</p>
+        <p className="mt-0.5 text-soft">{t(`studio.${state}.text`)}</p>
+        {isSourceOnly && (
+          <p className="mt-2 flex items-start gap-2 text-sm text-warn" data-testid="source-only">
+            <TriangleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
+            <span>
+              {t("studio.source_only")}{" "}
+              <span className="text-soft">{note?.replace(/^source-only:?\s*/, "")}</span>
+            </span>
+          </p>
+        )}
+      </div>
+      {live && (
+        <div className="flex items-center gap-4">
+          {live.status === "live" && <LiveBadge />}
+          <LiveFacts stream={live} viewers={viewers} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Preview({ live, name }: { live: Stream; name: string }) {
+  return (
+    <Player
+      key={live.id}
+      src={live.playback.hls}
+      isLive
+      isMuted
+      title={live.title}
+      artist={name}
+      poster={live.thumbnail_url}
+      epoch={live.status}
+      overlay={
+        live.status === "reconnecting" ? (
+          <Reconnecting until={live.reconnect_until} backdrop={live.thumbnail_url} />
+        ) : undefined
+      }
+      className="rounded-l"
+    />
+  );
+}

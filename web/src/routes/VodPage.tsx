@@ -1,0 +1,203 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { Clapperboard, Pencil, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { channel as channelQuery, vod as vodQuery, vods } from "@/api/queries";
+import { useSession } from "@/api/session";
+import type { Vod } from "@/api/types";
+import { VodCard } from "@/features/cards/cards";
+import { FollowButton } from "@/features/channel/FollowButton";
+import { Player } from "@/features/player/Player";
+import { Screen } from "@/features/player/Screen";
+import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
+import { useCountView } from "@/features/vod/useCountView";
+import { useLang } from "@/i18n/useLang";
+import { ago, compact, day, whole } from "@/lib/time";
+import { Problem } from "@/routes/problems";
+import { PageHead } from "@/shell/PageHead";
+import { usePage } from "@/shell/usePage";
+import { Avatar } from "@/ui/avatar";
+import { SectionHead, Skeleton, Tag } from "@/ui/bits";
+import { Button } from "@/ui/button";
+
+const route = getRouteApi("/shell/v/$id");
+const MORE_MAX = 8;
+
+export function VodPage() {
+  const { t } = useTranslation();
+  const { id } = route.useParams();
+  const query = useQuery(vodQuery(id));
+  if (query.isError && !query.data)
+    return <Problem error={query.error} onRetry={() => void query.refetch()} />;
+  if (!query.data) {
+    return (
+      <div className="container-page flex flex-col gap-5 pt-6">
+        <PageHead title={t("vod.loading")} isHidden />
+        <Skeleton className="aspect-video max-h-[70dvh] rounded-l" />
+        <Skeleton className="h-8 w-1/2" />
+      </div>
+    );
+  }
+  return <Watch key={id} vod={query.data} />;
+}
+
+function Watch({ vod }: { vod: Vod }) {
+  const { t } = useTranslation();
+  const countView = useCountView(vod.id);
+  usePage(vod.title);
+  return (
+    <div className="mx-auto flex max-w-[1680px] flex-col gap-8 lg:flex-row lg:px-8 lg:pt-6">
+      <div className="min-w-0 flex-1">
+        <div className="max-lg:sticky max-lg:top-[var(--header-h)] max-lg:z-30">
+          <Player
+            src={vod.status === "failed" ? null : vod.playback.hls}
+            isLive={false}
+            title={vod.title}
+            artist={vod.channel.display_name}
+            poster={vod.thumbnail_url}
+            onPlaying={countView}
+            overlay={
+              vod.status === "failed" ? (
+                <Screen
+                  icon={<Clapperboard />}
+                  title={t("vod.failed")}
+                  text={t("vod.failed_text")}
+                  testId="vod-failed"
+                />
+              ) : undefined
+            }
+            className="lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-l"
+          />
+        </div>
+        <Facts vod={vod} />
+      </div>
+      <More vod={vod} />
+    </div>
+  );
+}
+
+function Facts({ vod }: { vod: Vod }) {
+  const { t } = useTranslation();
+  const lang = useLang();
+  const navigate = useNavigate();
+  const me = useSession((session) => session.user);
+  const owner = useQuery(channelQuery(vod.channel.username));
+  const [dialog, setDialog] = useState<"edit" | "delete" | null>(null);
+  const mayEdit = me !== null && (me.username === vod.channel.username || me.role !== "user");
+  return (
+    <div className="flex flex-col gap-5 px-4 py-5 sm:px-6 lg:px-0">
+      <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+        <div className="min-w-0 flex-1 basis-[20rem]">
+          <h1
+            tabIndex={-1}
+            data-page-heading
+            className="font-bold text-[24px] leading-tight tracking-tight sm:text-[28px]"
+          >
+            {vod.title}
+          </h1>
+          <p className="tabular mt-1.5 text-soft text-sm">
+            <span data-testid="vod-views" data-count={vod.views}>
+              {t("vod.views", { count: vod.views, shown: whole(vod.views, lang) })}
+            </span>
+            <span aria-hidden="true"> · </span>
+            <time dateTime={vod.created_at} title={day(vod.created_at, lang)}>
+              {ago(vod.created_at, lang)}
+            </time>
+            {vod.status === "recording" && (
+              <span className="ml-2 font-semibold text-live-text">{t("vod.recording")}</span>
+            )}
+          </p>
+        </div>
+        {mayEdit && (
+          <div className="flex gap-2">
+            <Button size="s" onClick={() => setDialog("edit")} data-testid="vod-edit">
+              <Pencil />
+              {t("actions.edit")}
+            </Button>
+            <Button look="danger" size="s" onClick={() => setDialog("delete")} data-testid="vod-delete">
+              <Trash2 />
+              {t("actions.delete")}
+            </Button>
+          </div>
+        )}
+      </div>
+      <div className="flex flex-wrap items-center justify-between gap-4 border-line border-y py-4">
+        <Link
+          to="/c/$username"
+          params={{ username: vod.channel.username }}
+          className="group flex min-w-0 items-center gap-3.5"
+        >
+          <Avatar
+            name={vod.channel.display_name}
+            username={vod.channel.username}
+            url={vod.channel.avatar_url}
+            size={48}
+            isLive={Boolean(owner.data?.live)}
+          />
+          <span className="min-w-0">
+            <span className="block truncate font-semibold group-hover:underline">
+              {vod.channel.display_name}
+            </span>
+            {owner.data && (
+              <span className="block text-faint text-sm">
+                {t("channel.followers", {
+                  count: owner.data.followers_count,
+                  shown: compact(owner.data.followers_count, lang),
+                })}
+              </span>
+            )}
+          </span>
+        </Link>
+        {owner.data && <FollowButton channel={owner.data} />}
+      </div>
+      {(vod.category || (vod.tags?.length ?? 0) > 0) && (
+        <div className="flex flex-wrap items-center gap-1.5">
+          {vod.category && (
+            <Link
+              to="/browse"
+              search={{ category: vod.category.slug }}
+              className="mr-1 font-semibold text-melt text-sm underline-offset-4 hover:underline"
+            >
+              {vod.category.name}
+            </Link>
+          )}
+          {vod.tags?.map((tag) => (
+            <Tag key={tag}>{tag}</Tag>
+          ))}
+        </div>
+      )}
+      {vod.description && (
+        <p className="max-w-[75ch] whitespace-pre-line text-soft [overflow-wrap:anywhere]">
+          {vod.description}
+        </p>
+      )}
+      <EditVodDialog vod={vod} isOpen={dialog === "edit"} onClose={() => setDialog(null)} />
+      <DeleteVodDialog
+        vod={vod}
+        isOpen={dialog === "delete"}
+        onClose={() => setDialog(null)}
+        onDeleted={() => void navigate({ to: "/c/$username", params: { username: vod.channel.username } })}
+      />
+    </div>
+  );
+}
+
+function More({ vod }: { vod: Vod }) {
+  const { t } = useTranslation();
+  const more = useInfiniteQuery(vods({ channel: vod.channel.username, sort: "recent" }));
+  const items = (more.data?.pages.flatMap((page) => page.items) ?? [])
+    .filter((other) => other.id !== vod.id && other.status !== "failed")
+    .slice(0, MORE_MAX);
+  if (items.length === 0) return null;
+  return (
+    <aside className="w-full shrink-0 px-4 sm:px-6 lg:w-[320px] lg:px-0">
+      <SectionHead title={t("vod.more", { name: vod.channel.display_name })} />
+      <div className="grid gap-6 max-lg:grid-cols-[repeat(auto-fill,minmax(min(100%,260px),1fr))]">
+        {items.map((other) => (
+          <VodCard key={other.id} vod={other} />
+        ))}
+      </div>
+    </aside>
+  );
+}

@@ -1,0 +1,64 @@
+import { onlineManager, useQueryClient } from "@tanstack/react-query";
+import { CloudOff, WifiOff } from "lucide-react";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "@/api/errors";
+import { useLine } from "@/realtime/socket";
+
+/** A blip is not worth a banner. */
+const PATIENCE_MS = 4_000;
+
+/** Says when this device is offline, the site does not answer, or the live line is down. */
+export function ConnectionBanner() {
+  const { t } = useTranslation();
+  const isOnline = useSyncExternalStore(
+    (changed) => onlineManager.subscribe(changed),
+    () => onlineManager.isOnline(),
+  );
+  const isApiDown = useApiDown();
+  const isLineDown = useLine((line) => line.state === "down" && line.everUp);
+  const isLineLate = useLasting(isLineDown, PATIENCE_MS);
+  const kind = !isOnline ? "offline" : isApiDown ? "api" : isLineLate ? "line" : null;
+  return (
+    <div role="status" data-testid="connection-banner">
+      {kind && (
+        <div className="flex items-center justify-center gap-2.5 bg-warn-wash px-4 py-2 font-semibold text-sm text-warn [&_svg]:size-4">
+          {kind === "offline" ? <WifiOff /> : <CloudOff />}
+          {t(`banner.${kind}`)}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function useLasting(isOn: boolean, afterMs: number): boolean {
+  const [isLasting, setLasting] = useState(false);
+  useEffect(() => {
+    if (!isOn) {
+      setLasting(false);
+      return;
+    }
+    const timer = setTimeout(() => setLasting(true), afterMs);
+    return () => clearTimeout(timer);
+  }, [isOn, afterMs]);
+  return isLasting;
+}
+
+/** True from a request that got no answer until one that did. */
+function useApiDown(): boolean {
+  const client = useQueryClient();
+  const [isDown, setDown] = useState(false);
+  useEffect(
+    () =>
+      client.getQueryCache().subscribe((event) => {
+        if (event.type !== "updated") return;
+        if (event.action.type === "success") setDown(false);
+        if (event.action.type === "error") {
+          const { status } = ApiError.of(event.action.error);
+          setDown(status === 0 || status === 502 || status === 503 || status === 504);
+        }
+      }),
+    [client],
+  );
+  return isDown;
+}

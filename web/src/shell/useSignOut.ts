@@ -1,0 +1,25 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { session } from "@/api/session";
+import { toast } from "@/ui/toast";
+
+/** Ends the session on the server first; this browser forgets it in any case. */
+export function useSignOut(): () => Promise<void> {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  return useCallback(async () => {
+    const told = await api.POST("/api/v1/auth/logout").catch(() => null);
+    session.signedOut();
+    // Nothing a person saw stays behind for the next one at this screen.
+    client.removeQueries({ queryKey: ["me"] });
+    client.removeQueries({ queryKey: ["notifications"] });
+    client.removeQueries({ queryKey: ["following"] });
+    await client.invalidateQueries();
+    if (!told?.response.ok) toast({ kind: "error", title: t("auth.signout_unsure") });
+    await navigate({ to: "/" });
+  }, [client, navigate, t]);
+}

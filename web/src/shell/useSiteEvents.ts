@@ -1,0 +1,28 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { following } from "@/api/queries";
+import { getSocket } from "@/realtime/socket";
+
+/** Streams that start and stop change the lists on every page. */
+export function useSiteEvents(): void {
+  const client = useQueryClient();
+  useEffect(() => {
+    const socket = getSocket();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const refresh = () => {
+      // Many at once are one change.
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        void client.invalidateQueries({ queryKey: ["streams", "live"] });
+        void client.invalidateQueries({ queryKey: following().queryKey });
+      }, 400);
+    };
+    socket.on("stream:online", refresh);
+    socket.on("stream:offline", refresh);
+    return () => {
+      clearTimeout(timer);
+      socket.off("stream:online", refresh);
+      socket.off("stream:offline", refresh);
+    };
+  }, [client]);
+}
