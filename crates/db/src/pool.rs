@@ -45,3 +45,28 @@ pub async fn ping(pool: &Pool) -> Result<()> {
     sqlx::query("SELECT 1").execute(pool).await?;
     Ok(())
 }
+
+/// Creates a database unless it is there. `admin_url` names one that is, such as `postgres`.
+pub async fn ensure_database(admin_url: &kit::Secret, name: &str) -> Result<()> {
+    use sqlx::Connection;
+    let legal = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !legal {
+        return Err(crate::DbError::Corrupt { what: "database name" });
+    }
+    let mut conn = crate::Conn::connect(admin_url.expose()).await?;
+    let there =
+        sqlx::query("SELECT 1 FROM pg_database WHERE datname = $1").bind(name).fetch_optional(&mut conn).await?;
+    if there.is_none() {
+        // The name is one of ours and was checked above: an identifier cannot be a parameter.
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await?;
+    }
+    Ok(conn.close().await?)
+}
+
+/// Brings the schema up to date. Safe to run from several nodes at once.
+pub async fn migrate(pool: &Pool) -> Result<()> {
+    crate::MIGRATOR.run(pool).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => crate::DbError::Failed(sqlx::Error::Migrate(Box::new(other))),
+    })
+}

@@ -11,7 +11,7 @@ use domain::{PublishId, VodId};
 use crate::Deps;
 
 /// Longest an operator's server may take.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(8);
 
 pub(crate) async fn publish_done(deps: &Deps, publish: PublishId) -> anyhow::Result<()> {
     let url = &deps.config.hooks.on_publish_done;
@@ -61,15 +61,16 @@ async fn deliver(
     fields: Vec<(String, String)>,
     args: &str,
 ) -> anyhow::Result<()> {
-    let mut conn = deps.pool.acquire().await?;
-    if db::notify::open_delivery(&mut conn, publish, hook).await?.is_delivered {
+    // The row stays locked during the call, so that of two workers with the same job only one calls. The call is shorter
+    // than the time Postgres lets a transaction idle; a worker that dies gives the lock back with its connection.
+    let mut tx = db::begin(&deps.pool).await?;
+    if db::notify::open_delivery(&mut tx, publish, hook).await?.is_delivered {
         return Ok(());
     }
-    drop(conn);
     let outcome = post(url, &fields, args).await;
     let error = outcome.as_ref().err().map(|error| format!("{error:#}"));
-    let mut conn = deps.pool.acquire().await?;
-    db::notify::close_attempt(&mut conn, publish, hook, error.as_deref()).await?;
+    db::notify::close_attempt(&mut tx, publish, hook, error.as_deref()).await?;
+    db::commit(tx).await?;
     metrics::counter!("rillcast_hook_calls_total", "hook" => hook, "ok" => outcome.is_ok().to_string()).increment(1);
     outcome.with_context(|| format!("{hook} was not delivered"))
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use apalis::prelude::*;
-use apalis_core::backend::ext::poll_strategy::builder::Strategy;
+use apalis_core::backend::ext::poll_strategy::Strategy;
 use apalis_postgres::{Config as QueueConfig, PostgresStorage};
 use domain::Timestamp;
 use kit::Stop;

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use domain::event::Event;
+use futures::StreamExt;
+use live::fanout::Target;
+
+use crate::{OPEN_JOBS, Site, WAITING, online};
+
+const NOTIFIED: &str = "SELECT count(*)::bigint AS n FROM notifications WHERE type = 'stream_online'";
+
+#[tokio::test]
+async fn a_job_delivered_twice_notifies_each_follower_once() {
+    let site = Site::start(|_| {}).await;
+    let channel = site.channel("alice").await;
+    for name in ["bob", "carol", "dave"] {
+        let follower = site.channel(name).await;
+        site.execute(&format!("INSERT INTO follows (channel_id, follower_id) VALUES ('{channel}', '{follower}')"))
+            .await;
+    }
+    let stream = site.live_stream(channel).await;
+    let mut heard = live::fanout::subscribe(&site.deps.live).await.unwrap();
+
+    site.tell(&online(stream, channel, "alice")).await;
+    site.tell(&online(stream, channel, "alice")).await;
+    let (_running, _stop) = site.run();
+
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 2, Duration::from_secs(10)).await;
+    assert_eq!(site.number(NOTIFIED).await, 3);
+    assert_eq!(site.number(WAITING).await, 0);
+    let mut pushed = Vec::new();
+    while pushed.len() < 3 {
+        let push = tokio::time::timeout(Duration::from_secs(5), heard.next()).await.unwrap().unwrap();
+        if push.event == "notification" {
+            assert_eq!(push.payload["message"], "alice is live: Hello");
+            assert!(matches!(push.target, Target::User(_)));
+            pushed.push(push);
+        } else {
+            assert_eq!((push.event.as_str(), &push.target), ("stream:online", &Target::Site));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_the_middle_leaves_every_follower_with_one_notification() {
+    let site = Site::start(|_| {}).await;
+    let channel = site.channel("alice").await;
+    site.execute(&format!(
+        "INSERT INTO users (user_id, username, display_name, email, password_hash)
+         SELECT gen_random_uuid(), 'f' || i, 'F', 'f' || i || '@x.example', '-' FROM generate_series(1, 2000) i
+          WHERE length('f' || i) >= 3;
+         INSERT INTO follows (channel_id, follower_id)
+         SELECT '{channel}', user_id FROM users WHERE username LIKE 'f%'"
+    ))
+    .await;
+    let followers = site.number("SELECT count(*)::bigint AS n FROM follows").await;
+    // Each batch takes a while, so that there is a middle to be killed in.
+    site.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$;
+         CREATE TRIGGER slow AFTER INSERT ON notifications FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+    )
+    .await;
+    let stream = site.live_stream(channel).await;
+    site.tell(&online(stream, channel, "alice")).await;
+
+    let (running, _stop) = site.run();
+    site.until(NOTIFIED, 1_000, Duration::from_secs(10)).await;
+    drop(running);
+    assert!(site.number(NOTIFIED).await < followers, "the kill came after the end");
+
+    let (_running, _stop) = site.run();
+    site.until(OPEN_JOBS, 0, Duration::from_secs(25)).await;
+    assert_eq!(site.number(NOTIFIED).await, followers);
+    let attempts = "SELECT max(attempts)::bigint AS n FROM apalis.jobs";
+    assert!(site.number(attempts).await >= 1, "the job ran only once");
+}
+
+#[tokio::test]
+async fn a_follow_is_told_to_the_channels_owner_once() {
+    let site = Site::start(|_| {}).await;
+    let (alice, bob) = (site.channel("alice").await, site.channel("bob").await);
+    site.tell(&Event::Followed { channel_id: alice, follower_id: bob }).await;
+    site.tell(&Event::Followed { channel_id: alice, follower_id: bob }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 2, Duration::from_secs(10)).await;
+    let rows = db::testing::rows(&site.deps.pool, "SELECT user_id, message FROM notifications").await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["user_id"], alice.to_string());
+    assert_eq!(rows[0]["message"], "bob follows you now");
+}

@@ -1,0 +1,199 @@
+//! The command line: what can be asked of the binary, and which configuration each command sees.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{commands, compose, doctor, up};
+
+/// Self-hosted live streaming and video on demand.
+#[derive(Debug, Parser)]
+#[command(name = "rillcast", version, about)]
+pub struct Cli {
+    /// Configuration file (TOML). Variables named RILLCAST__SECTION__KEY override it.
+    #[arg(long, global = true, env = "RILLCAST_CONFIG")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything in one process and starts the services that are not configured.
+    Up(UpArgs),
+    /// Runs some roles against configured services.
+    Serve(ServeArgs),
+    /// Brings the database's schema up to date.
+    Migrate,
+    /// Checks what this machine and these settings lack.
+    Doctor(DoctorArgs),
+    /// Prints the OpenAPI document.
+    Openapi,
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Manages members.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Manages background jobs.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// One stream's GStreamer process; started by the transcoder.
+    #[command(hide = true)]
+    MediaWorker,
+    /// An embedded service's first step; started by `up`.
+    #[command(hide = true)]
+    ServiceChild(ServiceChildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Folder for everything that is kept [default: ./data].
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Address of the site [default: 127.0.0.1:8080].
+    #[arg(long)]
+    pub http: Option<SocketAddr>,
+    /// Address encoders publish to [default: 0.0.0.0:1935].
+    #[arg(long)]
+    pub rtmp: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The roles of this process.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub roles: Vec<Role>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Role {
+    Api,
+    Ingest,
+    Transcoder,
+    Chat,
+    Jobs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Folder `up` would use.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Prints one JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Checks file and variables; says what is wrong.
+    Check,
+    /// Prints what would be used, secrets masked.
+    Dump,
+    /// Prints a commented file with every key.
+    Template,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Creates a member.
+    Create {
+        #[arg(long)]
+        username: String,
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        password: String,
+        #[arg(long, default_value = "user", value_parser = ["user", "moderator", "admin"])]
+        role: String,
+    },
+    /// Gives a member another role.
+    Promote {
+        #[arg(long)]
+        username: String,
+        #[arg(long, value_parser = ["user", "moderator", "admin"])]
+        role: String,
+    },
+    /// Sets a member's password and ends their sign-ins.
+    SetPassword {
+        #[arg(long)]
+        username: String,
+        #[arg(long)]
+        password: String,
+    },
+    /// Lists members, newest first.
+    List {
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Lists jobs that are not done.
+    List {
+        /// Also those that are done.
+        #[arg(long)]
+        all: bool,
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// Gives a failed job a fresh set of attempts.
+    Retry { id: String },
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceChildArgs {
+    /// User and group to become, as numbers; 0 stays.
+    #[arg(long)]
+    pub uid: u32,
+    #[arg(long)]
+    pub gid: u32,
+    /// Signal to receive when the parent dies.
+    #[arg(long)]
+    pub death_signal: i32,
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
+}
+
+impl Cli {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut config = match &self.command {
+            Command::Openapi | Command::Config(ConfigCommand::Template) => kit::Config::default(),
+            _ => kit::config::load(self.config.as_deref())?,
+        };
+        match self.command {
+            Command::Up(args) => {
+                if let Some(data) = args.data {
+                    config.data_dir = data;
+                }
+                if let Some(http) = args.http {
+                    config.http.listen = http;
+                }
+                if let Some(rtmp) = args.rtmp {
+                    config.ingest.listen = rtmp;
+                }
+                up::run(config).await
+            }
+            Command::Serve(args) => compose::serve(config, &args.roles).await,
+            Command::Migrate => commands::migrate(config).await,
+            Command::Doctor(args) => {
+                if let Some(data) = args.data {
+                    config.data_dir = data;
+                }
+                doctor::run(config, args.json).await
+            }
+            Command::Openapi => {
+                println!("{}", api::openapi_json());
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Config(command) => commands::config(command, &config),
+            Command::User(command) => commands::user(command, config).await,
+            Command::Job(command) => commands::job(command, config).await,
+            Command::MediaWorker | Command::ServiceChild(_) => unreachable!("handled before the runtime starts"),
+        }
+    }
+}

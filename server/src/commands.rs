@@ -1,0 +1,97 @@
+//! The operator's one-shot commands.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use domain::user::{Role, Username};
+use kit::{Config, Secret};
+
+use crate::cli::{ConfigCommand, JobCommand, UserCommand};
+use crate::{embedded, node};
+
+pub async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
+    let pool = pool(config).await?.0;
+    db::pool::migrate(&pool).await?;
+    jobs::migrate(&pool).await?;
+    println!("the schema is up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn config(command: ConfigCommand, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        ConfigCommand::Check => println!("the configuration is valid"),
+        ConfigCommand::Dump => print!("{}", toml::to_string_pretty(config)?),
+        ConfigCommand::Template => print!("{}", kit::config::template()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn user(command: UserCommand, config: Config) -> anyhow::Result<ExitCode> {
+    let (pool, config) = pool(config).await?;
+    match command {
+        UserCommand::Create { username, email, password, role } => {
+            let role = Role::parse(&role).context("unknown role")?;
+            let new = api::accounts::NewUser { username, email, password: Secret::new(password), role };
+            let user = api::accounts::create_user(&pool, &config, new).await?;
+            println!("created {} {}", user.username, user.id);
+        }
+        UserCommand::Promote { username, role } => {
+            let role = Role::parse(&role).context("unknown role")?;
+            let mut conn = pool.acquire().await?;
+            let found = db::admin::set_role(&mut conn, &Username::parse(&username)?, role).await?;
+            found.with_context(|| format!("there is no member {username}"))?;
+            println!("{username} is {} now", role.as_str());
+        }
+        UserCommand::SetPassword { username, password } => {
+            let hash = api::accounts::hash_password(&Secret::new(password)).await?;
+            let mut conn = pool.acquire().await?;
+            let found = db::admin::set_password(&mut conn, &Username::parse(&username)?, &hash).await?;
+            found.with_context(|| format!("there is no member {username}"))?;
+            println!("the password of {username} is changed, and all sign-ins are ended");
+        }
+        UserCommand::List { limit } => {
+            let mut conn = pool.acquire().await?;
+            for member in db::admin::list(&mut conn, limit.clamp(1, 10_000)).await? {
+                println!(
+                    "{}\t{}\t{}\t{}\t{}",
+                    member.user_id,
+                    member.username,
+                    member.email,
+                    member.role.as_str(),
+                    member.created_at.to_rfc3339(),
+                );
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn job(command: JobCommand, config: Config) -> anyhow::Result<ExitCode> {
+    let pool = pool(config).await?.0;
+    match command {
+        JobCommand::List { all, limit } => {
+            for row in jobs::list(&pool, all, limit.clamp(1, 10_000)).await? {
+                println!("{}", serde_json::to_string(&row)?);
+            }
+        }
+        JobCommand::Retry { id } => {
+            if !jobs::retry(&pool, &id).await? {
+                bail!("there is no failed job {id}");
+            }
+            println!("job {id} will be tried again");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configured database, or that of a running `up` on this data folder.
+async fn pool(mut config: Config) -> anyhow::Result<(db::Pool, Config)> {
+    if config.database.url.is_empty() {
+        config.database.url = embedded::postgres::running_url(&config.data_dir)
+            .context("database.url is not set and no `rillcast up` runs on this data folder")?;
+    }
+    if config.auth.secret.is_empty() {
+        config.auth.secret = node::site_secret(&config.data_dir)?;
+    }
+    Ok((db::pool::connect(&config.database)?, config))
+}

@@ -1,0 +1,148 @@
+//! `rillcast doctor`: what this machine and these settings lack, in one list. `up` insists on the part it cannot do
+//! without.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use kit::Config;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use transcoder::worker::{Check, Status};
+
+use crate::embedded::postgres;
+use crate::{node, ports};
+
+#[derive(Debug, Serialize)]
+struct Line {
+    check: String,
+    status: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hint: String,
+}
+
+impl Line {
+    fn new(check: &str, result: Result<String, (String, String)>) -> Self {
+        let (status, detail, hint) = match result {
+            Ok(detail) => ("ok", detail, String::new()),
+            Err((detail, hint)) => ("fail", detail, hint),
+        };
+        Self { check: check.to_owned(), status, detail, hint }
+    }
+}
+
+impl From<Check> for Line {
+    fn from(check: Check) -> Self {
+        let status = match check.status {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        };
+        Self { check: check.name.to_string(), status, detail: check.detail.to_string(), hint: check.hint.to_string() }
+    }
+}
+
+pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
+    let mut lines = vec![data_folder(&config.data_dir)];
+    lines.push(port(config.http.listen, "http.listen").await);
+    lines.push(port(config.ingest.listen, "ingest.listen").await);
+    lines.push(database(&config).await);
+    lines.push(redis(&config).await);
+    lines.push(bucket(&config).await);
+    lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
+    let failed = lines.iter().any(|line| line.status == "fail");
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&lines)?);
+    } else {
+        for line in &lines {
+            println!("{:<5} {:<28} {}", line.status, line.check, line.detail);
+            if !line.hint.is_empty() {
+                println!("      {:<28} {}", "", line.hint);
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What media work cannot do without, as an error before anything starts.
+pub fn require_media(config: &Config) -> anyhow::Result<()> {
+    if config.transcoder.ladder == "none" {
+        return Ok(());
+    }
+    let missing: Vec<String> = transcoder::worker::doctor()
+        .into_iter()
+        .filter(|check| matches!(check.status, Status::Fail))
+        .map(|check| format!("  {}: {}\n    {}", check.name, check.detail, check.hint))
+        .collect();
+    if !missing.is_empty() {
+        bail!(
+            "transcoding cannot work on this machine:\n{}\nor set transcoder.ladder to \"none\" to deliver the source only",
+            missing.join("\n")
+        );
+    }
+    Ok(())
+}
+
+fn data_folder(data_dir: &Path) -> Line {
+    let result = match node::prepare_data_dir(data_dir) {
+        Ok(dir) => Ok(dir.display().to_string()),
+        Err(error) => Err((format!("{error:#}"), "choose another with --data".to_owned())),
+    };
+    Line::new("data folder", result)
+}
+
+async fn port(addr: SocketAddr, key: &str) -> Line {
+    let result = match TcpListener::bind(addr).await {
+        Ok(_) => Ok(format!("{addr} is free")),
+        Err(error) => {
+            let who = ports::owner_of(addr.port()).map(|who| format!(" by {who}")).unwrap_or_default();
+            Err((format!("{addr}: {error}{who}"), format!("free it or set {key}")))
+        }
+    };
+    Line::new(key, result)
+}
+
+async fn database(config: &Config) -> Line {
+    let result = if config.database.url.is_empty() {
+        postgres::binaries(&config.data_dir.join("postgres/cluster"))
+            .map(|bin| format!("embedded, {}", bin.display()))
+            .map_err(|error| (format!("{error:#}"), "apt install postgresql, or set database.url".to_owned()))
+    } else {
+        match db::pool::connect(&config.database) {
+            Ok(pool) => db::pool::ping(&pool).await.map(|()| "answers".to_owned()),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| (error.to_string(), "check database.url".to_owned()))
+    };
+    Line::new("postgres", result)
+}
+
+async fn redis(config: &Config) -> Line {
+    let result = if config.redis.url.is_empty() {
+        postgres::find_program("redis-server", &[])
+            .map(|program| format!("embedded, {}", program.display()))
+            .ok_or_else(|| ("redis-server is not installed".to_owned(), "apt install redis-server, or set redis.url".to_owned()))
+    } else {
+        match live::Live::new(&config.redis) {
+            Ok(live) => live.ping().await.map(|()| "answers".to_owned()),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| (error.to_string(), "check redis.url".to_owned()))
+    };
+    Line::new("redis", result)
+}
+
+async fn bucket(config: &Config) -> Line {
+    let result = if config.storage.endpoint.is_empty() {
+        Ok("embedded, in the data folder".to_owned())
+    } else {
+        match objects::Objects::new(&config.storage) {
+            Ok(objects) => objects.ping().await.map(|()| format!("{} answers", config.storage.bucket)),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| (error.to_string(), "check storage.*".to_owned()))
+    };
+    Line::new("bucket", result)
+}

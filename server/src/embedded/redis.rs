@@ -1,0 +1,87 @@
+//! A private Redis on a Unix socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kit::{Secret, config::RedisConfig};
+use nix::sys::signal::Signal;
+use tokio::process::Child;
+use tokio::time::{Instant, sleep};
+
+use super::postgres::socket_dir;
+use super::service::{Account, Service};
+
+const START_WAIT_MAX: Duration = Duration::from_secs(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// Starts Redis and puts its address into the configuration.
+pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<(Service, Child)> {
+    let program = super::postgres::find_program("redis-server", &[])
+        .context("redis-server is not installed; install the package redis-server or set redis.url")?;
+    let account = Account::for_service(&["redis", "postgres", "nobody"])?;
+    let dir = data_dir.join("redis");
+    std::fs::create_dir_all(&dir)?;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
+    account.own(&dir)?;
+    for entry in walk(&dir)? {
+        account.own(&entry)?;
+    }
+    let dir = super::postgres::reachable(&dir, account, data_dir)?;
+    let run = socket_dir(data_dir, "redis", account)?;
+    let socket = run.join("redis.sock");
+    let _stale = std::fs::remove_file(&socket);
+    let arguments: &[(&str, &str)] = &[
+        ("--port", "0"),
+        ("--unixsocket", &socket.display().to_string()),
+        ("--unixsocketperm", "700"),
+        ("--dir", &dir.display().to_string()),
+        ("--appendonly", "yes"),
+        ("--appendfsync", "everysec"),
+        ("--save", ""),
+        ("--daemonize", "no"),
+        ("--maxmemory-policy", "noeviction"),
+    ];
+    let mut command = vec![program.display().to_string()];
+    command.extend(arguments.iter().flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]));
+    let service = Service {
+        name: "redis",
+        account,
+        command,
+        end_signal: Signal::SIGTERM,
+        log: data_dir.join("redis.log"),
+    };
+    let mut child = service.spawn()?;
+    config.url = Secret::new(format!("redis+unix://{}", socket.display()));
+    let live = live::Live::new(config)?;
+    let until = Instant::now() + START_WAIT_MAX;
+    loop {
+        if live.ping().await.is_ok() {
+            return Ok((service, child));
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!("redis-server ended with {status}:\n{}", service.log_tail());
+        }
+        if Instant::now() > until {
+            bail!("redis-server does not answer; its log is {}", service.log.display());
+        }
+        sleep(POLL_EVERY).await;
+    }
+}
+
+/// Everything below a folder: an earlier run under another user may have left files.
+fn walk(dir: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
