@@ -1,0 +1,122 @@
+//! The GStreamer child of a live stream: one process that decodes the source, makes the lower rendition and a picture
+//! now and then, and may die at any time.
+//!
+//! Owns both ends: the [`Supervisor`] that starts, feeds, watches and replaces the process, and [`child_main`], which is
+//! that process. Also owns what depends on it: [`Admission`] (how many such processes the machine can carry) and
+//! [`doctor`] (what the machine lacks). Does not own packaging: it takes access units and returns access units on the
+//! same timeline.
+
+mod admission;
+mod child;
+mod doctor;
+mod gop;
+mod gstreamer_setup;
+mod respawn;
+mod session;
+mod spawn;
+mod supervisor;
+mod wire;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use domain::StreamId;
+use serde::{Deserialize, Serialize};
+
+pub use admission::{Admission, Permit, Refusal};
+pub use child::child_main;
+pub use doctor::{Check, CheckStatus, doctor, doctor_of};
+pub use supervisor::{Supervisor, WorkerInput};
+
+/// Ticks per second of every timestamp that crosses this module's border.
+pub const TICKS_PER_SECOND: i64 = 90_000;
+
+/// One lower rendition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Its name in URLs and playlists, such as `480p`.
+    pub name: String,
+    /// Length of the picture's shorter side, in pixels. A smaller source is not enlarged.
+    pub height: u32,
+    pub bitrate_kbps: u32,
+}
+
+impl Rung {
+    /// The one rung of the default ladder.
+    pub fn p480() -> Self {
+        Self { name: "480p".to_owned(), height: 480, bitrate_kbps: 1_200 }
+    }
+
+    /// The rendition's width and height for a source of that size: aspect kept, both even, never enlarged.
+    pub fn output_size(&self, width: u32, height: u32) -> (u32, u32) {
+        output_size(self.height, width, height)
+    }
+}
+
+/// See [`Rung::output_size`]; `short_side` is the rung's height.
+pub(crate) fn output_size(short_side: u32, width: u32, height: u32) -> (u32, u32) {
+    let (width, height) = (u64::from(width.max(2)), u64::from(height.max(2)));
+    let source_short = width.min(height);
+    let short = u64::from(short_side.max(2)).min(source_short);
+    let scale = |side: u64| {
+        let scaled = (side * short + source_short / 2) / source_short;
+        u32::try_from((scaled + 1) / 2 * 2).unwrap_or(u32::MAX - 1)
+    };
+    let floor_even = |side: u32, source: u64| if u64::from(side) > source { side - 2 } else { side };
+    (floor_even(scale(width), width).max(2), floor_even(scale(height), height).max(2))
+}
+
+/// What one child is to do. A change of codec data or resolution needs a new [`Supervisor`].
+#[derive(Debug, Clone)]
+pub struct WorkerSpec {
+    pub stream_id: StreamId,
+    /// The executable whose `media-worker` argument runs [`child_main`].
+    pub exe: PathBuf,
+    /// The source's AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1).
+    pub codec_data: Bytes,
+    /// The source's picture size, in pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Frames per second as a fraction. A zero on either side means unknown.
+    pub frame_rate: (u32, u32),
+    pub rung: Rung,
+    /// Seconds between thumbnails.
+    pub thumbnail_every_s: u32,
+    /// Memory the child may use, in MiB.
+    pub memory_mib: u64,
+    /// Without it only key frames are decoded, for thumbnails.
+    pub encode: bool,
+}
+
+/// What a child gives back. Timestamps are on the input's timeline, in 90 kHz.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerEvent {
+    /// The rendition's AVCDecoderConfigurationRecord. Comes before the first unit and again only when it changes.
+    Config { codec_data: Bytes },
+    /// One encoded picture, AVCC. `dts` rises strictly and equals `pts`: the rendition has no B-frames.
+    Unit { dts: i64, pts: i64, is_sync: bool, data: Bytes },
+    /// A JPEG, at most 640 pixels on its longer side.
+    Thumbnail(Bytes),
+    /// The child died and is being replaced. Units go on after a moment without a gap where the source's last group
+    /// of pictures was small enough to keep; the first of them is a key frame.
+    Lost { reason: String },
+    /// Too many children died: there will be no more events.
+    GaveUp { reason: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rendition_keeps_the_aspect_with_even_sides_and_never_grows() {
+        assert_eq!(output_size(480, 1280, 720), (854, 480));
+        assert_eq!(output_size(480, 1920, 1080), (854, 480));
+        assert_eq!(output_size(480, 1080, 1920), (480, 854));
+        assert_eq!(output_size(480, 640, 480), (640, 480));
+        assert_eq!(output_size(480, 426, 240), (426, 240));
+        assert_eq!(output_size(480, 427, 241), (426, 240));
+        assert_eq!(output_size(480, 0, 0), (2, 2));
+        assert_eq!(output_size(480, u32::MAX, 2).1, 2);
+    }
+}

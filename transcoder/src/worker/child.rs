@@ -1,0 +1,119 @@
+//! The child process: reads access units, gives encoded ones and thumbnails, inside a sandbox.
+//!
+//! Order matters here. Libraries and plugins are loaded and the pipeline is built first, then the walls go up, and only
+//! then does a byte of a stranger's media come in.
+
+mod pipeline;
+mod probe;
+mod sandbox;
+mod syscalls;
+mod timeline;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::gstreamer_setup;
+use super::wire::{self, FRAME_HEADER_LEN, INPUT_BYTES_MAX, Kind, Report, Task, Unit, Work};
+
+/// The program behind `rillcast media-worker`. Speaks to its parent over standard input and output; of no use by hand.
+pub fn child_main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("media-worker: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    sandbox::close_inherited_files();
+    let (mut input, output) = streams().map_err(|error| format!("no standard streams: {error}"))?;
+    let Some((Kind::Task, payload)) = read_frame(&mut input).map_err(|error| error.to_string())? else {
+        return Err("started without a task; this program is started by rillcast itself".to_owned());
+    };
+    let task: Task = serde_json::from_slice(&payload).map_err(|error| format!("an unreadable task: {error}"))?;
+    let done = match &task {
+        Task::Work(work) => work_on(work, &mut input, &output),
+        Task::SelfCheck { memory_mib, parent_pid } => self_check(*memory_mib, *parent_pid, &output),
+    };
+    if let Err(reason) = &done {
+        let _ = output.send(Kind::Failed, reason.as_bytes());
+    }
+    done
+}
+
+fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String> {
+    sandbox::prepare(work.parent_pid)?;
+    gstreamer_setup::load()?;
+    let pipeline = pipeline::Pipeline::build(work, output.clone())?;
+    let measures = sandbox::enter(work.memory_mib, work.parent_pid)?;
+    pipeline.play()?;
+    let report = Report { measures, probes: Vec::new() };
+    output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())?;
+    while let Some((kind, payload)) = read_frame(input).map_err(|error| error.to_string())? {
+        if kind != Kind::Unit {
+            return Err("the parent sent something that is not media".to_owned());
+        }
+        pipeline.push(Unit::parse(payload).map_err(|error| error.to_string())?)?;
+    }
+    pipeline.finish();
+    Ok(())
+}
+
+/// Everything a working child does before media, then what must not work any more.
+fn self_check(memory_mib: u64, parent_pid: i32, output: &Output) -> Result<(), String> {
+    sandbox::prepare(parent_pid)?;
+    gstreamer_setup::load()?;
+    let measures = sandbox::enter(memory_mib, parent_pid)?;
+    let report = Report { measures, probes: probe::all(parent_pid) };
+    output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())
+}
+
+/// Our own copies of the standard streams. What a library prints goes to standard error from here on.
+fn streams() -> io::Result<(File, Output)> {
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    nix::unistd::dup2_stdout(io::stderr())?;
+    Ok((input, Output { file: Arc::new(Mutex::new(output)) }))
+}
+
+/// The way to the parent, shared by the threads of the pipeline.
+#[derive(Debug, Clone)]
+struct Output {
+    file: Arc<Mutex<File>>,
+}
+
+impl Output {
+    fn send(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        self.send_frame(&wire::frame(kind, payload))
+    }
+
+    fn send_frame(&self, frame: &[u8]) -> io::Result<()> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(frame)
+    }
+
+    fn send_unit(&self, unit: &Unit) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&unit.header())?;
+        file.write_all(&unit.data)
+    }
+}
+
+/// The next frame from the parent, or `None` at the end of its input.
+fn read_frame(input: &mut File) -> io::Result<Option<(Kind, Bytes)>> {
+    let mut header = [0; FRAME_HEADER_LEN];
+    if input.read(&mut header[..1])? == 0 {
+        return Ok(None);
+    }
+    input.read_exact(&mut header[1..])?;
+    let (kind, len) = wire::parse_header(&header, INPUT_BYTES_MAX).map_err(io::Error::other)?;
+    let mut payload = vec![0; len];
+    input.read_exact(&mut payload)?;
+    Ok(Some((kind, Bytes::from(payload))))
+}

@@ -1,0 +1,167 @@
+//! What this machine can do for a child and what it lacks, for `rillcast doctor`.
+//!
+//! Nothing is concluded from a kernel's version: a child is started, puts up its walls and tries what they forbid.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use serde::Serialize;
+
+use super::gstreamer_setup::{PLUGINS, plugin_dir};
+use super::spawn;
+use super::wire::{self, Kind, Measure, OUTPUT_BYTES_MAX, Probe, Report, Task};
+
+/// How long the child may take for its self-check.
+const SELF_CHECK_MAX: Duration = Duration::from_secs(10);
+const SELF_CHECK_MEMORY_MIB: u64 = 256;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    Ok,
+    /// It works, with less protection.
+    Warn,
+    /// Streams run without lower renditions and thumbnails.
+    Fail,
+}
+
+/// One line of the doctor's report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    pub name: String,
+    pub status: CheckStatus,
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Checks GStreamer's elements and the sandbox, with this program as the child. Takes up to ten seconds.
+pub fn doctor() -> Vec<Check> {
+    match std::env::current_exe() {
+        Ok(exe) => doctor_of(&exe),
+        Err(error) => {
+            let mut checks = elements();
+            checks.push(failed("sandbox", format!("this program's own file is unknown: {error}"), None));
+            checks
+        }
+    }
+}
+
+/// The same with another program as the child: one whose `media-worker` argument runs `child_main`.
+pub fn doctor_of(exe: &Path) -> Vec<Check> {
+    let mut checks = elements();
+    match self_check(exe) {
+        Ok(report) => {
+            checks.extend(report.measures.into_iter().map(measured));
+            checks.extend(report.probes.into_iter().map(probed));
+        }
+        Err(reason) => {
+            let hint = checks.iter().any(|check| check.status == CheckStatus::Fail);
+            let hint = hint.then(|| "install what is missing above, then check again".to_owned());
+            checks.push(failed("sandbox", reason, hint));
+        }
+    }
+    checks
+}
+
+fn elements() -> Vec<Check> {
+    let Some(dir) = plugin_dir() else {
+        let hint = "apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly \
+                    gstreamer1.0-libav";
+        let detail = "the folder of GStreamer's plugins was not found";
+        return vec![failed("GStreamer", detail.to_owned(), Some(hint.to_owned()))];
+    };
+    let element = |plugin: &super::gstreamer_setup::Plugin| {
+        let name = format!("GStreamer {}", plugin.elements.join(", "));
+        let path = dir.join(plugin.file);
+        if path.is_file() {
+            return Check { name, status: CheckStatus::Ok, detail: path.display().to_string(), hint: None };
+        }
+        let hint = format!("apt-get install {} (elsewhere: {})", plugin.package, plugin.upstream);
+        failed(&name, format!("{} is missing", path.display()), Some(hint))
+    };
+    PLUGINS.iter().map(element).collect()
+}
+
+fn failed(name: &str, detail: String, hint: Option<String>) -> Check {
+    Check { name: name.to_owned(), status: CheckStatus::Fail, detail, hint }
+}
+
+fn measured(measure: Measure) -> Check {
+    let name = format!("sandbox: {}", measure.name);
+    match measure.failure {
+        None => Check { name, status: CheckStatus::Ok, detail: measure.detail, hint: None },
+        Some(failure) => Check { name, status: CheckStatus::Warn, detail: failure, hint: hint(&measure.name) },
+    }
+}
+
+fn hint(measure: &str) -> Option<String> {
+    let hint = match measure {
+        "landlock" => "use a kernel with Landlock (5.13 or newer) and `landlock` in its list of security modules",
+        "seccomp" => "use a kernel with seccomp filters; in a container, allow the system call",
+        "no network namespace" => "allow unprivileged user namespaces; without them seccomp and Landlock stand alone",
+        "unprivileged user" => "run as an unprivileged user, or allow the program to change its user",
+        "low priority" => "allow the program to lower its own priority",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn probed(probe: Probe) -> Check {
+    let status = if probe.is_denied { CheckStatus::Ok } else { CheckStatus::Warn };
+    let hint = (!probe.is_denied).then(|| "see the sandbox measures above that could not be taken".to_owned());
+    Check { name: format!("sandboxed process may not {}", probe.name), status, detail: probe.detail, hint }
+}
+
+/// Starts a child that puts up its walls, tries to get out and says what happened.
+fn self_check(exe: &Path) -> Result<Report, String> {
+    let mut child = spawn::command(exe).spawn().map_err(|error| format!("{}: {error}", exe.display()))?;
+    let report = converse(&mut child);
+    let _ = child.kill();
+    let _ = child.wait();
+    report
+}
+
+fn converse(child: &mut Child) -> Result<Report, String> {
+    let gone = || "the process has no standard streams".to_owned();
+    let mut stdin = child.stdin.take().ok_or_else(gone)?;
+    let stdout = child.stdout.take().ok_or_else(gone)?;
+    let parent_pid = nix::unistd::getpid().as_raw();
+    let task = Task::SelfCheck { memory_mib: SELF_CHECK_MEMORY_MIB, parent_pid };
+    stdin.write_all(&wire::json_frame(Kind::Task, &task)).map_err(|error| format!("it does not listen: {error}"))?;
+    let started = Instant::now();
+    let mut received = BytesMut::new();
+    // A reader that stays behind ends with the child, which is killed in any case.
+    let (answer, answered) = std::sync::mpsc::sync_channel(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let _ = answer.send(read_report(stdout, &mut received));
+        });
+        let wait = SELF_CHECK_MAX.saturating_sub(started.elapsed());
+        let report = answered.recv_timeout(wait);
+        // Ends the reader, too.
+        let _ = child.kill();
+        report.unwrap_or_else(|_| Err(format!("it did not answer within {SELF_CHECK_MAX:?}")))
+    })
+}
+
+fn read_report(mut stdout: impl Read, received: &mut BytesMut) -> Result<Report, String> {
+    let mut chunk = [0; 4_096];
+    loop {
+        match wire::decode(received, OUTPUT_BYTES_MAX) {
+            Ok(Some((Kind::Ready, payload))) => {
+                return serde_json::from_slice(&payload).map_err(|error| format!("an unreadable report: {error}"));
+            }
+            Ok(Some((_, payload))) => return Err(String::from_utf8_lossy(&payload).into_owned()),
+            Ok(None) => {}
+            Err(error) => return Err(format!("it is no media-worker: {error}")),
+        }
+        match stdout.read(&mut chunk) {
+            Ok(0) | Err(_) => return Err("it ended without an answer".to_owned()),
+            Ok(len) => received.extend_from_slice(&chunk[..len]),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The frames that the parent and the child exchange over the child's standard input and output.
+//!
+//! `[kind u8][length u32 BE][payload]`. Both directions are bounded: a length beyond the bound ends the conversation,
+//! so neither side can make the other buffer without end.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+/// Longest access unit that is fed to a child: what an RTMP message can hold.
+pub(crate) const UNIT_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Longest frame towards the child: an access unit and its timestamps.
+pub(crate) const INPUT_BYTES_MAX: usize = UNIT_BYTES_MAX + UNIT_HEADER_LEN;
+/// Longest frame a child may send: far above a 480p key frame or a thumbnail.
+pub(crate) const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+pub(crate) const FRAME_HEADER_LEN: usize = 5;
+const UNIT_HEADER_LEN: usize = 17;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Parent to child, first frame: [`Task`] as JSON.
+    Task = 1,
+    /// Either way: timestamps and one AVCC access unit.
+    Unit = 2,
+    /// Child to parent: sandboxed and ready for media; [`Report`] as JSON.
+    Ready = 3,
+    /// Child to parent: the encoder's codec data.
+    Config = 4,
+    /// Child to parent: one JPEG.
+    Thumbnail = 5,
+    /// Child to parent: media was decoded although nothing of it is sent.
+    Progress = 6,
+    /// Child to parent: a sentence about why it cannot go on.
+    Failed = 7,
+}
+
+impl Kind {
+    fn parse(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Task,
+            2 => Self::Unit,
+            3 => Self::Ready,
+            4 => Self::Config,
+            5 => Self::Thumbnail,
+            6 => Self::Progress,
+            7 => Self::Failed,
+            _ => return None,
+        })
+    }
+}
+
+/// What the child is asked to do; its first frame.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Work(Work),
+    /// Build everything, enter the sandbox, try what must fail, report and exit.
+    SelfCheck {
+        memory_mib: u64,
+        parent_pid: i32,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Work {
+    pub(crate) codec_data: Vec<u8>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) frame_rate: (u32, u32),
+    pub(crate) rung: super::Rung,
+    pub(crate) thumbnail_every_s: u32,
+    pub(crate) memory_mib: u64,
+    pub(crate) encode: bool,
+    /// Only pictures later than this are encoded: the ones before were delivered by an earlier child.
+    pub(crate) encode_after: Option<i64>,
+    pub(crate) parent_pid: i32,
+}
+
+/// What the child found and did before it was ready.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) measures: Vec<Measure>,
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// One wall of the sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Measure {
+    pub(crate) name: String,
+    /// Why it does not stand, if it does not.
+    pub(crate) failure: Option<String>,
+    pub(crate) detail: String,
+}
+
+/// One forbidden thing, tried from inside.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Probe {
+    pub(crate) name: String,
+    pub(crate) is_denied: bool,
+    pub(crate) detail: String,
+}
+
+/// An access unit with its place on the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) dts: i64,
+    pub(crate) pts: i64,
+    pub(crate) is_sync: bool,
+    pub(crate) data: Bytes,
+}
+
+impl Unit {
+    /// The frame up to the data, which follows without being copied.
+    pub(crate) fn header(&self) -> Bytes {
+        let mut header = BytesMut::with_capacity(FRAME_HEADER_LEN + UNIT_HEADER_LEN);
+        put_frame_header(&mut header, Kind::Unit, UNIT_HEADER_LEN + self.data.len());
+        header.put_i64(self.dts);
+        header.put_i64(self.pts);
+        header.put_u8(u8::from(self.is_sync));
+        header.freeze()
+    }
+
+    pub(crate) fn parse(mut payload: Bytes) -> Result<Self, WireError> {
+        if payload.len() <= UNIT_HEADER_LEN {
+            return Err(WireError::Malformed);
+        }
+        let (dts, pts, is_sync) = (payload.get_i64(), payload.get_i64(), payload.get_u8() != 0);
+        Ok(Self { dts, pts, is_sync, data: payload })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WireError {
+    #[error("a frame of an unknown kind ({0})")]
+    UnknownKind(u8),
+    #[error("a frame of {len} bytes, more than {max}")]
+    TooLong { len: usize, max: usize },
+    #[error("a frame that is not what its kind says")]
+    Malformed,
+}
+
+/// A whole frame with its payload copied in. For everything but access units on their way to the child.
+pub(crate) fn frame(kind: Kind, payload: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(FRAME_HEADER_LEN + payload.len());
+    put_frame_header(&mut bytes, kind, payload.len());
+    bytes.put_slice(payload);
+    bytes.freeze()
+}
+
+pub(crate) fn json_frame<T: Serialize>(kind: Kind, value: &T) -> Bytes {
+    // Structs of numbers, strings and lists always serialize.
+    frame(kind, &serde_json::to_vec(value).unwrap_or_default())
+}
+
+fn put_frame_header(bytes: &mut BytesMut, kind: Kind, len: usize) {
+    bytes.put_u8(kind as u8);
+    bytes.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
+}
+
+/// Kind and length of the payload, from a frame's first five bytes.
+pub(crate) fn parse_header(mut header: &[u8], max: usize) -> Result<(Kind, usize), WireError> {
+    if header.len() < FRAME_HEADER_LEN {
+        return Err(WireError::Malformed);
+    }
+    let kind = header.get_u8();
+    let kind = Kind::parse(kind).ok_or(WireError::UnknownKind(kind))?;
+    let len = usize::try_from(header.get_u32()).unwrap_or(usize::MAX);
+    if len > max { Err(WireError::TooLong { len, max }) } else { Ok((kind, len)) }
+}
+
+/// Takes one whole frame off the front of `buffer`, or says that more bytes are needed.
+pub(crate) fn decode(buffer: &mut BytesMut, max: usize) -> Result<Option<(Kind, Bytes)>, WireError> {
+    if buffer.len() < FRAME_HEADER_LEN {
+        return Ok(None);
+    }
+    let (kind, len) = parse_header(buffer, max)?;
+    if buffer.len() < FRAME_HEADER_LEN + len {
+        buffer.reserve(FRAME_HEADER_LEN + len - buffer.len());
+        return Ok(None);
+    }
+    buffer.advance(FRAME_HEADER_LEN);
+    Ok(Some((kind, buffer.split_to(len).freeze())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_survives_the_wire_in_any_split() {
+        let unit = Unit { dts: -3, pts: i64::MAX, is_sync: true, data: Bytes::from_static(b"\0\0\0\x01e") };
+        let whole = [unit.header(), unit.data.clone()].concat();
+        for cut in 0..whole.len() {
+            let mut buffer = BytesMut::from(&whole[..cut]);
+            assert!(decode(&mut buffer, INPUT_BYTES_MAX).unwrap().is_none());
+            buffer.extend_from_slice(&whole[cut..]);
+            let (kind, payload) = decode(&mut buffer, INPUT_BYTES_MAX).unwrap().unwrap();
+            assert_eq!(kind, Kind::Unit);
+            assert_eq!(Unit::parse(payload).unwrap(), unit);
+            assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_refused_before_it_is_buffered() {
+        let mut buffer = BytesMut::from(&[2, 0xff, 0xff, 0xff, 0xff][..]);
+        assert!(matches!(decode(&mut buffer, OUTPUT_BYTES_MAX), Err(WireError::TooLong { .. })));
+        let mut buffer = BytesMut::from(&[99, 0, 0, 0, 0][..]);
+        assert!(matches!(decode(&mut buffer, OUTPUT_BYTES_MAX), Err(WireError::UnknownKind(99))));
+    }
+
+    #[test]
+    fn a_unit_without_data_is_malformed() {
+        assert!(matches!(Unit::parse(Bytes::from_static(&[0; 17])), Err(WireError::Malformed)));
+        assert!(matches!(Unit::parse(Bytes::from_static(&[0; 3])), Err(WireError::Malformed)));
+    }
+}
