@@ -244,7 +244,8 @@ fn take_u24(rest: &mut Bytes) -> Result<u32, FlvError> {
 }
 
 fn take_i24(rest: &mut Bytes) -> Result<i32, FlvError> {
-    rest.try_get_int(3).map(|value| value as i32).map_err(|_| FlvError::Truncated)
+    // Shifted up and down again to carry the sign over.
+    take_u24(rest).map(|value| (value << 8) as i32 >> 8)
 }
 
 fn take_fourcc(rest: &mut Bytes) -> Result<[u8; 4], FlvError> {

@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 use crate::cmaf::{FragmentMeta, TrackConfig, fragment};
 use crate::sample::{Sample, Ticks, rescale};
 use cut::Leader;
-use part::PartTarget;
+use part::{LongestStep, PartTarget};
 
 /// Cuts that wait for a follower's samples; more means it is dead and the oldest are dropped.
 const CUTS_WAITING_MAX: usize = 64;
@@ -163,8 +163,9 @@ pub struct Segmenter {
     pending_bytes: usize,
     /// Where the last published sample ends; `None` at the start of a period.
     published_until: Option<Ticks>,
-    /// Where the sample before the present one began, as told.
+    /// From the last sample to the one before, as told.
     last_step: i64,
+    longest_step: LongestStep,
     steady_steps: u32,
     open: Open,
     cuts: VecDeque<Cut>,
@@ -189,6 +190,7 @@ impl Segmenter {
             pending_bytes: 0,
             published_until: None,
             last_step: 0,
+            longest_step: LongestStep::default(),
             steady_steps: 0,
             open: Open::new(config.first_msn, false),
             cuts: VecDeque::new(),
@@ -388,6 +390,7 @@ impl Segmenter {
         let is_steady = (step - self.last_step).abs() <= tolerance;
         self.steady_steps = if is_steady { self.steady_steps.saturating_add(1) } else { 0 };
         self.last_step = step;
+        self.longest_step.push(step);
     }
 
     fn half_step(&self) -> i64 {
@@ -489,8 +492,11 @@ impl Segmenter {
         if self.pending.len() >= PART_SAMPLES_MAX || self.pending_bytes + sample.data.len() > PART_BYTES_MAX {
             return true;
         }
-        let next = if sample.duration > 0 { i64::from(sample.duration) } else { self.last_step };
-        self.target.is_full_before(&self.pending, self.pending_ticks(), next)
+        if sample.duration > 0 {
+            return self.target.is_full_before(&self.pending, self.pending_ticks(), i64::from(sample.duration));
+        }
+        let length = self.pending_ticks();
+        self.target.is_filled(length) && self.target.is_full_before(&self.pending, length, self.longest_step.get())
     }
 
     fn is_full(&mut self) -> bool {
@@ -558,6 +564,7 @@ impl Segmenter {
     fn begin_period(&mut self) {
         self.published_until = None;
         self.steady_steps = 0;
+        self.longest_step = LongestStep::default();
         self.cuts.clear();
         self.leader.begin_period();
     }

@@ -125,11 +125,10 @@ pub fn parse_media(text: &str) -> Result<ParsedMedia, ParseError> {
     let mut media = ParsedMedia::default();
     let mut next = ParsedSegment::default();
     let mut map = None;
-    let mut index = 0_u64;
     for line in lines(text)? {
         let Some((tag, value)) = line.split_once(':').or(Some((line, ""))).filter(|_| line.starts_with('#')) else {
+            let index = media.segments.len() as u64;
             let msn = media.media_sequence.saturating_add(media.skipped_segments).saturating_add(index);
-            index += 1;
             media.segments.push(ParsedSegment {
                 msn,
                 uri: line.to_owned(),

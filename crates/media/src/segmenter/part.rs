@@ -4,12 +4,38 @@ use crate::sample::{Sample, Ticks, rescale};
 
 /// A part must fill this much of its target (rfc8216bis: all but a segment's last part). One more than 85, for rounding.
 const FILL_PERCENT: i64 = 86;
-/// What rounding to milliseconds may add to a part whose rate is only measured.
-const ROUNDING_US: i64 = 1_500;
+/// What rounding to milliseconds may add to a part whose rate is only measured: the first part was measured short, its last
+/// frame was guessed short, and a later part falls on the long side of its rounding.
+const ROUNDING_US: i64 = 3_000;
 /// Steps that differ by more than this have no rhythm.
 const RHYTHM_MS: i64 = 6;
 /// A stream without rhythm gets no longer target than this.
 const IRREGULAR_MAX_MS: i64 = 500;
+
+/// The longest of the last steps, for parts that must close before a frame of unknown length.
+#[derive(Debug, Default)]
+pub(super) struct LongestStep {
+    present: Ticks,
+    past: Ticks,
+    count: u32,
+}
+
+impl LongestStep {
+    /// Steps that are remembered: between one and two of these.
+    const STEPS: u32 = 64;
+
+    pub(super) fn push(&mut self, step: Ticks) {
+        if self.count == Self::STEPS {
+            *self = Self { present: 0, past: self.present, count: 0 };
+        }
+        self.present = self.present.max(step);
+        self.count += 1;
+    }
+
+    pub(super) fn get(&self) -> Ticks {
+        self.present.max(self.past)
+    }
+}
 
 /// The part target, unknown until the first part closes.
 #[derive(Debug)]
@@ -26,6 +52,11 @@ impl PartTarget {
 
     pub(super) fn ticks(&self) -> Option<Ticks> {
         self.fixed
+    }
+
+    /// Whether a part of `length` may close. While the target is unknown, everything may.
+    pub(super) fn is_filled(&self, length: Ticks) -> bool {
+        self.fixed.is_none_or(|target| length * 100 >= target * FILL_PERCENT)
     }
 
     /// Whether `pending`, `length` long, would grow past the target with another frame of `next`. Fixes the target the first

@@ -9,6 +9,8 @@ const TOLERANCE: i64 = 2 * 90;
 const DRIFT_MAX: i64 = 5 * 90;
 /// Equal steps after which a rhythm is believed.
 const STEPS_TO_LOCK: i64 = 8;
+/// No encoder reorders frames over a longer time; a larger composition offset is noise.
+const OFFSET_MAX_MS: i32 = 5_000;
 /// Rates cameras and encoders use; a measured rate is taken for the nearest of them within the error of measuring.
 const USUAL_RATES: [FrameRate; 21] = [
     rate(5, 1),
@@ -173,7 +175,7 @@ impl Cadence {
 
     /// A composition offset in ticks. On a grid it is a whole number of frames, whatever the milliseconds say.
     pub(super) fn offset(&self, cts_ms: i32, correction: i64) -> i32 {
-        let told = i64::from(cts_ms) * 90;
+        let told = i64::from(cts_ms.clamp(-OFFSET_MAX_MS, OFFSET_MAX_MS)) * 90;
         let offset = match self.grid {
             Some(grid) => {
                 let period = grid.rate.ticks(1).max(1);

@@ -1,0 +1,8 @@
+//! What the modules promise together: rules of HLS over synthetic streams, and bytes that real decoders accept.
+
+mod decode;
+mod hostile;
+mod rig;
+mod rules;
+mod segmenter;
+mod timeline;
