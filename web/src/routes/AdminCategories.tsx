@@ -52,7 +52,7 @@ function List() {
         {list.data?.items.map((category) => (
           <li
             key={category.slug}
-            className="flex flex-wrap items-center gap-x-5 gap-y-2 rounded-m border border-line bg-surface px-5 py-4"
+            className="flex flex-wrap items-center gap-x-5 gap-y-2 rounded-md border border-line bg-surface px-5 py-4"
           >
             <div className="min-w-0 flex-1 basis-72">
               <p className="font-semibold">

@@ -5,7 +5,7 @@ import { Rills } from "@/ui/bits";
 /** Two halves: the form, and on wide screens the water. */
 export function AuthFrame({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
   return (
-    <div className="grid min-h-[calc(100dvh-var(--header-h)-60px)] lg:grid-cols-[minmax(420px,1fr)_1.1fr]">
+    <div className="grid min-h-[calc(100dvh-var(--header-h))] max-md:min-h-[calc(100dvh-var(--header-h)-var(--bottom-h)-24px)] md:-mb-10 lg:grid-cols-[minmax(420px,1fr)_1.1fr]">
       <div className="mx-auto flex w-full max-w-[440px] flex-col justify-center px-5 py-10">
         <PageHead title={title} />
         {children}

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { categories, liveStreams, vods } from "@/api/queries";
 import { CategoryChips } from "@/features/cards/CategoryChips";
 import { CardSkeletons, gridClass, StreamCard, VodCard } from "@/features/cards/cards";
+import { categoryName } from "@/i18n/categoryName";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, HomeLink, SectionHead } from "@/ui/bits";
 import { Button } from "@/ui/button";
@@ -14,7 +15,8 @@ export function Browse() {
   const { t } = useTranslation();
   const { category, q } = route.useSearch();
   const known = useQuery(categories());
-  const name = known.data?.items.find((one) => one.slug === category)?.name ?? category;
+  const chosen = known.data?.items.find((one) => one.slug === category);
+  const name = chosen ? categoryName(t, chosen) : category;
   const title = q ? t("browse.results", { q }) : name ? name : t("nav.browse");
 
   const live = useQuery(liveStreams({ category, q }));

@@ -12,6 +12,7 @@ import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
 import { Chat } from "@/features/chat/Chat";
 import { type ChatRoom, useChat } from "@/features/chat/useChat";
 import { Player } from "@/features/player/Player";
+import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { usePrefs } from "@/lib/prefs";
@@ -188,7 +189,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
               search={{ category: live.category.slug }}
               className="mr-1 font-semibold text-melt text-sm underline-offset-4 hover:underline"
             >
-              {live.category.name}
+              {categoryName(t, live.category)}
             </Link>
           )}
           {live.tags.map((tag) => (

@@ -28,7 +28,7 @@ function Frame({ title, href, children }: { title: string; href: string; childre
         href={href}
         target="_blank"
         rel="noopener"
-        className="absolute top-2 right-2 z-20 inline-flex h-8 items-center gap-1.5 rounded-s bg-black/70 px-2.5 font-semibold text-sm text-white opacity-0 transition-opacity focus-visible:opacity-100 group-hover:opacity-100 [&_svg]:size-4"
+        className="absolute top-2 right-2 z-20 inline-flex h-8 items-center gap-1.5 rounded-sm bg-black/70 px-2.5 font-semibold text-sm text-white opacity-0 transition-opacity focus-visible:opacity-100 group-hover:opacity-100 [&_svg]:size-4"
       >
         <ExternalLink />
         {t("embed.open")}

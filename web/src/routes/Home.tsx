@@ -39,7 +39,7 @@ function LiveNow({ category }: { category?: string }) {
       </div>
       {live.isPending && (
         <div className="flex flex-col gap-8">
-          <Skeleton className="aspect-[16/7] max-h-[460px] rounded-l max-lg:aspect-video" />
+          <Skeleton className="aspect-[16/7] max-h-[460px] rounded-lg max-lg:aspect-video" />
           <CardSkeletons count={4} />
         </div>
       )}

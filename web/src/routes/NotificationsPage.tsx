@@ -37,7 +37,7 @@ function List() {
       {list.isError && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.data && items.length === 0 && <Empty title={t("notice.empty")}>{t("notice.empty_text")}</Empty>}
       {items.length > 0 && (
-        <ul className="flex flex-col gap-0.5 rounded-l border border-line bg-surface p-2">
+        <ul className="flex flex-col gap-0.5 rounded-lg border border-line bg-surface p-2">
           {items.map((notice) => (
             <li key={notice.id}>
               <NoticeRow notice={notice} onOpen={(opened) => void open(opened)} />

@@ -62,7 +62,7 @@ function Settings({ user }: { user: User }) {
 
 function Section({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <section className="grid gap-x-8 gap-y-5 rounded-l border border-line bg-surface p-5 sm:p-7 md:grid-cols-[180px_1fr]">
+    <section className="grid gap-x-8 gap-y-5 rounded-lg border border-line bg-surface p-5 sm:p-7 md:grid-cols-[180px_1fr]">
       <h2 className="font-bold text-lg">{title}</h2>
       <div className="flex min-w-0 flex-col gap-6">{children}</div>
     </section>

@@ -56,7 +56,11 @@ export function SignIn() {
           data-testid="password"
         />
         {error && (
-          <p role="alert" className="rounded-m bg-danger-wash px-4 py-3 text-danger" data-testid="auth-error">
+          <p
+            role="alert"
+            className="rounded-md bg-danger-wash px-4 py-3 text-danger"
+            data-testid="auth-error"
+          >
             {error.status === 401 ? t("auth.wrong") : errorText(t, error)}
           </p>
         )}

@@ -93,7 +93,11 @@ export function SignUp() {
           data-testid="password"
         />
         {error && !isTold && (
-          <p role="alert" className="rounded-m bg-danger-wash px-4 py-3 text-danger" data-testid="auth-error">
+          <p
+            role="alert"
+            className="rounded-md bg-danger-wash px-4 py-3 text-danger"
+            data-testid="auth-error"
+          >
             {errorText(t, error)}
           </p>
         )}

@@ -56,7 +56,7 @@ function Room({ user }: { user: User }) {
             <Chat
               room={chat}
               username={user.username}
-              className="h-[520px] overflow-hidden rounded-l border border-line"
+              className="h-[520px] overflow-hidden rounded-lg border border-line"
             />
           ) : (
             <DetailsForm />
@@ -84,7 +84,7 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
       data-testid="studio-status"
       data-state={state}
       className={cx(
-        "relative flex flex-wrap items-center gap-x-6 gap-y-3 overflow-hidden rounded-l border px-6 py-5 transition-colors duration-500",
+        "relative flex flex-wrap items-center gap-x-6 gap-y-3 overflow-hidden rounded-lg border px-6 py-5 transition-colors duration-500",
         state === "live" && "border-good/50 bg-good-wash",
         state === "reconnecting" && "border-warn/50 bg-warn-wash",
         state === "waiting" && "border-line bg-surface",
@@ -141,7 +141,7 @@ function Preview({ live, name }: { live: Stream; name: string }) {
           <Reconnecting until={live.reconnect_until} backdrop={live.thumbnail_url} />
         ) : undefined
       }
-      className="rounded-l"
+      className="rounded-lg"
     />
   );
 }

@@ -12,6 +12,7 @@ import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { useCountView } from "@/features/vod/useCountView";
+import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { ago, compact, day, whole } from "@/lib/time";
 import { Problem } from "@/routes/problems";
@@ -34,7 +35,7 @@ export function VodPage() {
     return (
       <div className="container-page flex flex-col gap-5 pt-6">
         <PageHead title={t("vod.loading")} isHidden />
-        <Skeleton className="aspect-video max-h-[70dvh] rounded-l" />
+        <Skeleton className="aspect-video max-h-[70dvh] rounded-lg" />
         <Skeleton className="h-8 w-1/2" />
       </div>
     );
@@ -67,7 +68,7 @@ function Watch({ vod }: { vod: Vod }) {
                 />
               ) : undefined
             }
-            className="lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-l"
+            className="lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-lg"
           />
         </div>
         <Facts vod={vod} />
@@ -159,7 +160,7 @@ function Facts({ vod }: { vod: Vod }) {
               search={{ category: vod.category.slug }}
               className="mr-1 font-semibold text-melt text-sm underline-offset-4 hover:underline"
             >
-              {vod.category.name}
+              {categoryName(t, vod.category)}
             </Link>
           )}
           {vod.tags?.map((tag) => (

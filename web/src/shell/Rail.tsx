@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { following, liveStreams } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { FollowedChannel } from "@/api/types";
+import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { setRailNarrow, usePrefs } from "@/lib/prefs";
@@ -55,7 +56,7 @@ export function Rail() {
           <button
             type="button"
             onClick={() => setRailNarrow(!chosen)}
-            className="flex h-9 w-full items-center gap-3 rounded-s px-3 text-faint text-sm hover:bg-raised hover:text-text"
+            className="flex h-9 w-full items-center gap-3 rounded-sm px-3 text-faint text-sm hover:bg-raised hover:text-text"
             aria-label={isNarrow ? t("nav.widen") : t("nav.narrow")}
           >
             {isNarrow ? (
@@ -98,7 +99,7 @@ function Item({
         to={to}
         activeOptions={{ exact: isExact, includeSearch: false }}
         className={cx(
-          "flex h-10 items-center gap-3.5 rounded-s px-3 font-semibold text-[15px] text-soft hover:bg-raised hover:text-text data-[status=active]:bg-raised data-[status=active]:text-text [&_svg]:size-5 data-[status=active]:[&_svg]:text-melt",
+          "flex h-10 items-center gap-3.5 rounded-sm px-3 font-semibold text-[15px] text-soft hover:bg-raised hover:text-text data-[status=active]:bg-raised data-[status=active]:text-text [&_svg]:size-5 data-[status=active]:[&_svg]:text-melt",
           isNarrow && "justify-center px-0",
         )}
         title={isNarrow ? label : undefined}
@@ -137,7 +138,7 @@ function ChannelList({
               params={{ username: channel.username }}
               title={isNarrow ? channel.display_name : undefined}
               className={cx(
-                "flex items-center gap-3 rounded-s px-2.5 py-1.5 hover:bg-raised data-[status=active]:bg-raised",
+                "flex items-center gap-3 rounded-sm px-2.5 py-1.5 hover:bg-raised data-[status=active]:bg-raised",
                 isNarrow && "justify-center px-0",
               )}
             >
@@ -154,7 +155,11 @@ function ChannelList({
                   {channel.display_name}
                 </span>
                 <span className="block truncate text-faint text-xs">
-                  {channel.live ? (channel.live.category?.name ?? channel.live.title) : t("live.offline")}
+                  {channel.live
+                    ? channel.live.category
+                      ? categoryName(t, channel.live.category)
+                      : channel.live.title
+                    : t("live.offline")}
                 </span>
               </span>
               {channel.live && (

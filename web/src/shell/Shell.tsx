@@ -21,7 +21,7 @@ export function Shell({ children }: { children?: ReactNode }) {
     <div className="flex min-h-dvh flex-col">
       <a
         href="#main"
-        className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-[90] focus:rounded-m focus:bg-melt focus:px-4 focus:py-2.5 focus:font-semibold focus:text-on-melt"
+        className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-[90] focus:rounded-md focus:bg-melt focus:px-4 focus:py-2.5 focus:font-semibold focus:text-on-melt"
       >
         {t("nav.skip")}
       </a>
@@ -50,7 +50,7 @@ function Header() {
   const next = here === "/signin" || here === "/signup" ? undefined : here;
   return (
     <header className="sticky top-0 z-40 flex h-[var(--header-h)] items-center gap-3 border-line border-b bg-surface px-3 sm:gap-6 sm:px-5">
-      <Link to="/" className="shrink-0 rounded-s max-sm:[&_.font-display]:sr-only">
+      <Link to="/" className="flex shrink-0 items-center rounded-sm max-sm:[&_.font-display]:sr-only">
         <Logo />
       </Link>
       <div className="flex min-w-0 flex-1 justify-center">

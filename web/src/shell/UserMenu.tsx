@@ -11,7 +11,7 @@ import { Avatar } from "@/ui/avatar";
 import { useSignOut } from "./useSignOut";
 
 const item =
-  "flex h-9 w-full items-center gap-3 rounded-s px-2.5 text-[15px] outline-none data-[highlighted]:bg-melt-wash [&_svg]:size-[18px] [&_svg]:text-soft";
+  "flex h-9 w-full items-center gap-3 rounded-sm px-2.5 text-[15px] outline-none data-[highlighted]:bg-melt-wash [&_svg]:size-[18px] [&_svg]:text-soft";
 
 const THEMES: { value: Theme; icon: ReactNode }[] = [
   { value: "system", icon: <SunMoon /> },

@@ -78,7 +78,7 @@ export function NoticeRow({
       data-testid="notification"
       data-read={notice.is_read}
       onClick={() => onOpen(notice)}
-      className="flex w-full items-start gap-3.5 rounded-m px-3 py-3 text-left hover:bg-raised"
+      className="flex w-full items-start gap-3.5 rounded-md px-3 py-3 text-left hover:bg-raised"
     >
       <span
         className={cx(

@@ -15,7 +15,7 @@ export function LiveBadge({ className }: { className?: string }) {
     <span
       data-testid="live-badge"
       className={cx(
-        "inline-flex h-[22px] items-center gap-1.5 rounded-s bg-live px-2 font-bold text-[11px] text-on-live uppercase tracking-wider",
+        "inline-flex h-[22px] items-center gap-1.5 rounded-sm bg-live px-2 font-bold text-[11px] text-on-live uppercase tracking-wider",
         className,
       )}
     >
@@ -40,7 +40,10 @@ export function Skeleton({ className }: { className?: string }) {
   return (
     <div
       aria-hidden="true"
-      className={cx("rounded-m bg-raised motion-safe:animate-[shimmer_1.6s_ease-in-out_infinite]", className)}
+      className={cx(
+        "rounded-md bg-raised motion-safe:animate-[shimmer_1.6s_ease-in-out_infinite]",
+        className,
+      )}
     />
   );
 }
@@ -87,7 +90,7 @@ export function Empty({
   return (
     <div
       className={cx(
-        "relative flex flex-col items-start gap-2 overflow-hidden rounded-l border border-line bg-surface px-6 py-9 sm:px-9",
+        "relative flex flex-col items-start gap-2 overflow-hidden rounded-lg border border-line bg-surface px-6 py-9 sm:px-9",
         className,
       )}
     >
@@ -105,7 +108,7 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
   return (
     <div
       role="alert"
-      className="flex flex-col items-start gap-2 rounded-l border border-danger/40 bg-danger-wash px-6 py-6"
+      className="flex flex-col items-start gap-2 rounded-lg border border-danger/40 bg-danger-wash px-6 py-6"
     >
       <p className="font-bold font-display text-lg">{t("errors.title")}</p>
       <p className="text-soft">{errorText(t, error)}</p>

@@ -13,11 +13,11 @@ const looks: Record<Look, string> = {
   live: "bg-live text-on-live hover:brightness-110",
 };
 const sizes: Record<Size, string> = {
-  s: "h-8 px-3 text-sm gap-1.5 rounded-s",
-  m: "h-10 px-4 text-[15px] gap-2 rounded-m",
-  l: "h-12 px-6 text-base gap-2.5 rounded-m",
-  icon: "size-10 rounded-m",
-  "icon-s": "size-8 rounded-s",
+  s: "h-8 px-3 text-sm gap-1.5 rounded-sm",
+  m: "h-10 px-4 text-[15px] gap-2 rounded-md",
+  l: "h-12 px-6 text-base gap-2.5 rounded-md",
+  icon: "size-10 rounded-md",
+  "icon-s": "size-8 rounded-sm",
 };
 
 export function buttonClass(look: Look = "soft", size: Size = "m", className?: string): string {

@@ -22,12 +22,12 @@ export function Dialog({
     <Base.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
       <Base.Portal>
         <Base.Backdrop className="fixed inset-0 z-[60] bg-black/60 backdrop-blur-[2px] transition-opacity data-[ending-style]:opacity-0 data-[starting-style]:opacity-0" />
-        <Base.Popup className="popup fixed top-1/2 left-1/2 z-[61] flex max-h-[calc(100dvh-32px)] w-[min(520px,calc(100vw-32px))] -translate-x-1/2 -translate-y-1/2 flex-col gap-4 overflow-y-auto rounded-l p-6">
+        <Base.Popup className="popup fixed top-1/2 left-1/2 z-[61] flex max-h-[calc(100dvh-32px)] w-[min(520px,calc(100vw-32px))] -translate-x-1/2 -translate-y-1/2 flex-col gap-4 overflow-y-auto rounded-lg p-6">
           <div className="flex items-start justify-between gap-4">
             <Base.Title className="font-bold font-display text-xl leading-tight">{title}</Base.Title>
             <Base.Close
               aria-label={t("actions.close")}
-              className="-mt-1 -mr-1 grid size-8 place-items-center rounded-s text-soft hover:bg-raised hover:text-text"
+              className="-mt-1 -mr-1 grid size-8 place-items-center rounded-sm text-soft hover:bg-raised hover:text-text"
             >
               <X className="size-4" />
             </Base.Close>

@@ -17,12 +17,12 @@ export function Segmented<T extends string>({
   return (
     <fieldset>
       <legend className="mb-1.5 font-semibold text-sm">{label}</legend>
-      <div className="inline-flex rounded-m border border-line bg-sunken p-1">
+      <div className="inline-flex rounded-md border border-line bg-sunken p-1">
         {options.map((option) => (
           <label
             key={option.value}
             className={cx(
-              "cursor-pointer rounded-s px-3.5 py-1.5 font-semibold text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-[var(--focus)]",
+              "cursor-pointer rounded-sm px-3.5 py-1.5 font-semibold text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-[var(--focus)]",
               option.value === value ? "bg-raised text-text shadow-sm" : "text-soft hover:text-text",
             )}
           >

@@ -65,7 +65,7 @@ function ToastList() {
       </Toast.Content>
       <Toast.Close
         aria-label={t("actions.close")}
-        className="absolute top-2 right-2 grid size-7 place-items-center rounded-s text-soft hover:bg-raised hover:text-text"
+        className="absolute top-2 right-2 grid size-7 place-items-center rounded-sm text-soft hover:bg-raised hover:text-text"
       >
         <X className="size-4" />
       </Toast.Close>

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { categories } from "@/api/queries";
+import { categoryName } from "@/i18n/categoryName";
 import { cx } from "@/lib/cx";
 
 const chip =
@@ -37,7 +38,7 @@ export function CategoryChips({ active, q, to }: { active?: string; q?: string; 
               className={look(active === category.slug)}
               aria-current={active === category.slug ? "true" : undefined}
             >
-              {category.name}
+              {categoryName(t, category)}
             </Link>
           </li>
         ))}

@@ -3,6 +3,7 @@ import { Eye, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { Stream, Vod } from "@/api/types";
+import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago, clock, compact } from "@/lib/time";
@@ -27,7 +28,7 @@ function Pill({ children, className }: { children: ReactNode; className?: string
   return (
     <span
       className={cx(
-        "tabular inline-flex h-[22px] items-center gap-1 rounded-s bg-[#060b0ccc] px-1.5 font-semibold text-[12px] text-white backdrop-blur-sm [&_svg]:size-3.5",
+        "tabular inline-flex h-[22px] items-center gap-1 rounded-sm bg-[#060b0ccc] px-1.5 font-semibold text-[12px] text-white backdrop-blur-sm [&_svg]:size-3.5",
         className,
       )}
     >
@@ -55,7 +56,7 @@ export function StreamCard({ stream }: { stream: Stream }) {
   const thumb = useFreshThumb(stream.thumbnail_url);
   return (
     <article className="group relative flex flex-col gap-3" data-testid="stream-card">
-      <div className="relative aspect-video overflow-hidden rounded-m bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
+      <div className="relative aspect-video overflow-hidden rounded-md bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
         <Thumb url={thumb} seed={stream.channel.username} />
         <div className="absolute top-2 left-2 flex gap-1.5">
           {stream.status === "reconnecting" ? <Pill>{t("live.reconnecting")}</Pill> : <LiveBadge />}
@@ -76,13 +77,15 @@ export function StreamCard({ stream }: { stream: Stream }) {
             <Link
               to="/c/$username"
               params={{ username: stream.channel.username }}
-              className="before:absolute before:inset-0 before:z-[1] focus-visible:outline-none focus-visible:before:rounded-m focus-visible:before:outline-2 focus-visible:before:outline-[var(--focus)] focus-visible:before:outline-offset-4"
+              className="before:absolute before:inset-0 before:z-[1] focus-visible:outline-none focus-visible:before:rounded-md focus-visible:before:outline-2 focus-visible:before:outline-[var(--focus)] focus-visible:before:outline-offset-4"
             >
               {stream.title}
             </Link>
           </h3>
           <p className="truncate text-sm text-soft">{stream.channel.display_name}</p>
-          <p className="truncate text-faint text-sm">{stream.category?.name ?? ""}</p>
+          <p className="truncate text-faint text-sm">
+            {stream.category ? categoryName(t, stream.category) : ""}
+          </p>
         </div>
       </div>
     </article>
@@ -94,7 +97,7 @@ export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
   const lang = useLang();
   return (
     <article className="group relative flex flex-col gap-3" data-testid="vod-card">
-      <div className="relative aspect-video overflow-hidden rounded-m bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
+      <div className="relative aspect-video overflow-hidden rounded-md bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
         <Thumb url={vod.thumbnail_url} seed={vod.id} />
         <Pill className="absolute right-2 bottom-2">
           {vod.status === "recording" ? t("vod.recording") : clock(vod.duration_s)}
@@ -112,7 +115,7 @@ export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
             <Link
               to="/v/$id"
               params={{ id: vod.id }}
-              className="before:absolute before:inset-0 before:z-[1] focus-visible:outline-none focus-visible:before:rounded-m focus-visible:before:outline-2 focus-visible:before:outline-[var(--focus)] focus-visible:before:outline-offset-4"
+              className="before:absolute before:inset-0 before:z-[1] focus-visible:outline-none focus-visible:before:rounded-md focus-visible:before:outline-2 focus-visible:before:outline-[var(--focus)] focus-visible:before:outline-offset-4"
             >
               {vod.title}
             </Link>
@@ -136,7 +139,7 @@ export function Spotlight({ stream }: { stream: Stream }) {
   const thumb = useFreshThumb(stream.thumbnail_url);
   return (
     <article
-      className="group relative grid overflow-hidden rounded-l border border-line bg-surface lg:grid-cols-[minmax(0,1.75fr)_minmax(300px,1fr)]"
+      className="group relative grid overflow-hidden rounded-lg border border-line bg-surface lg:grid-cols-[minmax(0,1.75fr)_minmax(300px,1fr)]"
       data-testid="stream-card"
     >
       <div className="relative aspect-video overflow-hidden bg-sunken">
@@ -159,7 +162,9 @@ export function Spotlight({ stream }: { stream: Stream }) {
           />
           <div className="min-w-0">
             <p className="truncate font-semibold">{stream.channel.display_name}</p>
-            <p className="truncate text-sm text-soft">{stream.category?.name ?? ""}</p>
+            <p className="truncate text-sm text-soft">
+              {stream.category ? categoryName(t, stream.category) : ""}
+            </p>
           </div>
         </div>
         <h3 className="line-clamp-3 font-bold text-2xl leading-[1.15] tracking-tight sm:text-[32px]">

@@ -64,7 +64,7 @@ export const Line = memo(function Line({
           onClick={() => onRemove(message.id)}
           aria-label={t("chat.delete_by", { name: message.user.display_name })}
           data-testid="chat-delete"
-          className="absolute top-0 right-2 grid size-7 place-items-center rounded-s border border-line bg-overlay text-soft opacity-0 hover:text-danger focus-visible:opacity-100 group-hover:opacity-100"
+          className="absolute top-0 right-2 grid size-7 place-items-center rounded-sm border border-line bg-overlay text-soft opacity-0 hover:text-danger focus-visible:opacity-100 group-hover:opacity-100"
         >
           <Trash2 className="size-3.5" />
         </button>

@@ -165,7 +165,7 @@ function LiveControl({
       <button
         type="button"
         className={cx(
-          "player-live inline-flex h-7 items-center gap-1.5 rounded-s px-2 font-bold tracking-wide",
+          "player-live inline-flex h-7 items-center gap-1.5 rounded-sm px-2 font-bold tracking-wide",
           isBehind ? "bg-white/15 hover:bg-white/25" : "cursor-default",
         )}
         onClick={onGoLive}

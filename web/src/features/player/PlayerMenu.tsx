@@ -30,7 +30,7 @@ export function PlayerMenu({ engine, state, isLive, video, container }: Props) {
   return (
     <Menu.Root modal={false}>
       <Menu.Trigger
-        className="grid size-10 place-items-center rounded-s text-white hover:bg-white/15"
+        className="grid size-10 place-items-center rounded-sm text-white hover:bg-white/15"
         aria-label={t("player.settings")}
         data-testid="player-settings"
       >
@@ -106,7 +106,7 @@ function Group({
             key={item.value}
             value={item.value}
             closeOnClick
-            className="flex h-8 items-center justify-between gap-4 rounded-s px-2.5 outline-none data-[highlighted]:bg-melt-wash"
+            className="flex h-8 items-center justify-between gap-4 rounded-sm px-2.5 outline-none data-[highlighted]:bg-melt-wash"
           >
             {item.label}
             <Menu.RadioItemIndicator>

@@ -163,7 +163,7 @@ function Encoder({ data }: { data: StreamKey | null }) {
           )}
         </div>
         <p className="mb-3 text-sm text-soft">{t("studio.ffmpeg_hint")}</p>
-        <pre className="whitespace-pre-wrap break-all rounded-m border border-line bg-sunken p-4 font-mono text-[12.5px] leading-relaxed">
+        <pre className="whitespace-pre-wrap break-all rounded-md border border-line bg-sunken p-4 font-mono text-[12.5px] leading-relaxed">
           {shown}
         </pre>
         {data && (

@@ -6,6 +6,7 @@ import { ApiError } from "@/api/errors";
 import { categories, channel as channelQuery, streamSettings } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { StreamSettings } from "@/api/types";
+import { categoryName } from "@/i18n/categoryName";
 import { errorText } from "@/i18n/errorText";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
@@ -92,7 +93,7 @@ function Form({ settings }: { settings: StreamSettings }) {
         <option value="">{t("stream.no_category")}</option>
         {known.data?.items.map((one) => (
           <option key={one.slug} value={one.slug}>
-            {one.name}
+            {categoryName(t, one)}
           </option>
         ))}
       </SelectField>
@@ -102,7 +103,7 @@ function Form({ settings }: { settings: StreamSettings }) {
         value={tags}
         onChange={(event) => setTags(event.target.value)}
         aside={t("chat.count", { count: tagCount, max: TAGS_MAX })}
-        error={told("tags") ?? (tagCount > TAGS_MAX ? t("stream.tags_too_many", { max: TAGS_MAX }) : null)}
+        error={told("tags") ?? (tagCount > TAGS_MAX ? t("stream.tags_limit", { max: TAGS_MAX }) : null)}
         data-testid="stream-tags"
       />
       {save.isError && fields.length === 0 && (

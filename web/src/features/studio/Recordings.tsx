@@ -26,7 +26,7 @@ export function Recordings({ username }: { username: string }) {
       {list.isError && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.data && items.length === 0 && <Empty title={t("home.no_vods")}>{t("studio.no_vods_text")}</Empty>}
       {items.length > 0 && (
-        <ul className="divide-y divide-line overflow-hidden rounded-l border border-line bg-surface">
+        <ul className="divide-y divide-line overflow-hidden rounded-lg border border-line bg-surface">
           {items.map((vod) => (
             <Row key={vod.id} vod={vod} onEdit={() => setEdited(vod)} onDelete={() => setDoomed(vod)} />
           ))}
@@ -50,7 +50,7 @@ function Row({ vod, onEdit, onDelete }: { vod: Vod; onEdit: () => void; onDelete
   const lang = useLang();
   return (
     <li className="flex items-center gap-4 p-3 sm:px-5" data-testid="studio-vod" data-status={vod.status}>
-      <div className="aspect-video w-28 shrink-0 overflow-hidden rounded-s bg-sunken sm:w-36">
+      <div className="aspect-video w-28 shrink-0 overflow-hidden rounded-sm bg-sunken sm:w-36">
         <Thumb url={vod.thumbnail_url} seed={vod.id} />
       </div>
       <div className="min-w-0 flex-1">

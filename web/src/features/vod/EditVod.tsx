@@ -5,6 +5,7 @@ import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { categories, vod as vodQuery } from "@/api/queries";
 import type { Vod } from "@/api/types";
+import { categoryName } from "@/i18n/categoryName";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
 import { ConfirmDialog, Dialog } from "@/ui/dialog";
@@ -89,7 +90,7 @@ function EditForm({ vod, onDone }: { vod: Vod; onDone: () => void }) {
         <option value="">{t("stream.no_category")}</option>
         {known.data?.items.map((one) => (
           <option key={one.slug} value={one.slug}>
-            {one.name}
+            {categoryName(t, one)}
           </option>
         ))}
       </SelectField>
