@@ -1,1 +1,3 @@
 //! Placeholder replaced within this change.
+
+pub mod worker;
