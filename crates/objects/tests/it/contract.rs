@@ -1,0 +1,158 @@
+//! One contract, three stores: the in-process server, the same speaking like Backblaze B2, and a real MinIO when
+//! `RILLCAST_TEST_MINIO_URL` names one (`http://user:password@host:port`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use kit::Secret;
+use kit::config::StorageConfig;
+use objects::{NewObject, Objects, ObjectsError};
+use testkit::s3::S3Server;
+
+/// A key prefix of this test alone: stores outside the process are shared.
+fn unique() -> String {
+    format!("t/{}/", kit::ids::uuid())
+}
+
+fn object<'a>(key: &'a str, body: &'static str) -> NewObject<'a> {
+    NewObject { key, body: Bytes::from_static(body.as_bytes()), content_type: "video/mp4", cache_control: "no-cache" }
+}
+
+async fn keeps_the_contract(config: &StorageConfig) {
+    let objects = Objects::new(config).expect("the settings are good");
+    objects.ensure_bucket().await.expect("the bucket is there or is made");
+    objects.ensure_bucket().await.expect("and once more");
+    objects.ping().await.expect("the bucket answers");
+    reads_what_was_written(&objects).await;
+    answers_ranges(&objects).await;
+    deletes(&objects).await;
+    presigns(&objects).await;
+}
+
+async fn reads_what_was_written(objects: &Objects) {
+    let key = format!("{}a b/ü+1.m4s", unique());
+    objects.put(object(&key, "first")).await.expect("put");
+    objects.put_once(object(&key, "second version")).await.expect("put over it");
+
+    let meta = objects.head(&key).await.expect("head");
+    assert_eq!(meta.content_length, 14);
+    assert_eq!(meta.content_type.as_deref(), Some("video/mp4"));
+    assert!(meta.etag.is_some_and(|etag| etag.starts_with('"')));
+
+    let got = objects.get(&key, None).await.expect("get");
+    assert_eq!(got.meta.content_length, 14);
+    assert_eq!(got.content_range, None);
+    assert_eq!(got.collect(100).await.expect("body"), "second version");
+
+    let got = objects.get(&key, None).await.expect("get");
+    assert!(got.collect(5).await.is_err(), "a bound that is passed is an error, not a shorter body");
+
+    let missing = objects.get(&format!("{}none", unique()), None).await.err().expect("nothing there");
+    assert!(missing.is_not_found(), "{missing:?}");
+    let missing = objects.head(&format!("{}none", unique())).await.expect_err("nothing there");
+    assert!(missing.is_not_found(), "{missing:?}");
+}
+
+async fn answers_ranges(objects: &Objects) {
+    let key = format!("{}r.bin", unique());
+    objects.put(object(&key, "0123456789")).await.expect("put");
+    for (range, expected, content_range) in
+        [("bytes=2-4", "234", "bytes 2-4/10"), ("bytes=7-", "789", "bytes 7-9/10"), ("bytes=-2", "89", "bytes 8-9/10")]
+    {
+        let got = objects.get(&key, Some(range)).await.expect(range);
+        assert_eq!(got.content_range.as_deref(), Some(content_range));
+        assert_eq!(got.collect(10).await.expect("body"), expected);
+    }
+    let outside = objects.get(&key, Some("bytes=50-60")).await.err().expect("outside");
+    assert!(matches!(outside, ObjectsError::RangeNotSatisfiable { .. }), "{outside:?}");
+}
+
+async fn deletes(objects: &Objects) {
+    let prefix = unique();
+    let beside = format!("{}x", prefix.trim_end_matches('/'));
+    objects.put(object(&beside, "stays")).await.expect("put");
+    futures::stream::iter(0..40)
+        .for_each_concurrent(8, |n| {
+            let key = format!("{prefix}{}/seg{n}.m4s", n % 3);
+            async move { objects.put(object(&key, "x")).await.expect("put") }
+        })
+        .await;
+    assert_eq!(objects.delete_prefix(&prefix).await.expect("delete all"), 40);
+    assert_eq!(objects.delete_prefix(&prefix).await.expect("again"), 0);
+    objects.head(&beside).await.expect("a key that only begins alike is not below the prefix");
+    objects.delete(&beside).await.expect("delete");
+    objects.delete(&beside).await.expect("deleting nothing is no error");
+    assert!(objects.head(&beside).await.expect_err("gone").is_not_found());
+    assert!(objects.delete_prefix("/").await.is_err(), "the whole bucket is never a prefix");
+    assert!(objects.delete_prefix("vod").await.is_err());
+}
+
+async fn presigns(objects: &Objects) {
+    let key = format!("{}p.m4s", unique());
+    objects.put(object(&key, "presigned")).await.expect("put");
+    let url = objects.presign_get(&key, Duration::from_secs(60)).await.expect("presign");
+    let http = reqwest::Client::new();
+    let got = http.get(&url).header("range", "bytes=3-8").send().await.expect("fetch");
+    assert_eq!(got.status(), 206);
+    assert_eq!(got.text().await.expect("body"), "signed");
+    let forged = url.replace("p.m4s", "q.m4s");
+    let refused = http.get(&forged).send().await.expect("fetch");
+    assert!(refused.status().is_client_error(), "{}", refused.status());
+}
+
+#[tokio::test]
+async fn the_in_process_store_keeps_the_contract() {
+    let server = S3Server::start().await.expect("server");
+    keeps_the_contract(&server.config()).await;
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_what_backblaze_b2_refuses_keeps_the_contract() {
+    let server = S3Server::start_like_b2().await.expect("server");
+    keeps_the_contract(&server.config()).await;
+    let batches = server.requests().iter().filter(|line| line.starts_with("POST") && line.contains("delete")).count();
+    assert!(batches >= 1, "deleting many goes in batches there too");
+}
+
+#[tokio::test]
+async fn minio_keeps_the_contract() {
+    #[expect(clippy::disallowed_methods, reason = "where test services are is told by the environment")]
+    let Ok(url) = std::env::var("RILLCAST_TEST_MINIO_URL") else {
+        eprintln!("RILLCAST_TEST_MINIO_URL is not set; MinIO is not asked");
+        return;
+    };
+    let url = reqwest::Url::parse(&url).expect("RILLCAST_TEST_MINIO_URL is a URL");
+    keeps_the_contract(&StorageConfig {
+        endpoint: format!(
+            "{}://{}:{}",
+            url.scheme(),
+            url.host_str().unwrap_or("127.0.0.1"),
+            url.port().unwrap_or(9000)
+        ),
+        bucket: format!("rillcast-{}", kit::ids::uuid()),
+        access_key: Secret::new(url.username()),
+        secret_key: Secret::new(url.password().unwrap_or_default()),
+        ..StorageConfig::default()
+    })
+    .await;
+}
+
+/// Guards the mode itself: with the SDK's own defaults the B2-like server must say no, or the tests above prove nothing.
+#[tokio::test]
+async fn the_b2_like_server_refuses_a_checksum_header() {
+    let server = S3Server::start_like_b2().await.expect("server");
+    let url = format!("http://{}/{}/key", server.addr(), server.config().bucket);
+    let http = reqwest::Client::new();
+    for (name, value) in [
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+    ] {
+        let answer = http.put(&url).header(name, value).body("x").send().await.expect("answer");
+        assert!(matches!(answer.status().as_u16(), 400 | 501), "{name}: {}", answer.status());
+        let text = answer.text().await.expect("body");
+        assert!(text.contains("InvalidArgument") || text.contains("NotImplemented"), "{name}: {text}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What a caller is told when the bucket misbehaves.
+
+use bytes::Bytes;
+use kit::Secret;
+use kit::config::StorageConfig;
+use objects::{NewObject, Objects, ObjectsError};
+use testkit::s3::S3Server;
+
+const KEY: &str = "t/one.m4s";
+
+fn object() -> NewObject<'static> {
+    NewObject { key: KEY, body: Bytes::from_static(b"bytes"), content_type: "video/mp4", cache_control: "no-cache" }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_down_is_unavailable() {
+    let server = S3Server::start().await.expect("server");
+    let objects = Objects::new(&server.config()).expect("settings");
+    server.set_down(true);
+    assert!(objects.put_once(object()).await.expect_err("down").is_unavailable());
+    assert!(objects.ping().await.expect_err("down").is_unavailable());
+    server.set_down(false);
+    objects.put_once(object()).await.expect("up again");
+}
+
+#[tokio::test]
+async fn a_bucket_nobody_listens_for_is_unavailable() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("bind");
+    let endpoint = format!("http://{}", listener.local_addr().expect("addr"));
+    drop(listener);
+    let objects = Objects::new(&StorageConfig { endpoint, ..StorageConfig::default() }).expect("settings");
+    assert!(objects.ping().await.expect_err("nobody there").is_unavailable());
+}
+
+#[tokio::test]
+async fn an_interactive_put_survives_two_slow_downs_and_a_spooled_one_is_told() {
+    let server = S3Server::start().await.expect("server");
+    let objects = Objects::new(&server.config()).expect("settings");
+    server.slow_down_next_writes(2);
+    objects.put(object()).await.expect("the third attempt is taken");
+
+    server.slow_down_next_writes(1);
+    assert!(objects.put_once(object()).await.expect_err("one attempt").is_unavailable());
+    let puts = server.requests().iter().filter(|line| line.starts_with("PUT")).count();
+    assert_eq!(puts, 4, "three of put, one of put_once");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_a_refusal() {
+    let server = S3Server::start().await.expect("server");
+    let config = StorageConfig { secret_key: Secret::new("wrong"), ..server.config() };
+    let error = Objects::new(&config).expect("settings").put_once(object()).await.expect_err("refused");
+    assert!(matches!(&error, ObjectsError::Refused { status: 403, .. }), "{error:?}");
+    assert!(server.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_not_a_missing_object() {
+    let server = S3Server::start().await.expect("server");
+    let config = StorageConfig { bucket: "not-there".to_owned(), ..server.config() };
+    let objects = Objects::new(&config).expect("settings");
+    let error = objects.put_once(object()).await.expect_err("no bucket");
+    assert!(!error.is_not_found(), "{error:?}");
+    objects.ensure_bucket().await.expect("made");
+    objects.put_once(object()).await.expect("put");
+}

@@ -1,0 +1,4 @@
+//! The bucket's contract, held against every S3 server there is.
+
+mod contract;
+mod faults;

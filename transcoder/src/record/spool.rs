@@ -1,0 +1,224 @@
+//! The spool's folders and files, and making sense of them after a crash.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use domain::StreamId;
+
+use super::book::Book;
+use super::journal::{self, Line};
+
+const NAME_LEN_MAX: usize = 32;
+/// A compacted journal holds at most what waits; a larger one is not ours.
+const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Whether a rendition's name can be a folder, a part of a key and of a URL.
+pub(super) fn is_safe_name(name: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    !name.is_empty() && name.len() <= NAME_LEN_MAX && name.bytes().all(is_legal)
+}
+
+/// The files of one recording.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) folder: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(spool: &Path, stream_id: StreamId) -> Self {
+        Self { folder: spool.join(stream_id.to_string()) }
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+
+    pub(super) fn rendition(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn open(&self, rendition: &str, msn: u64) -> PathBuf {
+        self.folder.join(rendition).join(format!("seg{msn}.open"))
+    }
+
+    pub(super) fn closed(&self, rendition: &str, msn: u64) -> PathBuf {
+        self.folder.join(rendition).join(objects::keys::segment_name(msn))
+    }
+
+    pub(super) fn init(&self, rendition: &str, no: u32) -> PathBuf {
+        self.folder.join(rendition).join(objects::keys::init_name(no))
+    }
+}
+
+/// The recordings an earlier run left behind.
+pub(super) fn scan(spool: &Path) -> io::Result<Vec<StreamId>> {
+    fs::create_dir_all(spool)?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(spool)? {
+        // Other things may be spooled beside ours.
+        if let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<StreamId>().ok()) {
+            found.push(id);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads a recording back and makes its files agree with its journal: half-written segments keep their whole parts,
+/// torn tails and what no line speaks of go. `None` when nothing of it is usable.
+pub(super) fn recover(layout: &Layout) -> io::Result<Option<Book>> {
+    let mut text = Vec::new();
+    match fs::File::open(layout.journal()) {
+        Ok(file) => file.take(JOURNAL_BYTES_MAX).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (lines, torn) = journal::decode(&text);
+    if torn > 0 {
+        tracing::warn!(folder = %layout.folder.display(), torn, "a recording's journal has torn lines");
+    }
+    let Some(mut book) = Book::replay(&lines) else { return Ok(None) };
+    for line in settle(layout, &book)? {
+        book.apply(&line);
+    }
+    remove_strays(layout, &book)?;
+    Ok(Some(book))
+}
+
+/// What the files add to the journal: the lines that would have been written had the process lived a little longer.
+fn settle(layout: &Layout, book: &Book) -> io::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for (name, shelf) in &book.renditions {
+        let r = || name.clone();
+        for msn in shelf.closed.keys() {
+            let (open, closed) = (layout.open(name, *msn), layout.closed(name, *msn));
+            if open.exists() && !closed.exists() {
+                fs::rename(&open, &closed)?;
+            }
+            if !closed.exists() {
+                // Files go only after object and row are there.
+                lines.push(Line::Stored { r: r(), msn: *msn });
+            }
+        }
+        for no in &shelf.inits {
+            if !layout.init(name, *no).exists() {
+                lines.push(Line::InitStored { r: r(), no: *no });
+            }
+        }
+        let Some(segment) = &shelf.open else { continue };
+        let (open, closed) = (layout.open(name, segment.msn), layout.closed(name, segment.msn));
+        if closed.exists() && !open.exists() {
+            fs::rename(&closed, &open)?;
+        }
+        let whole = whole_parts(&open, &segment.parts)?;
+        if whole.0 == 0 || whole.1 == 0 {
+            lines.push(Line::Dropped { r: r(), msn: segment.msn });
+            continue;
+        }
+        fs::OpenOptions::new().write(true).open(&open)?.set_len(whole.0)?;
+        fs::rename(&open, &closed)?;
+        // The head comes with a first part of the whole length: this replaces what the lines before had said.
+        let head = Some(segment.head.clone());
+        lines.push(Line::Part { r: r(), msn: segment.msn, len: whole.0, us: whole.1, head });
+        lines.push(Line::Closed { r: r(), msn: segment.msn, us: whole.1 });
+    }
+    Ok(lines)
+}
+
+/// Bytes and duration of the leading parts that are wholly in the file and look like parts.
+fn whole_parts(path: &Path, parts: &[(u64, u64)]) -> io::Result<(u64, u64)> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) => return Err(error),
+    };
+    let (mut end, mut duration_us) = (0_usize, 0);
+    for (len, us) in parts {
+        let next = usize::try_from(*len).ok().and_then(|len| end.checked_add(len));
+        let Some(part) = next.and_then(|next| bytes.get(end..next)) else { break };
+        if !is_whole_fragment(part) {
+            break;
+        }
+        end += part.len();
+        duration_us += us;
+    }
+    Ok((u64::try_from(end).unwrap_or(0), duration_us))
+}
+
+/// Boxes that fill the bytes exactly, with a `moof` and an `mdat` among them (ISO/IEC 14496-12 4.2).
+fn is_whole_fragment(mut bytes: &[u8]) -> bool {
+    let (mut has_moof, mut has_mdat) = (false, false);
+    while !bytes.is_empty() {
+        let Some((size, rest)) = bytes.split_first_chunk::<4>() else { return false };
+        let Some((kind, rest)) = rest.split_first_chunk::<4>() else { return false };
+        let len = match u32::from_be_bytes(*size) {
+            1 => rest.first_chunk::<8>().and_then(|large| usize::try_from(u64::from_be_bytes(*large)).ok()),
+            size => usize::try_from(size).ok(),
+        };
+        let Some(next) = len.filter(|len| *len >= 8).and_then(|len| bytes.get(len..)) else { return false };
+        has_moof |= kind == b"moof";
+        has_mdat |= kind == b"mdat";
+        bytes = next;
+    }
+    has_moof && has_mdat
+}
+
+/// Removes files no line speaks of: torn inits, segments whose first line never made it, leftovers of compaction.
+fn remove_strays(layout: &Layout, book: &Book) -> io::Result<()> {
+    for entry in fs::read_dir(&layout.folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if path == layout.journal() {
+            continue;
+        }
+        let name = entry.file_name();
+        let Some(shelf) = name.to_str().and_then(|name| book.renditions.get(name)) else {
+            if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+            continue;
+        };
+        let rendition = name.to_string_lossy();
+        let segments = shelf.closed.keys().map(|msn| layout.closed(&rendition, *msn));
+        let known: HashSet<PathBuf> =
+            segments.chain(shelf.inits.iter().map(|no| layout.init(&rendition, *no))).collect();
+        for file in fs::read_dir(&path)? {
+            let file = file?.path();
+            if !known.contains(&file) {
+                fs::remove_file(&file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], payload: usize) -> Vec<u8> {
+        let mut out = u32::try_from(payload + 8).unwrap_or(0).to_be_bytes().to_vec();
+        out.extend_from_slice(kind);
+        out.resize(payload + 8, 0);
+        out
+    }
+
+    #[test]
+    fn only_whole_boxes_with_moof_and_mdat_are_a_part() {
+        let part = [boxed(b"moof", 20), boxed(b"mdat", 50)].concat();
+        assert!(is_whole_fragment(&part));
+        assert!(is_whole_fragment(&[boxed(b"styp", 4), part.clone()].concat()));
+        assert!(!is_whole_fragment(&part[..part.len() - 1]));
+        assert!(!is_whole_fragment(&boxed(b"moof", 20)));
+        assert!(!is_whole_fragment(&vec![0; part.len()]), "a block the disk never wrote");
+        assert!(!is_whole_fragment(&[]));
+    }
+
+    #[test]
+    fn a_rendition_name_cannot_leave_its_folder() {
+        for bad in ["", "..", "a/b", "A", "x".repeat(33).as_str(), "a.b", "a\0"] {
+            assert!(!is_safe_name(bad), "{bad:?}");
+        }
+        assert!(is_safe_name("480p") && is_safe_name("source_2"));
+    }
+}
