@@ -1,3 +1,4 @@
 //! Placeholder replaced within this change.
 
+pub mod record;
 pub mod worker;
