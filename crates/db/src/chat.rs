@@ -2,7 +2,7 @@
 //! streams.
 
 use domain::user::{Role, Username};
-use domain::{MessageId, StreamId, Timestamp, UserId, VodId};
+use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, VodId};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
@@ -161,17 +161,25 @@ pub async fn vod_room(conn: &mut Conn, vod: VodId) -> Result<Option<VodRoom>> {
     .transpose()
 }
 
-/// Whether a sign-in is still good. The truth when Redis cannot say.
-pub async fn is_session_alive(conn: &mut Conn, session: domain::SessionId) -> Result<bool> {
-    let alive = sqlx::query_scalar!(
+/// Which of these sign-ins are over, or belong to a suspended member.
+pub async fn dead_sessions(conn: &mut Conn, sessions: &[SessionId]) -> Result<Vec<SessionId>> {
+    let asked: Vec<uuid::Uuid> = sessions.iter().map(|session| session.as_uuid()).collect();
+    let dead = sqlx::query_scalar!(
         r#"
-        SELECT EXISTS (SELECT 1 FROM sessions WHERE session_id = $1 AND revoked_at IS NULL AND expires_at > now()) AS "e!"
+        SELECT asked.id AS "id!"
+          FROM unnest($1::uuid[]) AS asked (id)
+         WHERE NOT EXISTS (SELECT 1
+                             FROM sessions s JOIN users u USING (user_id)
+                            WHERE s.session_id = asked.id
+                              AND s.revoked_at IS NULL
+                              AND s.expires_at > now()
+                              AND NOT u.is_suspended)
         "#,
-        session.as_uuid(),
+        &asked,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(alive)
+    Ok(dead.into_iter().map(SessionId::from_uuid).collect())
 }
 
 /// Stores a message. `None`: this member already sent one under this `client_id`.
@@ -232,6 +240,17 @@ pub async fn find(conn: &mut Conn, id: MessageId) -> Result<Option<MessageRow>> 
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| message!(row)))
+}
+
+/// Where in its stream a message was written, deleted or not. `None`: no stream was on air, or there is no such message.
+pub async fn point(conn: &mut Conn, id: MessageId) -> Result<Option<StreamPoint>> {
+    let offset_ms = sqlx::query_scalar!(
+        r#"SELECT offset_ms AS "offset_ms!" FROM chat_messages WHERE message_id = $1 AND offset_ms IS NOT NULL"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(offset_ms.map(|offset_ms| StreamPoint { offset_ms, id }))
 }
 
 /// Part of a channel's chat, in the order of ids.

@@ -1,0 +1,291 @@
+//! The way in: which HTTP requests are ours, who may come, and the WebSocket upgrade.
+//!
+//! The Socket.IO library would upgrade by itself; done here, every WebSocket is [`Guarded`] and counted before the library
+//! sees it.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::{IntoResponse, Response};
+use domain::Kind;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use kit::net::{TrustedProxies, limit_key};
+use kit::{Problem, Stop};
+use socketioxide::service::SocketIoService;
+use socketioxide::socket::Sid;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::task::TaskTracker;
+use tower::{Layer, Service, ServiceExt};
+
+use crate::limits::{POST_WAIT_MAX, UPGRADE_WAIT_MAX};
+use crate::line::{Guarded, Line, Slots};
+use crate::origin::{Origins, Visit};
+use crate::registry::Registry;
+
+pub(crate) const PATH: &str = "/socket.io";
+
+type Io = SocketIoService<NotOurs>;
+
+/// What stands behind the Socket.IO service: nothing, since only its own path is sent there.
+#[derive(Debug, Clone)]
+pub(crate) struct NotOurs;
+
+impl Service<Request<Body>> for NotOurs {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        std::future::ready(Ok(Problem::not_found().into_response()))
+    }
+}
+
+/// Everything the way in needs.
+pub(crate) struct Door {
+    pub io: Io,
+    pub origins: Origins,
+    pub proxies: TrustedProxies,
+    pub slots: Arc<Slots>,
+    pub registry: Arc<Registry>,
+    pub tracker: TaskTracker,
+    pub stop: Stop,
+}
+
+/// Puts the gateway in front of a router: `/socket.io/` is ours, the rest passes.
+#[derive(Clone)]
+pub struct ChatLayer {
+    pub(crate) door: Arc<Door>,
+}
+
+impl<S> Layer<S> for ChatLayer {
+    type Service = ChatService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ChatService { door: Arc::clone(&self.door), inner }
+    }
+}
+
+/// See [`ChatLayer`].
+#[derive(Clone)]
+pub struct ChatService<S> {
+    door: Arc<Door>,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for ChatService<S>
+where
+    S: Service<Request<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !is_ours(request.uri().path()) {
+            return self.inner.call(request).map(|answer| answer.map(IntoResponse::into_response)).boxed();
+        }
+        let door = Arc::clone(&self.door);
+        async move { Ok(door.enter(request).await) }.boxed()
+    }
+}
+
+fn is_ours(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What a request's query asks for, read as strictly as the library reads it: the first of each name counts.
+struct Ask<'a> {
+    transport: &'a str,
+    sid: Option<&'a str>,
+    is_version_4: bool,
+}
+
+impl<'a> Ask<'a> {
+    fn of(query: &'a str) -> Self {
+        let first = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name));
+        Self {
+            transport: first("transport=").unwrap_or_default(),
+            sid: first("sid="),
+            is_version_4: first("EIO=") == Some("4"),
+        }
+    }
+}
+
+impl Door {
+    async fn enter(self: Arc<Self>, request: Request<Body>) -> Response {
+        if self.stop.is_cancelled() {
+            return Problem::new(Kind::Unavailable, "chat.stopping", "this node is stopping").into_response();
+        }
+        let visit = self.origins.judge(request.headers());
+        if visit == Visit::Foreign {
+            return Problem::new(Kind::Forbidden, "chat.origin", "pages of that origin may not connect")
+                .into_response();
+        }
+        let mut response = self.dispatch(request).await;
+        if let Visit::Allowed(origin) = visit
+            && let Ok(origin) = HeaderValue::from_str(&origin)
+        {
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+        }
+        response
+    }
+
+    async fn dispatch(self: Arc<Self>, mut request: Request<Body>) -> Response {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let ask = Ask::of(&query);
+        match (ask.transport, request.method()) {
+            ("websocket", &Method::GET) => self.upgrade(request, &ask),
+            ("polling", &Method::GET) if ask.sid.is_none() => match self.line_for(&request) {
+                Ok(line) => {
+                    request.extensions_mut().insert(line);
+                    self.poll(request).await
+                }
+                Err(refusal) => refusal,
+            },
+            ("polling", &Method::GET | &Method::POST) => self.poll(request).await,
+            ("polling" | "websocket", _) => bad_request(2, "Bad handshake method"),
+            _ => bad_request(0, "Transport unknown"),
+        }
+    }
+
+    /// A new connection's line, if its address may have one more.
+    fn line_for(&self, request: &Request<Body>) -> Result<Arc<Line>, Response> {
+        let peer = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let address = self.proxies.client(peer, request.headers());
+        self.slots.take(limit_key(address)).map(Line::new).ok_or_else(|| {
+            metrics::counter!("rillcast_chat_refused_total", "reason" => "address").increment(1);
+            Problem::new(Kind::Throttled, "chat.too-many-connections", "too many connections from your address")
+                .retry_after_ms(5_000)
+                .into_response()
+        })
+    }
+
+    async fn poll(&self, request: Request<Body>) -> Response {
+        let is_post = request.method() == Method::POST;
+        let answer = self.io.clone().oneshot(request).map(|answer| {
+            let Ok(answer) = answer;
+            answer.map(Body::new)
+        });
+        if !is_post {
+            return answer.await;
+        }
+        match timeout(POST_WAIT_MAX, answer).await {
+            Ok(answer) => answer,
+            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        }
+    }
+
+    fn upgrade(self: Arc<Self>, mut request: Request<Body>, ask: &Ask<'_>) -> Response {
+        if !ask.is_version_4 {
+            return bad_request(5, "Unsupported protocol version");
+        }
+        let sid = match ask.sid.map(str::parse::<Sid>) {
+            None => None,
+            Some(Ok(sid)) => Some(sid),
+            Some(Err(_)) => return bad_request(1, "Session ID unknown"),
+        };
+        let (Some(key), Some(on_upgrade)) =
+            (websocket_key(request.headers()), request.extensions_mut().remove::<OnUpgrade>())
+        else {
+            return bad_request(3, "Bad request");
+        };
+        // A polling session that upgrades keeps its line, so that cutting it cuts the WebSocket.
+        let known = sid.and_then(|sid| self.registry.find(sid)).and_then(|member| member.session.line());
+        let line = match known.map_or_else(|| self.line_for(&request), Ok) {
+            Ok(line) => line,
+            Err(refusal) => return refusal,
+        };
+        let (mut parts, _body) = request.into_parts();
+        // Kept as long as the socket: only what is still of use.
+        parts.headers = HeaderMap::new();
+        parts.extensions = http::Extensions::new();
+        parts.extensions.insert(Arc::clone(&line));
+        let mut io = self.io.clone();
+        self.tracker.spawn(async move {
+            let Ok(Ok(upgraded)) = timeout(UPGRADE_WAIT_MAX, on_upgrade).await else { return };
+            let guarded = Guarded::new(TokioIo::new(upgraded), line);
+            let taken = Service::<(Guarded<_>, Request<()>)>::call(&mut io, (guarded, Request::from_parts(parts, ())));
+            if let Err(error) = taken.await {
+                tracing::debug!(%error, "a checked request was refused");
+            }
+        });
+        switching(&key)
+    }
+}
+
+/// The key of a proper WebSocket handshake.
+fn websocket_key(headers: &HeaderMap) -> Option<HeaderValue> {
+    let has = |name: HeaderName, token: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|value| value.trim().eq_ignore_ascii_case(token))
+    };
+    let is_handshake = has(CONNECTION, "upgrade") && has(UPGRADE, "websocket") && has(SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24)?;
+    is_handshake.then(|| key.clone())
+}
+
+fn switching(key: &HeaderValue) -> Response {
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+/// A refusal in Engine.IO's own words, which its clients understand.
+fn bad_request(code: u8, message: &'static str) -> Response {
+    let body = axum::Json(serde_json::json!({ "code": code, "message": message }));
+    (StatusCode::BAD_REQUEST, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_gateways_own_path_is_taken() {
+        assert!(is_ours("/socket.io") && is_ours("/socket.io/"));
+        assert!(!is_ours("/socket.iox") && !is_ours("/api/socket.io/") && !is_ours("/"));
+    }
+
+    #[test]
+    fn the_first_of_two_equal_names_counts() {
+        let ask = Ask::of("EIO=4&transport=polling&transport=websocket&sid=a&sid=b");
+        assert_eq!((ask.transport, ask.sid, ask.is_version_4), ("polling", Some("a"), true));
+        assert!(!Ask::of("xEIO=4").is_version_4);
+    }
+}

@@ -1,0 +1,141 @@
+//! What the gateway must know of members, channels and streams: asked of Postgres, remembered for moments.
+//!
+//! While Postgres is away what was known last is used: a chat whose history is elsewhere goes on (reliability C3).
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use db::chat::{Chatter, OnAir, VodRoom};
+use domain::user::Username;
+use domain::{SessionId, UserId, VodId};
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, STREAM_FRESH};
+
+const ENTRIES_MAX: u64 = 50_000;
+/// How long something is remembered for when Postgres is away.
+const KEPT: Duration = Duration::from_secs(3_600);
+
+/// Facts of one kind. An absent thing is remembered too.
+struct Memory<K, V> {
+    fresh_for: Duration,
+    entries: Cache<K, (Instant, Option<V>)>,
+}
+
+impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'static> Memory<K, V> {
+    fn new(fresh_for: Duration) -> Self {
+        Self { fresh_for, entries: Cache::builder().max_capacity(ENTRIES_MAX).time_to_live(KEPT).build() }
+    }
+
+    async fn get<F>(&self, key: K, ask: impl FnOnce() -> F) -> db::Result<Option<V>>
+    where
+        F: Future<Output = db::Result<Option<V>>>,
+    {
+        let known = self.entries.get(&key);
+        if let Some((at, value)) = &known
+            && at.elapsed() < self.fresh_for
+        {
+            return Ok(value.clone());
+        }
+        match ask().await {
+            Ok(value) => {
+                self.entries.insert(key, (Instant::now(), value.clone()));
+                Ok(value)
+            }
+            Err(error) if error.is_unavailable() => match known {
+                // Not asked again at once: an outage costs one wait and not one per event.
+                Some((_, value)) => {
+                    self.entries.insert(key, (Instant::now(), value.clone()));
+                    Ok(value)
+                }
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+pub(crate) struct Facts {
+    pool: db::Pool,
+    members: Memory<UserId, Chatter>,
+    channels: Memory<Username, UserId>,
+    names: Memory<UserId, Username>,
+    streams: Memory<UserId, OnAir>,
+    vods: Memory<VodId, VodRoom>,
+}
+
+impl Facts {
+    pub(crate) fn new(pool: db::Pool) -> Self {
+        Self {
+            pool,
+            members: Memory::new(MEMBER_FRESH),
+            channels: Memory::new(CHANNEL_FRESH),
+            names: Memory::new(CHANNEL_FRESH),
+            streams: Memory::new(STREAM_FRESH),
+            vods: Memory::new(MEMBER_FRESH),
+        }
+    }
+
+    pub(crate) async fn member(&self, user: UserId) -> db::Result<Option<Chatter>> {
+        self.members.get(user, async || db::chat::chatter(&mut *self.pool.acquire().await?, user).await).await
+    }
+
+    pub(crate) async fn channel(&self, name: &Username) -> db::Result<Option<UserId>> {
+        let ask = async || db::chat::channel_by_username(&mut *self.pool.acquire().await?, name).await;
+        self.channels.get(name.clone(), ask).await
+    }
+
+    pub(crate) async fn name_of(&self, channel: UserId) -> db::Result<Option<Username>> {
+        self.names.get(channel, async || db::chat::username_of(&mut *self.pool.acquire().await?, channel).await).await
+    }
+
+    pub(crate) async fn on_air(&self, channel: UserId) -> db::Result<Option<OnAir>> {
+        self.streams.get(channel, async || db::chat::on_air(&mut *self.pool.acquire().await?, channel).await).await
+    }
+
+    pub(crate) async fn vod(&self, vod: VodId) -> db::Result<Option<VodRoom>> {
+        self.vods.get(vod, async || db::chat::vod_room(&mut *self.pool.acquire().await?, vod).await).await
+    }
+
+    /// Which of these sign-ins are over. Not remembered: one must not be believed a moment longer.
+    pub(crate) async fn dead_sessions(&self, sessions: &[SessionId]) -> db::Result<Vec<SessionId>> {
+        db::chat::dead_sessions(&mut *self.pool.acquire().await?, sessions).await
+    }
+
+    /// Forgets which stream a channel has on air: it just changed.
+    pub(crate) fn stream_changed(&self, name: &Username) {
+        if let Some((_, Some(channel))) = self.channels.entries.get(name) {
+            self.streams.entries.invalidate(&channel);
+        }
+    }
+
+    pub(crate) async fn channels_on_air(&self, limit: i64) -> db::Result<Vec<Username>> {
+        db::chat::channels_on_air(&mut *self.pool.acquire().await?, limit).await
+    }
+
+    pub(crate) async fn raise_peaks(&self, peaks: &[(Username, u64)]) -> db::Result<u64> {
+        db::chat::raise_peaks(&mut *self.pool.acquire().await?, peaks).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn away() -> db::DbError {
+        db::DbError::Unavailable(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_known_last_is_used_while_the_database_is_away() {
+        let memory = Memory::<u8, u8>::new(Duration::from_secs(1));
+        assert!(memory.get(1, async || Err(away())).await.is_err(), "nothing is known yet");
+        assert_eq!(memory.get(1, async || Ok(Some(5))).await.unwrap(), Some(5));
+        assert_eq!(memory.get(1, async || panic!("fresh enough")).await.unwrap(), Some(5));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(memory.get(1, async || Err(away())).await.unwrap(), Some(5));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(memory.get(1, async || Ok(None)).await.unwrap(), None);
+    }
+}

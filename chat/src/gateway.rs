@@ -1,0 +1,313 @@
+//! The gateway of one node: who connects, what becomes of an event, and when a sign-in ends.
+//!
+//! What each event means is in [`crate::events`]; how nodes hear of each other is in [`crate::fanout`].
+
+use std::sync::Arc;
+
+use domain::{MessageId, SessionId, UserId};
+use kit::tokens::AccessTokens;
+use live::fanout::Target;
+use live::limits::{Limits, Quota};
+use live::presence::Presence;
+use live::revocations::Revocations;
+use live::viewers::{Viewers, is_viewer_id};
+use moka::sync::Cache;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use socketioxide::SendError;
+use socketioxide::SocketError;
+use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use crate::counts::Counts;
+use crate::facts::Facts;
+use crate::fanout::Outward;
+use crate::history::History;
+use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, RENEW_GRACE};
+use crate::line::Line;
+use crate::refusal::Refusal;
+use crate::registry::{Member, Registry};
+use crate::session::{Admission, Identity, Session};
+
+/// How long a goodbye may take to reach the client before the connection is cut.
+const GOODBYE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(crate) struct Gateway {
+    pub node: String,
+    pub facts: Facts,
+    pub history: Arc<dyn History>,
+    pub tokens: AccessTokens,
+    pub revocations: Revocations,
+    pub limits: Limits,
+    pub chat_quota: Quota,
+    pub viewers: Viewers,
+    pub presence: Presence,
+    pub registry: Arc<Registry>,
+    pub counts: Counts,
+    pub outward: Outward,
+    /// Messages this node's sockets have been told of.
+    pub told: Cache<MessageId, ()>,
+    pub tracker: TaskTracker,
+}
+
+/// What a client sends when it connects. Unknown fields are ignored.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Auth {
+    #[serde(default)]
+    token: Option<String>,
+    /// The id under which the same person's player reads playlists: both count as one viewer.
+    #[serde(default)]
+    viewer_id: Option<String>,
+}
+
+/// A refused connection. Clients see the code as the message of their `connect_error`.
+#[derive(Debug)]
+pub(crate) struct Refused(&'static str);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.code)
+    }
+}
+
+/// Why a sign-in is not believed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// The token ran out; `auth:renew` within the grace goes on without a reconnect.
+    Expired,
+    /// Signed out, suspended or revoked.
+    Revoked,
+}
+
+impl Gateway {
+    /// Decides about a connection and prepares its socket. Runs before the client is told that it is connected.
+    pub(crate) async fn welcome(self: Arc<Self>, socket: SocketRef, auth: TryData<Auth>) -> Result<(), Refused> {
+        let TryData(Ok(auth)) = auth else { return Err(Refused("request.invalid")) };
+        let identity = match auth.token.as_deref() {
+            None | Some("") => None,
+            Some(token) => Some(self.identify(token).await?),
+        };
+        let viewer = match (auth.viewer_id, identity) {
+            (Some(viewer), _) if is_viewer_id(&viewer) => viewer,
+            (Some(_), _) => return Err(Refused("request.invalid")),
+            (None, Some(identity)) => identity.user.to_string(),
+            (None, None) => socket.id.to_string(),
+        };
+        let line = socket.req_parts().extensions.get::<Arc<Line>>().cloned();
+        let name = socket.id.to_string().into();
+        let session = Arc::new(Session::new(name, viewer.into(), identity, line));
+        socket.extensions.insert(Arc::clone(&session));
+        let gateway = Arc::clone(&self);
+        socket.on_fallback(move |socket: SocketRef, Event(event), TryData(data): TryData<Value>, ack: AckSender| {
+            gateway.receive(socket, event, data.ok(), ack);
+            std::future::ready(())
+        });
+        let gateway = self;
+        socket.on_disconnect(move |socket: SocketRef| {
+            gateway.depart(&socket, &session);
+            std::future::ready(())
+        });
+        Ok(())
+    }
+
+    /// Takes a connected socket in.
+    pub(crate) fn announce(&self, socket: SocketRef) {
+        let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
+        self.registry.add(Member { socket, session });
+    }
+
+    fn depart(self: &Arc<Self>, socket: &SocketRef, session: &Arc<Session>) {
+        let left = self.registry.remove(socket.id, session);
+        if left.user.is_none() && left.watching.is_empty() {
+            return;
+        }
+        let gateway = Arc::clone(self);
+        let name = Arc::clone(&session.name);
+        self.tracker.spawn(async move {
+            if !left.watching.is_empty() {
+                gateway.viewers.leave(&left.watching).await;
+            }
+            if let Some(user) = left.user {
+                gateway.presence.leave(&[(user, name)]).await;
+            }
+        });
+    }
+
+    /// Whom a token speaks for, if it is to be believed.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
+        let claims = self.tokens.verify(token)?;
+        let identity = Identity::from(&claims);
+        let alive = tokio::time::timeout(AUTH_WAIT_MAX, self.is_alive(identity)).await;
+        match alive.map_err(|_elapsed| Refusal::unavailable())?? {
+            true => Ok(identity),
+            false => Err(Refusal::new("auth.invalid-token", "the sign-in is over")),
+        }
+    }
+
+    /// Whether a sign-in has been neither revoked nor suspended: Redis says so first, Postgres is the truth. One of the two
+    /// must answer.
+    async fn is_alive(&self, identity: Identity) -> Result<bool, Refusal> {
+        let quick = self.revocations.is_revoked(identity.session, identity.jti).await;
+        if quick == Some(true) {
+            return Ok(false);
+        }
+        match self.facts.dead_sessions(&[identity.session]).await {
+            Ok(dead) => Ok(dead.is_empty()),
+            Err(_) if quick == Some(false) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The member a socket speaks for at this moment. Ends the sign-in when it is over.
+    pub(crate) async fn current(&self, member: &Member) -> Result<Identity, Refusal> {
+        let identity = member.session.identity().ok_or_else(Refusal::unauthenticated)?;
+        if identity.expires_at <= kit::clock::unix_seconds() {
+            self.expire(member, Expiry::Expired);
+            return Err(Refusal::unauthenticated());
+        }
+        // A sweep asks Postgres every moment; per event the quick answer is enough, if there is one.
+        let is_alive = match self.revocations.is_revoked(identity.session, identity.jti).await {
+            Some(is_revoked) => !is_revoked,
+            None => self.is_alive(identity).await?,
+        };
+        if !is_alive {
+            self.expire(member, Expiry::Revoked);
+            return Err(Refusal::unauthenticated());
+        }
+        Ok(identity)
+    }
+
+    /// Makes a socket anonymous and tells it so. It is closed at once, or after the grace for renewal.
+    pub(crate) fn expire(&self, member: &Member, why: Expiry) {
+        let user = self.set_identity(member, None);
+        if user.is_none() {
+            return;
+        }
+        let code = match why {
+            Expiry::Expired => "auth.expired",
+            Expiry::Revoked => "auth.revoked",
+        };
+        let _told = member.socket.emit("auth:expired", &json!({ "code": code }));
+        match why {
+            Expiry::Expired => member.session.set_close_at(Some(Instant::now() + RENEW_GRACE)),
+            Expiry::Revoked => self.close(member),
+        }
+    }
+
+    /// Says for whom a socket speaks from now on.
+    pub(crate) fn set_identity(&self, member: &Member, identity: Option<Identity>) -> Option<UserId> {
+        let before = self.registry.set_identity(member.socket.id, identity);
+        if identity.is_some() {
+            member.session.set_close_at(None);
+        }
+        if let Some(user) = before.filter(|user| identity.is_none_or(|identity| identity.user != *user)) {
+            let (presence, name) = (self.presence.clone(), Arc::clone(&member.session.name));
+            self.tracker.spawn(async move { presence.leave(&[(user, name)]).await });
+        }
+        before
+    }
+
+    /// Ends every sign-in named, wherever its sockets are.
+    pub(crate) fn revoke(&self, session: SessionId) {
+        for (member, identity) in self.registry.signed_in() {
+            if identity.session == session {
+                self.expire(&member, Expiry::Revoked);
+            }
+        }
+    }
+
+    /// Says goodbye, and cuts the connection if the client does not.
+    pub(crate) fn close(&self, member: &Member) {
+        let member = member.clone();
+        let _goodbye = member.socket.clone().disconnect();
+        self.tracker.spawn(async move {
+            sleep(GOODBYE_WAIT).await;
+            member.session.cut(&member.socket);
+        });
+    }
+
+    /// One event of a client. Never waits: the work is done by a task, in the client's order.
+    fn receive(self: &Arc<Self>, socket: SocketRef, event: String, data: Option<Value>, ack: AckSender) {
+        let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
+        let permit = match session.admit() {
+            Admission::Go(permit) => permit,
+            Admission::Later(wait) => {
+                let refusal = Refusal::new("chat.throttled", "you are asking too fast").later(wait);
+                return acknowledge(&socket, &session, ack, &refusal);
+            }
+            Admission::Cut => {
+                metrics::counter!("rillcast_chat_cut_total", "reason" => "flood").increment(1);
+                return session.cut(&socket);
+            }
+        };
+        let deadline = Instant::now() + ACK_WAIT_MAX;
+        let gateway = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let member = Member { socket, session };
+            let answer = timeout_at(deadline, async {
+                let _turn = member.session.turn.lock().await;
+                gateway.answer(&member, &event, data.unwrap_or(Value::Null)).await
+            });
+            match answer.await {
+                Ok(Ok(answer)) => {
+                    acknowledge(&member.socket, &member.session, ack, &answer.body);
+                    if let Some(news) = answer.then {
+                        gateway.tell(news).await;
+                    }
+                }
+                Ok(Err(refusal)) => acknowledge(&member.socket, &member.session, ack, &refusal),
+                Err(_elapsed) => {
+                    tracing::warn!(event, "a chat event was not answered in time");
+                    acknowledge(&member.socket, &member.session, ack, &Refusal::unavailable());
+                }
+            }
+            drop(permit);
+        });
+    }
+
+    /// Tells this node's sockets at once, and every other node.
+    pub(crate) async fn tell(&self, news: News) {
+        if let Some(id) = news.message {
+            self.told.insert(id, ());
+        }
+        let Ok(raw) = serde_json::value::to_raw_value(&news.payload) else { return };
+        self.registry.emit(&news.target, news.event, &raw);
+        self.outward.send(live::fanout::Push {
+            target: news.target,
+            event: news.event.to_owned(),
+            payload: news.payload,
+            origin: Some(self.node.clone()),
+        });
+    }
+}
+
+/// An answered event.
+pub(crate) struct Answer {
+    pub body: Value,
+    /// What others are told once the sender has its answer.
+    pub then: Option<News>,
+}
+
+/// Something every socket concerned is to hear.
+pub(crate) struct News {
+    pub target: Target,
+    pub event: &'static str,
+    pub payload: Value,
+    /// The message it is about, when it is a new one.
+    pub message: Option<MessageId>,
+}
+
+/// Sends an acknowledgement. A client whose buffer is full takes nothing and is cut.
+fn acknowledge(socket: &SocketRef, session: &Session, ack: AckSender, body: &impl serde::Serialize) {
+    if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(body) {
+        metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
+        session.cut(socket);
+    }
+}

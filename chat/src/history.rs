@@ -1,0 +1,75 @@
+//! Where messages are kept. Two stores, one contract: `tests/it/history.rs` holds both to it.
+
+mod mongo;
+mod postgres;
+
+use std::fmt;
+
+use async_trait::async_trait;
+pub use db::chat::{Span, StreamPoint};
+use domain::{Classify, Kind, MessageId, StreamId, Timestamp, UserId};
+pub use mongo::MongoHistory;
+pub use postgres::PostgresHistory;
+
+use crate::message::Message;
+
+/// The store did not do what it was asked. Nothing finer is of use to a caller.
+#[derive(Debug, thiserror::Error)]
+#[error("the chat history is not available")]
+pub struct HistoryError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl HistoryError {
+    pub(crate) fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl Classify for HistoryError {
+    fn kind(&self) -> Kind {
+        Kind::Unavailable
+    }
+
+    fn code(&self) -> &'static str {
+        "chat.unavailable"
+    }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        Some(2_000)
+    }
+}
+
+pub type Result<T> = std::result::Result<T, HistoryError>;
+
+/// What became of a message that was to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored now.
+    New,
+    /// The author had stored this one before under the same `client_id`; the new one was dropped.
+    Before(Message),
+}
+
+/// A store of messages. Pages are ascending, hold no deleted message, and leave no gap between one and the next.
+#[async_trait]
+pub trait History: fmt::Debug + Send + Sync + 'static {
+    /// Stores a message; once this returns, no crash loses it. At most one per author and `client_id`.
+    async fn insert(&self, message: &Message) -> Result<Stored>;
+
+    /// Part of a channel's messages, in the order of their ids.
+    async fn channel_page(&self, channel: UserId, span: Span<MessageId>, limit: u32) -> Result<Vec<Message>>;
+
+    /// Part of the messages written while a stream was on air, in the order of (offset, id).
+    async fn stream_page(&self, stream: StreamId, span: Span<StreamPoint>, limit: u32) -> Result<Vec<Message>>;
+
+    /// A message that has not been deleted.
+    async fn find(&self, id: MessageId) -> Result<Option<Message>>;
+
+    /// Where in its stream a message was written, deleted or not.
+    async fn point(&self, id: MessageId) -> Result<Option<StreamPoint>>;
+
+    /// Hides a message for good. False: it was not there, or hidden before.
+    async fn delete(&self, id: MessageId, by: UserId, at: Timestamp) -> Result<bool>;
+
+    /// Asks for a sign of life.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,102 @@
+//! Chat history in Postgres: the default, where no MongoDB is configured.
+
+use async_trait::async_trait;
+use db::chat::MessageRow;
+use domain::{MessageId, StreamId, Timestamp, UserId};
+
+use super::{History, HistoryError, Result, Span, Stored, StreamPoint};
+use crate::message::{Author, Message};
+
+/// The table `chat_messages`.
+#[derive(Debug, Clone)]
+pub struct PostgresHistory {
+    pool: db::Pool,
+}
+
+impl PostgresHistory {
+    pub fn new(pool: db::Pool) -> Self {
+        Self { pool }
+    }
+
+    async fn connection(&self) -> Result<impl std::ops::DerefMut<Target = db::Conn>> {
+        self.pool.acquire().await.map_err(HistoryError::new)
+    }
+}
+
+impl From<db::DbError> for HistoryError {
+    fn from(error: db::DbError) -> Self {
+        Self::new(error)
+    }
+}
+
+#[async_trait]
+impl History for PostgresHistory {
+    async fn insert(&self, message: &Message) -> Result<Stored> {
+        let mut connection = self.connection().await?;
+        if db::chat::insert(&mut connection, &row_of(message)).await?.is_some() {
+            return Ok(Stored::New);
+        }
+        let before = db::chat::by_client_id(&mut connection, message.author.id, &message.client_id).await?;
+        before.map(|row| Stored::Before(message_of(row))).ok_or_else(|| HistoryError::new("a stored message vanished"))
+    }
+
+    async fn channel_page(&self, channel: UserId, span: Span<MessageId>, limit: u32) -> Result<Vec<Message>> {
+        let mut connection = self.connection().await?;
+        let rows = db::chat::channel_page(&mut connection, channel, span, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(message_of).collect())
+    }
+
+    async fn stream_page(&self, stream: StreamId, span: Span<StreamPoint>, limit: u32) -> Result<Vec<Message>> {
+        let mut connection = self.connection().await?;
+        let rows = db::chat::stream_page(&mut connection, stream, span, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(message_of).collect())
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::find(&mut connection, id).await?.map(message_of))
+    }
+
+    async fn point(&self, id: MessageId) -> Result<Option<StreamPoint>> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::point(&mut connection, id).await?)
+    }
+
+    async fn delete(&self, id: MessageId, by: UserId, at: Timestamp) -> Result<bool> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::delete(&mut connection, id, by, at).await?)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(db::pool::ping(&self.pool).await?)
+    }
+}
+
+fn row_of(message: &Message) -> MessageRow {
+    MessageRow {
+        id: message.id,
+        channel: message.channel,
+        stream: message.stream,
+        user: message.author.id,
+        username: message.author.username.clone(),
+        display_name: message.author.display_name.clone(),
+        badges: message.author.badges.clone(),
+        text: message.text.clone(),
+        client_id: message.client_id.clone(),
+        sent_at: message.sent_at,
+        offset_ms: message.offset_ms,
+    }
+}
+
+fn message_of(row: MessageRow) -> Message {
+    Message {
+        id: row.id,
+        channel: row.channel,
+        stream: row.stream,
+        author: Author { id: row.user, username: row.username, display_name: row.display_name, badges: row.badges },
+        text: row.text,
+        client_id: row.client_id,
+        sent_at: row.sent_at,
+        offset_ms: row.offset_ms,
+    }
+}

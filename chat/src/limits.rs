@@ -1,0 +1,64 @@
+//! Every limit of the gateway, named. The tests in `tests/it/hostile.rs` hit each of them.
+
+use std::time::Duration;
+
+/// Largest message a client may send, on both transports.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Nothing in the contract carries binary attachments.
+pub(crate) const ATTACHMENTS_MAX: usize = 0;
+/// Packets waiting for one client. A client that lets them pile up is disconnected.
+pub(crate) const BUFFER_PACKETS: usize = 64;
+/// From the connection to an accepted `CONNECT` packet, authentication included.
+pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Checking a token may take this long of it.
+pub(crate) const AUTH_WAIT_MAX: Duration = Duration::from_secs(3);
+/// A dead line is found after both of these.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const PONG_WAIT_MAX: Duration = Duration::from_secs(8);
+/// From the HTTP answer to the upgraded connection, and for one polling request's body.
+pub(crate) const UPGRADE_WAIT_MAX: Duration = Duration::from_secs(5);
+pub(crate) const POST_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A client that has taken no byte for this long, while bytes wait, is gone.
+pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
+/// What one WebSocket may send, whatever it is.
+pub(crate) const READ_BYTES_PER_S: u32 = 64 * 1024;
+pub(crate) const READ_BURST_BYTES: u32 = 512 * 1024;
+/// Events of one socket: a burst, and then so many a second. Those beyond are refused.
+pub(crate) const EVENTS_BURST: u32 = 40;
+pub(crate) const EVENTS_PER_S: u32 = 20;
+/// Refused events in a row before the socket is cut.
+pub(crate) const REFUSED_MAX: u32 = 40;
+/// Events of one socket under way at a time. They are worked on in order.
+pub(crate) const IN_FLIGHT_MAX: usize = 16;
+/// Channels one socket may sit in.
+pub(crate) const ROOMS_MAX: usize = 20;
+/// From an event's arrival to its acknowledgement, whatever fails. Two seconds are promised.
+pub(crate) const ACK_WAIT_MAX: Duration = Duration::from_millis(1_800);
+/// Messages in a join's answer, and in one page of history.
+pub(crate) const JOIN_HISTORY: u32 = 50;
+pub(crate) const PAGE_MAX: u32 = 100;
+pub(crate) const PAGE_DEFAULT: u32 = 50;
+/// Longest `client_id`.
+pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
+/// The window of `limits.chat_per_user_per_3s`.
+pub(crate) const CHAT_WINDOW: Duration = Duration::from_secs(3);
+/// How old a member's, channel's or stream's facts may be while Postgres answers.
+pub(crate) const MEMBER_FRESH: Duration = Duration::from_secs(5);
+pub(crate) const CHANNEL_FRESH: Duration = Duration::from_secs(30);
+pub(crate) const STREAM_FRESH: Duration = Duration::from_secs(1);
+/// An expired sign-in may be renewed with `auth:renew` for this long before its socket is closed.
+pub(crate) const RENEW_GRACE: Duration = Duration::from_secs(5);
+/// How often sign-ins of open sockets are checked, and how many at most in one round.
+pub(crate) const AUTH_SWEEP_EVERY: Duration = Duration::from_millis(1_500);
+pub(crate) const AUTH_SWEEP_MAX: usize = 2_000;
+/// Pushes waiting to be told to other nodes, and how stale one may get before it is not worth telling.
+pub(crate) const OUTWARD_MAX: usize = 2_048;
+pub(crate) const OUTWARD_AGE_MAX: Duration = Duration::from_secs(3);
+/// How often viewer counts are looked at; a channel hears of its own at most once a second.
+pub(crate) const COUNT_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const COUNT_TOLD_EVERY: Duration = Duration::from_millis(1_000);
+/// How often the peaks of streams are written down.
+pub(crate) const PEAK_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const CHANNELS_ON_AIR_MAX: i64 = 5_000;
+/// How long sockets may take to close at the stop.
+pub(crate) const CLOSE_WAIT_MAX: Duration = Duration::from_secs(3);

@@ -1,0 +1,245 @@
+//! The sockets of this node: which rooms they sit in, which viewers and members they stand for.
+//!
+//! Holds no rule about who may do what. Every method is quick and never waits.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, RwLock};
+
+use domain::UserId;
+use domain::user::Username;
+use live::fanout::Target;
+use serde_json::value::RawValue;
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::Sid;
+use socketioxide::{SendError, SocketError};
+
+use crate::limits::ROOMS_MAX;
+use crate::session::{Identity, Session};
+
+/// One open socket.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub socket: SocketRef,
+    pub session: Arc<Session>,
+}
+
+/// A viewer and the channel it watches.
+pub(crate) type Watching = (Username, Arc<str>);
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sockets: HashMap<Sid, Entry>,
+    rooms: HashMap<Username, Room>,
+    users: HashMap<UserId, HashSet<Sid>>,
+}
+
+struct Entry {
+    member: Member,
+    user: Option<UserId>,
+    rooms: Vec<Username>,
+}
+
+#[derive(Default)]
+struct Room {
+    members: HashMap<Sid, Member>,
+    /// Sockets per viewer: a viewer with two counts once.
+    viewers: HashMap<Arc<str>, usize>,
+}
+
+/// Why a socket did not get into a room.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum JoinRefusal {
+    Gone,
+    TooManyRooms,
+}
+
+/// What a closed socket leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    pub user: Option<UserId>,
+    /// Viewers of whom no socket is left here.
+    pub watching: Vec<Watching>,
+}
+
+impl Inner {
+    fn leave_room(&mut self, sid: Sid, name: &Username, viewer: &Arc<str>) -> Option<Watching> {
+        let room = self.rooms.get_mut(name)?;
+        room.members.remove(&sid)?;
+        let sockets = room.viewers.get_mut(viewer)?;
+        *sockets -= 1;
+        let is_last = *sockets == 0;
+        if is_last {
+            room.viewers.remove(viewer);
+        }
+        if room.members.is_empty() {
+            self.rooms.remove(name);
+        }
+        is_last.then(|| (name.clone(), Arc::clone(viewer)))
+    }
+
+    fn forget_user(&mut self, sid: Sid, user: UserId) {
+        if let Some(sids) = self.users.get_mut(&user) {
+            sids.remove(&sid);
+            if sids.is_empty() {
+                self.users.remove(&user);
+            }
+        }
+    }
+}
+
+impl Registry {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Takes a socket in. False: it closed before it was announced.
+    pub(crate) fn add(&self, member: Member) -> bool {
+        let sid = member.socket.id;
+        let user = member.session.identity().map(|identity| identity.user);
+        let mut inner = self.write();
+        if member.session.is_gone() {
+            return false;
+        }
+        if let Some(user) = user {
+            inner.users.entry(user).or_default().insert(sid);
+        }
+        inner.sockets.insert(sid, Entry { member, user, rooms: Vec::new() });
+        true
+    }
+
+    /// Takes a closed socket out of everything.
+    pub(crate) fn remove(&self, sid: Sid, session: &Session) -> Left {
+        let mut inner = self.write();
+        // Under the lock: a socket that closes before it is announced must not be taken in afterwards.
+        session.set_gone();
+        let Some(entry) = inner.sockets.remove(&sid) else { return Left::default() };
+        if let Some(user) = entry.user {
+            inner.forget_user(sid, user);
+        }
+        let viewer = &entry.member.session.viewer;
+        let watching = entry.rooms.iter().filter_map(|room| inner.leave_room(sid, room, viewer)).collect();
+        Left { user: entry.user, watching }
+    }
+
+    /// Says for whom a socket speaks from now on. Returns for whom it spoke.
+    pub(crate) fn set_identity(&self, sid: Sid, identity: Option<Identity>) -> Option<UserId> {
+        let mut inner = self.write();
+        let now = identity.map(|identity| identity.user);
+        let entry = inner.sockets.get_mut(&sid)?;
+        entry.member.session.set_identity(identity);
+        let before = std::mem::replace(&mut entry.user, now);
+        if before != now {
+            if let Some(user) = before {
+                inner.forget_user(sid, user);
+            }
+            if let Some(user) = now {
+                inner.users.entry(user).or_default().insert(sid);
+            }
+        }
+        before
+    }
+
+    /// Lets a socket into a room; joining twice is joining once.
+    pub(crate) fn join(&self, sid: Sid, name: &Username) -> Result<(), JoinRefusal> {
+        let mut inner = self.write();
+        let entry = inner.sockets.get_mut(&sid).ok_or(JoinRefusal::Gone)?;
+        if entry.rooms.contains(name) {
+            return Ok(());
+        }
+        if entry.rooms.len() >= ROOMS_MAX {
+            return Err(JoinRefusal::TooManyRooms);
+        }
+        entry.rooms.push(name.clone());
+        let member = entry.member.clone();
+        let room = inner.rooms.entry(name.clone()).or_default();
+        *room.viewers.entry(Arc::clone(&member.session.viewer)).or_default() += 1;
+        room.members.insert(sid, member);
+        Ok(())
+    }
+
+    /// Lets a socket out of a room. The viewer, if no other socket of it is in there.
+    pub(crate) fn leave(&self, sid: Sid, name: &Username) -> Option<Watching> {
+        let mut inner = self.write();
+        let entry = inner.sockets.get_mut(&sid)?;
+        let at = entry.rooms.iter().position(|room| room == name)?;
+        entry.rooms.swap_remove(at);
+        let viewer = Arc::clone(&entry.member.session.viewer);
+        inner.leave_room(sid, name, &viewer)
+    }
+
+    /// Sends an event to every socket that is meant. Sockets that take nothing are cut. Returns how many were reached.
+    pub(crate) fn emit(&self, target: &Target, event: &str, payload: &RawValue) -> usize {
+        let mut reached = 0;
+        let mut full = Vec::new();
+        {
+            let inner = self.read();
+            let mut send = |member: &Member| match member.socket.emit(event, payload) {
+                Ok(()) => reached += 1,
+                Err(SendError::Socket(SocketError::InternalChannelFull)) => full.push(member.clone()),
+                Err(_) => {}
+            };
+            match target {
+                Target::Channel(name) => {
+                    inner.rooms.get(name).into_iter().flat_map(|r| r.members.values()).for_each(send)
+                }
+                Target::User(user) => {
+                    let sids = inner.users.get(user).into_iter().flatten();
+                    sids.filter_map(|sid| inner.sockets.get(sid)).for_each(|entry| send(&entry.member));
+                }
+                Target::Site => inner.sockets.values().for_each(|entry| send(&entry.member)),
+            }
+        }
+        for member in full {
+            metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
+            member.session.cut(&member.socket);
+        }
+        reached
+    }
+
+    pub(crate) fn find(&self, sid: Sid) -> Option<Member> {
+        self.read().sockets.get(&sid).map(|entry| entry.member.clone())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().sockets.len()
+    }
+
+    /// Rooms with at least one socket.
+    pub(crate) fn rooms(&self) -> Vec<Username> {
+        self.read().rooms.keys().cloned().collect()
+    }
+
+    /// Unique viewers of a room on this node.
+    pub(crate) fn viewers_here(&self, name: &Username) -> u64 {
+        self.read().rooms.get(name).map_or(0, |room| room.viewers.len() as u64)
+    }
+
+    /// Every viewer on this node with what it watches.
+    pub(crate) fn watching(&self) -> Vec<Watching> {
+        let inner = self.read();
+        let pairs =
+            inner.rooms.iter().flat_map(|(name, room)| room.viewers.keys().map(|v| (name.clone(), Arc::clone(v))));
+        pairs.collect()
+    }
+
+    /// Every socket that speaks for a member.
+    pub(crate) fn signed_in(&self) -> Vec<(Member, Identity)> {
+        let inner = self.read();
+        let members = inner.sockets.values().map(|entry| &entry.member);
+        members.filter_map(|member| Some((member.clone(), member.session.identity()?))).collect()
+    }
+
+    /// Every socket.
+    pub(crate) fn all(&self) -> Vec<Member> {
+        self.read().sockets.values().map(|entry| entry.member.clone()).collect()
+    }
+}
