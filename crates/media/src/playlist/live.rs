@@ -377,3 +377,117 @@ fn micros(seconds: f64) -> i64 {
 fn ceil5(seconds: f64) -> f64 {
     (seconds * 1e5 - 1e-4).ceil() / 1e5
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playlist::parse_media;
+
+    const PART: PartLine = PartLine { duration_s: 0.2, is_independent: false };
+
+    fn start(msn: u64) -> SegmentStart {
+        SegmentStart { msn, program_date_time_ms: msn as i64 * 2_000, init: 0, is_discontinuity: false }
+    }
+
+    fn tail() -> SegmentTail {
+        SegmentTail { duration_s: 2.0, is_gap: false, iframe_len: Some(900) }
+    }
+
+    fn playlist(segments: u64, open_parts: u32) -> MediaPlaylist {
+        let mut playlist = MediaPlaylist::new(2, 8, 0);
+        playlist.set_part_target(0.2);
+        for msn in 0..segments {
+            playlist.begin_segment(start(msn));
+            (0..10).for_each(|_| playlist.push_part(PART));
+            playlist.end_segment(tail());
+        }
+        playlist.begin_segment(start(segments));
+        (0..open_parts).for_each(|_| playlist.push_part(PART));
+        playlist
+    }
+
+    #[test]
+    fn requests_are_answered_when_their_part_is_there() {
+        let mut playlist = playlist(3, 2);
+        assert_eq!(playlist.last_part(), Some(PartId { msn: 3, index: 1 }));
+        for (msn, part, is_there) in [
+            (2, None, true),
+            (2, Some(9), true),
+            (0, Some(99), true),
+            (3, Some(1), true),
+            (3, Some(2), false),
+            (3, None, false),
+            (4, Some(0), false),
+            (2, Some(10), true),
+        ] {
+            assert_eq!(playlist.has_reached(msn, part), is_there, "{msn} {part:?}");
+        }
+        playlist.end();
+        assert!(playlist.has_reached(9, Some(9)), "an ended playlist answers everybody");
+        assert!(playlist.render(false).ends_with("#EXT-X-ENDLIST\n"));
+    }
+
+    #[test]
+    fn a_part_past_the_end_of_a_segment_is_the_next_segments_first() {
+        assert!(!playlist(3, 0).has_reached(2, Some(10)));
+        assert!(playlist(3, 1).has_reached(2, Some(10)));
+    }
+
+    #[test]
+    fn removed_segments_are_counted_with_their_discontinuities() {
+        let mut playlist = MediaPlaylist::new(2, 6, 10).with_discontinuity_sequence(3);
+        let mut gone = Vec::new();
+        for msn in 10..20 {
+            playlist.begin_segment(SegmentStart { is_discontinuity: msn == 12, ..start(msn) });
+            gone.extend(playlist.end_segment(tail()).map(|line| line.start.msn));
+        }
+        assert_eq!(gone, [10, 11, 12, 13]);
+        let media = parse_media(&playlist.render(false)).expect("parses");
+        assert_eq!((media.media_sequence, media.discontinuity_sequence), (14, Some(4)));
+        assert_eq!(media.segments.len(), 6);
+    }
+
+    #[test]
+    fn only_recent_parts_are_listed_and_only_old_segments_skipped() {
+        let playlist = playlist(8, 3);
+        let full = parse_media(&playlist.render(false)).expect("parses");
+        let listed: Vec<_> = full.segments.iter().filter(|line| !line.parts.is_empty()).map(|line| line.msn).collect();
+        assert_eq!(listed, [5, 6, 7], "three targets back from the newest part");
+        assert_eq!(full.open_parts.len(), 3);
+        let delta = parse_media(&playlist.render(true)).expect("parses");
+        assert_eq!((delta.skipped_segments, delta.segments[0].msn), (2, 2));
+    }
+
+    #[test]
+    fn gaps_and_changed_inits_are_told() {
+        let mut playlist = MediaPlaylist::new(2, 6, 0);
+        playlist.begin_segment(start(0));
+        playlist.end_segment(tail());
+        playlist.begin_segment(SegmentStart { init: 1, is_discontinuity: true, ..start(1) });
+        playlist.end_segment(SegmentTail { is_gap: true, ..tail() });
+        let text = playlist.render_with_query(false, "vs=1&_HLS_msn=4");
+        assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init1.mp4?vs=1\"\n"));
+        assert!(text.contains("#EXT-X-GAP\n#EXTINF:2.00000,\nseg1.m4s?vs=1\n"));
+        assert!(!text.contains("_HLS_"));
+    }
+
+    #[test]
+    fn key_frames_are_ranges_of_their_segments() {
+        let media = parse_media(&playlist(3, 0).render_iframes("")).expect("parses");
+        assert!(media.is_iframes_only);
+        assert_eq!(media.segments.len(), 3);
+        assert!(media.segments.iter().all(|line| line.byte_range == Some((900, Some(0)))));
+    }
+
+    #[test]
+    fn reports_and_hints_stand_at_the_end() {
+        let mut playlist = playlist(2, 1);
+        playlist.set_hint(Some(PartId { msn: 2, index: 1 }));
+        let last = PartId { msn: 2, index: 4 };
+        playlist.set_reports(vec![RenditionReport { uri: "../audio/index.m3u8".into(), last }]);
+        let media = parse_media(&playlist.render(false)).expect("parses");
+        assert_eq!(media.preload_hint.as_deref(), Some("part2.1.m4s"));
+        let report = &media.rendition_reports[0];
+        assert_eq!((report.uri.as_str(), report.last_msn, report.last_part), ("../audio/index.m3u8", Some(2), Some(4)));
+    }
+}

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::rig::{Frame, Rig, avc};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn parsers_refuse_without_panicking(data in prop::collection::vec(any::<u8>(), 0..300)) {
