@@ -1,1 +1,133 @@
-//! Placeholder replaced within this change.
+//! RTMP in: takes publishers, asks whether they may, hands their media to a transcoder, and keeps the rows of what happened.
+//!
+//! Everything a peer can send has a limit and a deadline here. Owns no media beyond a bounded queue per publisher, no HTTP and
+//! no playlist. The life of a connection is [`session`]; its bytes are read by [`chunk`] and [`amf`], which are public so that
+//! they can be fuzzed.
+
+pub mod amf;
+pub mod chunk;
+pub mod command;
+mod delivery;
+mod desk;
+mod driver;
+mod farewell;
+mod feed;
+mod guesses;
+pub mod handshake;
+mod hooks;
+mod journal;
+mod keeper;
+mod node;
+mod registry;
+pub mod session;
+pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use db::publish::Rules;
+use kit::Stop;
+use kit::health::Health;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use crate::desk::Desk;
+use crate::driver::Connection;
+use crate::feed::Route;
+use crate::hooks::Hooks;
+use crate::journal::Journal;
+use crate::node::{Doors, LogGate, Meters, Node};
+
+/// How long sessions may take to say goodbye once the stop is given.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(6);
+/// When the process is out of file descriptors, asking again at once would only burn its CPU.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What ingest needs from its process.
+pub struct Deps {
+    pub config: Arc<kit::Config>,
+    pub pool: db::Pool,
+    pub live: live::Live,
+    pub health: Health,
+    /// This node's lasting name; streams of an earlier run are found by it.
+    pub node: String,
+    /// Link address of a transcoder in this process; `None`: choose by [`live::directory`].
+    pub link: Option<SocketAddr>,
+}
+
+/// Serves publishers until the stop, then says goodbye to each, within six seconds.
+pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Result<()> {
+    let Deps { config, pool, live, health, node, link } = deps;
+    health.expect("ingest");
+    let rules = Rules {
+        reconnect_window_s: config.ingest.reconnect_window_s,
+        owes_done_hook: !config.hooks.on_publish_done.is_empty(),
+    };
+    let (hooks, journal) = (Hooks::new(&config.hooks)?, Journal::open(&config.data_dir).await?);
+    let guesses_max = config.limits.publish_failures_per_ip_per_minute;
+    let desk = Arc::new(Desk::new(pool, node, rules, hooks, journal, guesses_max));
+    let node = Arc::new(Node {
+        desk: Arc::clone(&desk),
+        route: Arc::new(Route::new(link, live)),
+        meters: Meters::new(),
+        log_gate: LogGate::new(),
+        config,
+    });
+    info!(addr = %listener.local_addr()?, "RTMP is served");
+    let sessions = TaskTracker::new();
+    tokio::join!(accept(&listener, &node, &sessions, &stop), keeper::run(Arc::clone(&desk), health, stop.clone()));
+    drop(listener);
+    sessions.close();
+    desk.tasks.close();
+    let farewell = async {
+        sessions.wait().await;
+        desk.tasks.wait().await;
+    };
+    if tokio::time::timeout(STOP_WAIT_MAX, farewell).await.is_err() {
+        warn!(sessions = sessions.len(), "some sessions did not end in time");
+    }
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener, node: &Arc<Node>, sessions: &TaskTracker, stop: &Stop) {
+    let doors = Doors::new(node.config.ingest.connections_max, node.config.ingest.connections_per_ip_max);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, addr) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                debug!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(pass) = doors.enter(addr.ip()) else {
+            node.meters.refused("connection.too-many");
+            continue;
+        };
+        let (node, stop) = (Arc::clone(node), stop.clone());
+        // Boxed: a waiting stranger costs what he needs, not what a publisher's farewell would.
+        sessions.spawn(Box::pin(async move {
+            let _pass = pass;
+            node.meters.connections.increment(1.0);
+            connection(socket, addr, Arc::clone(&node), &stop).await;
+            node.meters.connections.decrement(1.0);
+        }));
+    }
+}
+
+async fn connection(mut socket: TcpStream, addr: SocketAddr, node: Arc<Node>, stop: &Stop) {
+    if let Err(error) = socket.set_nodelay(true) {
+        debug!(%addr, %error, "a connection was gone before it began");
+        return;
+    }
+    let mut connection = Connection::new(addr, node);
+    connection.serve(&mut socket, stop).await;
+    Box::pin(farewell::part(connection, socket)).await;
+}

@@ -25,6 +25,11 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// What a caller says that has waited long enough.
+    pub fn timed_out() -> Self {
+        Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }

@@ -307,11 +307,8 @@ async fn await_return(conn: &mut Conn, stream: &OpenStream, lost_at: Timestamp, 
     .fetch_one(&mut *conn)
     .await?;
     let OpenStream { stream_id, channel_id, .. } = *stream;
-    outbox::push(
-        conn,
-        &Event::StreamReconnecting { stream_id, channel_id, username: stream.username.clone(), until },
-    )
-    .await
+    outbox::push(conn, &Event::StreamReconnecting { stream_id, channel_id, username: stream.username.clone(), until })
+        .await
 }
 
 /// Takes back a stream that never delivered. Its row stays when the operator is still to be told of its publish.
@@ -366,6 +363,12 @@ pub async fn heartbeat(conn: &mut Conn, node: &str, beats: &[Beat]) -> Result<Ve
     .fetch_all(conn)
     .await?;
     Ok(kept.into_iter().map(StreamId::from_uuid).collect())
+}
+
+/// The epoch of a stream that is there, to tell why a heartbeat missed it.
+pub async fn epoch_of(conn: &mut Conn, stream_id: StreamId) -> Result<Option<i32>> {
+    let epoch = sqlx::query_scalar!("SELECT epoch FROM streams WHERE stream_id = $1", stream_id.as_uuid());
+    Ok(epoch.fetch_optional(conn).await?)
 }
 
 /// Frees what a node's earlier run left behind, except the streams it has by now. Returns how many.

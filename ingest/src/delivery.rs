@@ -1,0 +1,163 @@
+//! What a publisher's media means for its stream: which codec, where a decoder can begin, when it is on air, how much it is.
+//!
+//! Looks at the first bytes of each message only; the transcoder does the rest.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::flv::{self, AudioTag, FlvError, VideoPacket};
+use media::link::{Frame, FrameKind};
+use tokio::time::Instant;
+
+use crate::feed::queue::Role;
+
+/// A publisher without a picture for this long after its first sound has none.
+const AUDIO_ONLY_AFTER: Duration = Duration::from_secs(2);
+/// The bit rate is averaged over this time.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// What is to be done with a media message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    Forward(Role),
+    /// Nothing in it, or too damaged to pass on.
+    Skip,
+    /// Names the codec that we do not take.
+    Unsupported(String),
+}
+
+/// What has arrived so far.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    has_video: bool,
+    has_delivered: bool,
+    first_audio: Option<Instant>,
+}
+
+impl Delivery {
+    /// Whether the stream has had a picture, or sound when it has no pictures.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.has_delivered
+    }
+
+    pub(crate) fn video(&mut self, body: &Bytes) -> Judgement {
+        let tag = match flv::parse_video(body) {
+            Ok(tag) => tag,
+            Err(error) => return damaged(error),
+        };
+        let role = match tag.packet {
+            VideoPacket::SequenceHeader { .. } => Role::Header,
+            VideoPacket::Frame { .. } if tag.is_key => Role::Key,
+            VideoPacket::Frame { .. } | VideoPacket::EndOfSequence => Role::Other,
+            VideoPacket::Ignored => return Judgement::Skip,
+        };
+        self.has_video = true;
+        Judgement::Forward(role)
+    }
+
+    pub(crate) fn audio(&mut self, body: &Bytes) -> Judgement {
+        match flv::parse_audio(body) {
+            Ok(AudioTag::SequenceHeader { .. }) => Judgement::Forward(Role::Header),
+            Ok(AudioTag::Frame { .. }) => Judgement::Forward(Role::Other),
+            Ok(AudioTag::Ignored) => Judgement::Skip,
+            Err(error) => damaged(error),
+        }
+    }
+
+    /// True once: with this frame the stream is on air.
+    pub(crate) fn goes_on_air(&mut self, frame: &Frame, role: Role, now: Instant) -> bool {
+        if self.has_delivered {
+            return false;
+        }
+        self.has_delivered = match frame.kind {
+            FrameKind::Video => role == Role::Key,
+            FrameKind::Audio if role == Role::Other && !self.has_video => {
+                now.duration_since(*self.first_audio.get_or_insert(now)) >= AUDIO_ONLY_AFTER
+            }
+            _ => false,
+        };
+        self.has_delivered
+    }
+}
+
+fn damaged(error: FlvError) -> Judgement {
+    match error {
+        FlvError::UnsupportedCodec(name) => Judgement::Unsupported(name),
+        _ => Judgement::Skip,
+    }
+}
+
+/// Metadata is told to every transcoder anew; other script data passes by.
+pub(crate) fn data_role(body: &[u8]) -> Role {
+    if body.starts_with(b"\x02\x00\x0aonMetaData") { Role::Header } else { Role::Other }
+}
+
+/// Watches the bit rate of one publisher.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    bytes_per_window: u64,
+    since: Instant,
+    bytes: u64,
+}
+
+impl Rate {
+    pub(crate) fn new(kbps_max: u64, now: Instant) -> Self {
+        Self { bytes_per_window: kbps_max.saturating_mul(125 * RATE_WINDOW.as_secs()), since: now, bytes: 0 }
+    }
+
+    /// Counts bytes; `false` when there are too many.
+    pub(crate) fn is_legal(&mut self, bytes: usize, now: Instant) -> bool {
+        if now.duration_since(self.since) >= RATE_WINDOW {
+            self.since = now;
+            self.bytes = 0;
+        }
+        self.bytes += bytes as u64;
+        self.bytes <= self.bytes_per_window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: FrameKind) -> Frame {
+        Frame { kind, timestamp_ms: 0, payload: Bytes::new() }
+    }
+
+    #[test]
+    fn a_stream_goes_on_air_once_with_its_first_key_frame() {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 0, 0, 0, 0])), Judgement::Forward(Role::Header));
+        assert!(!delivery.goes_on_air(&frame(FrameKind::Video), Role::Header, now));
+        assert_eq!(delivery.video(&Bytes::from_static(&[0x27, 1, 0, 0, 0, 9])), Judgement::Forward(Role::Other));
+        assert!(!delivery.goes_on_air(&frame(FrameKind::Video), Role::Other, now));
+        assert!(!delivery.goes_on_air(&frame(FrameKind::Audio), Role::Other, now + AUDIO_ONLY_AFTER * 2));
+        assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 1, 0, 0, 0, 9])), Judgement::Forward(Role::Key));
+        assert!(delivery.goes_on_air(&frame(FrameKind::Video), Role::Key, now));
+        assert!(!delivery.goes_on_air(&frame(FrameKind::Video), Role::Key, now));
+    }
+
+    #[test]
+    fn sound_alone_goes_on_air_when_no_picture_has_come_for_a_while() {
+        let (mut delivery, now) = (Delivery::default(), Instant::now());
+        assert!(!delivery.goes_on_air(&frame(FrameKind::Audio), Role::Other, now));
+        assert!(delivery.goes_on_air(&frame(FrameKind::Audio), Role::Other, now + AUDIO_ONLY_AFTER));
+    }
+
+    #[test]
+    fn codecs_we_do_not_take_are_named_and_damage_is_skipped() {
+        let mut delivery = Delivery::default();
+        assert_eq!(delivery.video(&Bytes::from_static(b"\x91hvc1x")), Judgement::Unsupported("hvc1".to_owned()));
+        assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 1])), Judgement::Skip);
+        assert_eq!(delivery.audio(&Bytes::new()), Judgement::Skip);
+    }
+
+    #[test]
+    fn the_bit_rate_is_judged_over_five_seconds() {
+        let now = Instant::now();
+        let mut rate = Rate::new(1_000, now);
+        assert!(rate.is_legal(625_000, now), "five seconds' worth at once");
+        assert!(!rate.is_legal(1, now));
+        assert!(rate.is_legal(625_000, now + RATE_WINDOW));
+    }
+}

@@ -1,0 +1,442 @@
+//! Drives one connection until it ends and nothing it claimed is left behind.
+//!
+//! Performing an action never fails: whatever goes wrong comes back as the next input, so no early return can skip the end of
+//! a stream. Rules are the session's; bytes are the chunk reader's; the farewell is [`crate::farewell`]'s.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use domain::Classify;
+use domain::stream::{PublishEnd, PublishError};
+use kit::Stop;
+use media::link::{Frame, FrameKind, Hello};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::chunk::{self, Limits, Message, kind};
+use crate::delivery::{Delivery, Judgement, Rate, data_role};
+use crate::desk::Grant;
+use crate::feed::Feed;
+use crate::feed::queue::Role;
+use crate::handshake::{Handshake, Progress};
+use crate::node::Node;
+use crate::registry::Cut;
+use crate::session::{Action, Input, Request, Session};
+use crate::wire::Output;
+use crate::{amf, command};
+
+/// Read buffer of a stranger; thousands of them may be open.
+const STRANGER_READ: usize = 4 * 1024;
+/// Read buffer of a publisher.
+const PUBLISHER_READ: usize = 32 * 1024;
+/// Bytes taken from a peer who goes on before he has our yes.
+const AHEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// How a connection came to its end, for the farewell.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Nothing was claimed.
+    Dropped,
+    Refused(PublishError),
+    Finished(PublishEnd),
+}
+
+type Verdict = Result<Grant, PublishError>;
+
+pub(crate) struct Connection {
+    pub(crate) addr: SocketAddr,
+    pub(crate) node: Arc<Node>,
+    pub(crate) session: Session,
+    pub(crate) output: Output,
+    pub(crate) grant: Option<Grant>,
+    pub(crate) feed: Option<Feed>,
+    pub(crate) delivery: Delivery,
+    pub(crate) outcome: Outcome,
+    /// Why, for the log and for the peer.
+    pub(crate) reason: Option<String>,
+    /// The message stream the publish came on.
+    pub(crate) publish_stream: u32,
+    pub(crate) media_bytes: u64,
+    verdict: Option<oneshot::Receiver<Verdict>>,
+    handshake: Handshake,
+    reader: chunk::Reader,
+    input: BytesMut,
+    rate: Rate,
+}
+
+enum Event {
+    Verdict(Option<Verdict>),
+    Stop,
+    Told(Cut),
+    LinkRefused(String),
+    Timer,
+    Read(std::io::Result<usize>),
+    Wrote(std::io::Result<usize>),
+}
+
+impl Connection {
+    pub(crate) fn new(addr: SocketAddr, node: Arc<Node>) -> Self {
+        let now = Instant::now();
+        let rate = Rate::new(node.config.ingest.bitrate_kbps_max, now);
+        Self {
+            addr,
+            node,
+            session: Session::new(now),
+            output: Output::default(),
+            grant: None,
+            feed: None,
+            delivery: Delivery::default(),
+            outcome: Outcome::Dropped,
+            reason: None,
+            publish_stream: 0,
+            media_bytes: 0,
+            verdict: None,
+            handshake: Handshake::new(),
+            reader: chunk::Reader::new(Limits::STRANGER),
+            input: BytesMut::new(),
+            rate,
+        }
+    }
+
+    /// Serves the peer until the session has ended.
+    pub(crate) async fn serve(&mut self, socket: &mut TcpStream, stop: &Stop) {
+        let (mut from_peer, mut to_peer) = socket.split();
+        let timer = tokio::time::sleep_until(self.session.deadline());
+        tokio::pin!(timer);
+        while !self.session.is_ended() {
+            let deadline = self.deadline();
+            // Deadlines mostly move away: the timer is set anew when it fires, not at every message.
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            let may_read = !self.session.is_authorizing() || self.input.len() < AHEAD_BYTES_MAX;
+            self.make_room();
+            let has_pending = self.output.has_pending();
+            let Self { verdict, grant, feed, input, output, .. } = self;
+            let event = tokio::select! {
+                biased;
+                verdict = heard(verdict) => Event::Verdict(verdict),
+                () = stop.cancelled() => Event::Stop,
+                cut = told(grant) => Event::Told(cut),
+                reason = link_refused(feed) => Event::LinkRefused(reason),
+                () = timer.as_mut() => Event::Timer,
+                wrote = to_peer.write_buf(output.pending()), if has_pending => Event::Wrote(wrote),
+                read = from_peer.read_buf(input), if may_read => Event::Read(read),
+            };
+            let now = Instant::now();
+            if let Some(learned) = self.learn(event, now) {
+                self.feed_session(learned, now);
+            }
+            if timer.is_elapsed() {
+                timer.as_mut().reset(self.deadline());
+            }
+            self.read_input(now);
+        }
+        // A yes that crossed with the peer's leaving.
+        if let Some(mut verdict) = self.verdict.take() {
+            verdict.close();
+            if let Ok(Ok(grant)) = verdict.try_recv() {
+                self.grant = Some(grant);
+                self.feed_session(Input::Granted, Instant::now());
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let session = self.session.deadline();
+        self.output.deadline().map_or(session, |output| output.min(session))
+    }
+
+    fn make_room(&mut self) {
+        let wanted = if self.session.is_live() { PUBLISHER_READ } else { STRANGER_READ };
+        // Topping up a nearly full buffer would copy; a fresh one is begun instead when the old is sliced away.
+        if self.input.capacity() - self.input.len() < wanted / 4 {
+            self.input.reserve(wanted);
+        }
+    }
+
+    /// Turns what happened outside into the session's words.
+    fn learn(&mut self, event: Event, now: Instant) -> Option<Input> {
+        match event {
+            Event::Verdict(verdict) => {
+                self.verdict = None;
+                match verdict {
+                    Some(Ok(grant)) => {
+                        self.grant = Some(grant);
+                        Some(Input::Granted)
+                    }
+                    Some(Err(error)) => Some(Input::Denied(error)),
+                    None => Some(Input::Denied(PublishError::Unavailable("the question was lost".into()))),
+                }
+            }
+            Event::Stop => Some(self.because("the server is stopping", Input::Shutdown)),
+            Event::Told(Cut::Superseded) => {
+                Some(self.because("another encoder has taken over", Input::Superseded))
+            }
+            Event::Told(Cut::Revoked) => Some(self.because("the stream was ended or its owner may not stream", Input::Cut)),
+            Event::Told(Cut::Hook) => Some(self.because("the operator's update hook refused", Input::Cut)),
+            Event::LinkRefused(reason) => Some(self.because(reason, Input::Cut)),
+            Event::Timer if self.output.deadline().is_some_and(|deadline| deadline <= now) => {
+                Some(self.because("the peer does not read our answers", Input::Broken))
+            }
+            Event::Timer if self.session.deadline() <= now => Some(Input::Deadline),
+            Event::Timer => None,
+            Event::Wrote(Ok(0)) | Event::Wrote(Err(_)) | Event::Read(Ok(0)) | Event::Read(Err(_)) => {
+                Some(Input::PeerGone)
+            }
+            Event::Wrote(Ok(_)) => {
+                self.output.wrote(now);
+                None
+            }
+            Event::Read(Ok(bytes)) => self.count(bytes, now),
+        }
+    }
+
+    fn count(&mut self, bytes: usize, now: Instant) -> Option<Input> {
+        self.node.meters.bytes.increment(bytes as u64);
+        if !self.session.is_live() {
+            return None;
+        }
+        self.media_bytes += bytes as u64;
+        if !self.rate.is_legal(bytes, now) {
+            let max = self.node.config.ingest.bitrate_kbps_max;
+            return Some(self.because(format!("more than {max} kbit/s"), Input::Cut));
+        }
+        match self.output.received(bytes, now) {
+            Ok(()) => None,
+            Err(error) => Some(self.because(error, Input::Broken)),
+        }
+    }
+
+    /// Takes everything out of the input that may be taken now.
+    fn read_input(&mut self, now: Instant) {
+        while !self.session.is_ended() && !self.session.is_authorizing() {
+            if self.session.is_handshaking() {
+                match self.handshake.step(&mut self.input) {
+                    Ok(Progress::NeedsMore) => return,
+                    Ok(Progress::Answer(answer)) => {
+                        if let Err(error) = self.output.raw(&answer, now) {
+                            self.broke(error, now);
+                        }
+                    }
+                    Ok(Progress::Done) => self.feed_session(Input::Handshaken, now),
+                    Err(error) => self.broke(error, now),
+                }
+                continue;
+            }
+            match self.reader.next(&mut self.input) {
+                Ok(Some(message)) => self.message(message, now),
+                Ok(None) => return,
+                Err(error) => self.broke(error, now),
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message, now: Instant) {
+        let Message { kind, timestamp_ms, payload, .. } = message;
+        match kind {
+            kind::VIDEO => self.media(FrameKind::Video, timestamp_ms, payload, now),
+            kind::AUDIO => self.media(FrameKind::Audio, timestamp_ms, payload, now),
+            kind::DATA_AMF0 => self.data(timestamp_ms, &payload, now),
+            // A zero byte, then the same as AMF 0.
+            kind::DATA_AMF3 => self.data(timestamp_ms, &payload.slice(payload.len().min(1)..), now),
+            kind::COMMAND_AMF0 => self.command(message.message_stream, &payload, now),
+            kind::COMMAND_AMF3 => self.command(message.message_stream, &payload[payload.len().min(1)..], now),
+            kind::WINDOW_ACK_SIZE => self.output.set_ack_window(&payload),
+            kind::USER_CONTROL => {
+                if let Err(error) = self.output.user_control(&payload, now) {
+                    self.broke(error, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn media(&mut self, kind: FrameKind, timestamp_ms: u32, payload: Bytes, now: Instant) {
+        let judgement = match kind {
+            FrameKind::Video => self.delivery.video(&payload),
+            _ => self.delivery.audio(&payload),
+        };
+        let role = match judgement {
+            Judgement::Forward(role) => role,
+            // Before the yes, even nothing is too much.
+            Judgement::Skip if self.session.is_live() => return,
+            Judgement::Skip => Role::Other,
+            Judgement::Unsupported(codec) => {
+                let advice = format!("the codec {codec} is not supported; choose H.264 and AAC");
+                return self.broke(advice, now);
+            }
+        };
+        let frame = Frame { kind, timestamp_ms, payload };
+        match self.session.step(Input::Media, now) {
+            Action::Forward => self.forward(frame, role, now),
+            action => self.follow(action, now),
+        }
+    }
+
+    fn forward(&mut self, frame: Frame, role: Role, now: Instant) {
+        let (Some(grant), Some(feed)) = (&self.grant, &self.feed) else { return };
+        grant.presence.media_arrived(now);
+        grant.timestamp_ms.store(frame.timestamp_ms, Ordering::Relaxed);
+        if self.delivery.goes_on_air(&frame, role, now) {
+            self.node.desk.online(&grant.presence);
+        }
+        feed.push(frame, role);
+    }
+
+    fn data(&mut self, timestamp_ms: u32, payload: &Bytes, now: Instant) {
+        let body = match amf::script_data(payload) {
+            Ok(Some(body)) => body,
+            Ok(None) => return self.broke("script data without data", now),
+            // Odd metadata is no reason to lose a broadcaster; bombs are.
+            Err(error) if self.session.is_live() && !error.is_hostile() => return,
+            Err(error) => return self.broke(error, now),
+        };
+        let role = data_role(&body);
+        match self.session.step(Input::Data, now) {
+            Action::Forward => {
+                if let Some(feed) = &self.feed {
+                    feed.push(Frame { kind: FrameKind::Data, timestamp_ms, payload: body }, role);
+                }
+            }
+            action => self.follow(action, now),
+        }
+    }
+
+    fn command(&mut self, message_stream: u32, payload: &[u8], now: Instant) {
+        match command::parse(payload) {
+            Ok(command) => {
+                if matches!(command, command::Command::Publish { .. }) {
+                    self.publish_stream = message_stream;
+                }
+                self.feed_session(Input::Command(command), now);
+            }
+            Err(error) => self.broke(error, now),
+        }
+    }
+
+    fn broke(&mut self, why: impl ToString, now: Instant) {
+        let input = self.because(why, Input::Broken);
+        self.feed_session(input, now);
+    }
+
+    /// Keeps the first reason.
+    fn because(&mut self, why: impl ToString, input: Input) -> Input {
+        self.reason.get_or_insert_with(|| why.to_string());
+        input
+    }
+
+    fn feed_session(&mut self, input: Input, now: Instant) {
+        let action = self.session.step(input, now);
+        self.follow(action, now);
+    }
+
+    /// Performs an action, and whatever follows from it.
+    fn follow(&mut self, action: Action, now: Instant) {
+        let mut next = Some(action);
+        while let Some(action) = next.take() {
+            if let Some(learned) = self.perform(action, now) {
+                next = Some(self.session.step(learned, now));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, now: Instant) -> Option<Input> {
+        match action {
+            // Media goes its own way, with the message at hand.
+            Action::Wait | Action::Forward => None,
+            Action::Answer(answer) => match self.output.answer(&answer, now) {
+                Ok(()) => None,
+                Err(error) => Some(self.because(error, Input::Broken)),
+            },
+            Action::Authorize(request) => {
+                self.authorize(request);
+                None
+            }
+            Action::Accept => self.accept(now),
+            Action::Refuse(error) => {
+                self.node.meters.refused(error.code());
+                self.outcome = Outcome::Refused(error);
+                None
+            }
+            Action::Finish(end) => {
+                self.outcome = Outcome::Finished(end);
+                None
+            }
+            Action::Release => {
+                self.outcome = Outcome::Finished(PublishEnd::ConnectionLost);
+                None
+            }
+            Action::Drop(why) => {
+                self.reason.get_or_insert_with(|| why.to_owned());
+                self.outcome = Outcome::Dropped;
+                None
+            }
+        }
+    }
+
+    fn authorize(&mut self, request: Request) {
+        let (answer, verdict) = oneshot::channel();
+        let (desk, addr) = (Arc::clone(&self.node.desk), self.addr);
+        self.verdict = Some(verdict);
+        self.node.desk.tasks.spawn(async move {
+            let verdict = desk.authorize(request, addr).await;
+            // Nobody waits any more: give back what was claimed.
+            if let Err(Ok(grant)) = answer.send(verdict) {
+                desk.finish(&grant.presence, PublishEnd::ConnectionLost, false).await;
+            }
+        });
+    }
+
+    fn accept(&mut self, now: Instant) -> Option<Input> {
+        let grant = self.grant.as_ref()?;
+        let (claim, config) = (grant.claim(), &self.node.config);
+        info!(channel = %claim.username, stream = %claim.stream_id, epoch = claim.epoch, addr = %self.addr,
+              is_resumed = claim.is_resumed, "publisher accepted");
+        let hello = Hello {
+            token: config.cluster.secret.expose().to_owned(),
+            stream_id: claim.stream_id.to_string(),
+            vod_id: claim.vod_id.to_string(),
+            username: claim.username.as_str().to_owned(),
+            title: Some(claim.title.clone()),
+            publish_id: claim.publish_id.to_string(),
+            epoch: claim.epoch.unsigned_abs(),
+            started_at: claim.started_at.to_rfc3339(),
+            remote_addr: self.addr.to_string(),
+        };
+        self.node.desk.report(grant);
+        self.feed = Some(Feed::start(hello, Arc::clone(&self.node.route), &self.node.desk.tasks));
+        self.reader.set_limits(Limits::PUBLISHER);
+        self.node.meters.streams.increment(1.0);
+        match self.output.publish_started(self.publish_stream, now) {
+            Ok(()) => None,
+            Err(error) => Some(self.because(error, Input::Broken)),
+        }
+    }
+}
+
+async fn heard(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Option<Verdict> {
+    match verdict {
+        Some(verdict) => verdict.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn told(grant: &Option<Grant>) -> Cut {
+    match grant {
+        Some(grant) => grant.presence.told_to_go().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn link_refused(feed: &mut Option<Feed>) -> String {
+    match feed {
+        Some(feed) => feed.refused().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,329 @@
+//! Handing one publisher's media to a transcoder, and finding another when it is lost.
+//!
+//! Owns the outgoing end of the media link: connecting, greeting, deadlines, reconnecting with back-off. The publisher never
+//! notices: its frames wait in [`queue::Queue`]. The framing itself belongs to [`media::link`].
+
+pub(crate) mod queue;
+mod route;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use kit::retry::Backoff;
+use media::link::{self, Frame, FrameKind, Hello, HelloReply};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use queue::{Queue, Role};
+pub(crate) use route::Route;
+
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+const GREETING_WAIT_MAX: Duration = Duration::from_secs(3);
+/// A transcoder that takes no byte for this long is lost.
+const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// From the end of a publish to the last word with the transcoder.
+const FINISH_WAIT_MAX: Duration = Duration::from_secs(4);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_CAP: Duration = Duration::from_secs(2);
+/// Frames per write.
+const BATCH_FRAMES: usize = 32;
+/// Payloads up to this size are copied next to their header: cheaper than a slice of their own.
+const COPY_BYTES_MAX: usize = 512;
+
+/// How the link learns of the publish's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Finish {
+    /// The stream is over: say so, and wait for the last segment.
+    Ended { reason: &'static str },
+    /// The broadcaster may come back: hand over what is there and hang up.
+    HungUp,
+}
+
+/// One session's way to a transcoder.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    queue: Arc<Queue>,
+    finish: watch::Sender<Option<Finish>>,
+    refused: watch::Receiver<Option<String>>,
+    over: watch::Receiver<bool>,
+}
+
+impl Feed {
+    /// Starts the link's task. It connects when there is something to send.
+    pub(crate) fn start(hello: Hello, route: Arc<Route>, tasks: &TaskTracker) -> Self {
+        let queue = Arc::new(Queue::default());
+        let (finish, finishing) = watch::channel(None);
+        let (refuse, refused) = watch::channel(None);
+        let (end, over) = watch::channel(false);
+        let link = Link { hello, route, queue: Arc::clone(&queue), finishing, refuse, was_accepted: false };
+        tasks.spawn(async move {
+            link.run().await;
+            let _ = end.send(true);
+        });
+        Self { queue, finish, refused, over }
+    }
+
+    /// Hands a frame over. Never waits.
+    pub(crate) fn push(&self, frame: Frame, role: Role) {
+        self.queue.push(frame, role);
+    }
+
+    /// Resolves with the reason when the transcoder will not have this stream at all.
+    pub(crate) async fn refused(&mut self) -> String {
+        loop {
+            if let Some(reason) = self.refused.borrow_and_update().clone() {
+                return reason;
+            }
+            if self.refused.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Says the last word, within a bounded time.
+    pub(crate) async fn finish(mut self, ended: Option<&'static str>) {
+        let word = match ended {
+            Some(reason) => Finish::Ended { reason },
+            None => Finish::HungUp,
+        };
+        self.queue.close();
+        let _ = self.finish.send(Some(word));
+        if timeout(FINISH_WAIT_MAX + Duration::from_millis(200), self.over.wait_for(|is_over| *is_over)).await.is_err() {
+            warn!("the link did not end in time");
+        }
+    }
+}
+
+struct Link {
+    hello: Hello,
+    route: Arc<Route>,
+    queue: Arc<Queue>,
+    finishing: watch::Receiver<Option<Finish>>,
+    refuse: watch::Sender<Option<String>>,
+    was_accepted: bool,
+}
+
+/// How one connection to a transcoder came to its end.
+enum Outcome {
+    /// Everything is said.
+    Finished,
+    Lost(anyhow::Error),
+    /// A higher epoch has the stream; there is nobody to hear us.
+    Superseded,
+}
+
+impl Link {
+    async fn run(mut self) {
+        let mut finishing = self.finishing.clone();
+        let deadline = async move {
+            // The session went away without a word: it cannot, but the link must not outlive it.
+            let _ = finishing.wait_for(Option::is_some).await;
+            tokio::time::sleep(FINISH_WAIT_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.deliver() => {}
+            () = deadline => info!(stream = %self.hello.stream_id, "gave up on the last word with the transcoder"),
+        }
+    }
+
+    async fn deliver(&mut self) {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_CAP);
+        // A stream without a frame is nobody's business.
+        while self.queue.wait().await || self.was_accepted {
+            let begun = Instant::now();
+            match self.connection().await {
+                Outcome::Finished | Outcome::Superseded => return,
+                Outcome::Lost(error) => {
+                    let error = format!("{error:#}");
+                    warn!(stream = %self.hello.stream_id, error, "the link to the transcoder is lost");
+                    metrics::counter!("rillcast_ingest_link_lost_total").increment(1);
+                    self.queue.broke();
+                }
+            }
+            if begun.elapsed() > RETRY_CAP {
+                backoff.reset();
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    async fn connection(&mut self) -> Outcome {
+        let socket = match self.open().await {
+            Ok(Some(socket)) => socket,
+            Ok(None) => return Outcome::Superseded,
+            Err(error) => return Outcome::Lost(error),
+        };
+        self.was_accepted = true;
+        let (reader, writer) = socket.into_split();
+        match self.pump(reader, writer).await {
+            Ok(()) => Outcome::Finished,
+            Err(error) => Outcome::Lost(error),
+        }
+    }
+
+    /// Connects and greets. `None` when the transcoder knows a newer connection of this stream.
+    async fn open(&mut self) -> anyhow::Result<Option<TcpStream>> {
+        let addr = self.route.pick(&self.hello.stream_id).await?;
+        let connected = timeout(CONNECT_WAIT_MAX, TcpStream::connect(&addr)).await;
+        let mut socket = match connected {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => {
+                self.route.failed(&addr);
+                return Err(anyhow::Error::from(error).context(format!("transcoder {addr}")));
+            }
+            Err(_) => {
+                self.route.failed(&addr);
+                anyhow::bail!("transcoder {addr} did not answer");
+            }
+        };
+        socket.set_nodelay(true)?;
+        let reply = timeout(GREETING_WAIT_MAX, greet(&mut socket, &self.hello)).await??;
+        match reply {
+            HelloReply::Accepted => {
+                debug!(stream = %self.hello.stream_id, addr, "linked");
+                Ok(Some(socket))
+            }
+            HelloReply::Refused { code, .. } if code.contains("superseded") => Ok(None),
+            HelloReply::Refused { code, reason } => {
+                self.route.failed(&addr);
+                // A stream that once ran is worth another try elsewhere; a new one is refused to its broadcaster's face.
+                if !self.was_accepted && !code.starts_with("link.") {
+                    let _ = self.refuse.send(Some(reason.clone()));
+                }
+                anyhow::bail!("transcoder {addr} refused: {code}: {reason}");
+            }
+        }
+    }
+
+    async fn pump(&mut self, mut reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> anyhow::Result<()> {
+        let headers = self.queue.headers();
+        if !headers.is_empty() {
+            send(&mut writer, headers).await?;
+        }
+        let mut heard = [0_u8; 64];
+        loop {
+            let batch = tokio::select! {
+                biased;
+                batch = self.queue.take(BATCH_FRAMES) => batch,
+                // Before the end a transcoder has nothing to say but goodbye.
+                read = reader.read(&mut heard) => {
+                    read?;
+                    anyhow::bail!("the transcoder hung up");
+                }
+            };
+            let Some(batch) = batch else { break };
+            send(&mut writer, batch).await?;
+            let dropped = self.queue.take_dropped();
+            if dropped > 0 {
+                warn!(stream = %self.hello.stream_id, frames = dropped, "frames were given up for a slow or absent transcoder");
+                metrics::counter!("rillcast_ingest_dropped_frames_total").increment(dropped);
+            }
+        }
+        // The queue closes a moment before the word is given.
+        let finish = self.finishing.wait_for(Option::is_some).await.map(|finish| finish.clone())?;
+        let Some(Finish::Ended { reason }) = finish else {
+            writer.shutdown().await?;
+            return Ok(());
+        };
+        let payload = Bytes::from(serde_json::to_vec(&link::End { reason: reason.to_owned() })?);
+        send(&mut writer, vec![Frame { kind: FrameKind::End, timestamp_ms: 0, payload }]).await?;
+        wait_ended(&mut reader).await
+    }
+}
+
+async fn greet(socket: &mut TcpStream, hello: &Hello) -> anyhow::Result<HelloReply> {
+    socket.write_all(&link::encode_json(hello)?).await?;
+    let mut buffer = BytesMut::with_capacity(512);
+    loop {
+        if let Some(reply) = link::decode_json(&mut buffer)? {
+            return Ok(reply);
+        }
+        anyhow::ensure!(socket.read_buf(&mut buffer).await? > 0, "the transcoder hung up during the greeting");
+    }
+}
+
+async fn wait_ended(reader: &mut OwnedReadHalf) -> anyhow::Result<()> {
+    let (mut decoder, mut buffer) = (link::Decoder::new(), BytesMut::with_capacity(64));
+    loop {
+        match decoder.decode(&mut buffer)? {
+            Some(frame) if frame.kind == FrameKind::Ended => return Ok(()),
+            Some(_) => {}
+            None => anyhow::ensure!(reader.read_buf(&mut buffer).await? > 0, "the transcoder hung up before its last word"),
+        }
+    }
+}
+
+async fn send(writer: &mut OwnedWriteHalf, frames: Vec<Frame>) -> anyhow::Result<()> {
+    let mut slices = Slices::of(frames);
+    while slices.has_remaining() {
+        // The deadline is per write, not per batch: slow is not dead.
+        let written = timeout_at(Instant::now() + WRITE_WAIT_MAX, writer.write_buf(&mut slices)).await;
+        match written {
+            Ok(Ok(0)) | Err(_) => anyhow::bail!("the transcoder does not take our media"),
+            Ok(result) => result?,
+        };
+    }
+    Ok(())
+}
+
+/// Headers and payloads of a batch, written with one call and without joining them.
+struct Slices(VecDeque<Bytes>);
+
+impl Slices {
+    fn of(frames: Vec<Frame>) -> Self {
+        let (mut slices, mut small) = (VecDeque::with_capacity(frames.len() * 2), BytesMut::new());
+        for Frame { kind, timestamp_ms, payload } in frames {
+            small.extend_from_slice(&link::encode_header(kind, payload.len() as u32, timestamp_ms));
+            if payload.len() <= COPY_BYTES_MAX {
+                small.extend_from_slice(&payload);
+            } else {
+                slices.push_back(small.split().freeze());
+                slices.push_back(payload);
+            }
+        }
+        if !small.is_empty() {
+            slices.push_back(small.freeze());
+        }
+        Self(slices)
+    }
+}
+
+impl Buf for Slices {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.front().map_or(&[], |bytes| &bytes[..])
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slot, bytes) in slices.iter_mut().zip(&self.0) {
+            *slot = IoSlice::new(bytes);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some(front) = self.0.front_mut() else { return };
+            let step = count.min(front.len());
+            front.advance(step);
+            count -= step;
+            if front.is_empty() {
+                self.0.pop_front();
+            }
+        }
+    }
+}

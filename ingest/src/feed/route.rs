@@ -1,0 +1,116 @@
+//! Which transcoder a stream goes to.
+//!
+//! Owns the choice, not the connection: the one in this process if there is one; else the one that has the stream already;
+//! else the least busy that takes new ones. Keeps what it last knew while Redis is away.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use live::directory::{StreamEntry, TranscoderEntry};
+use live::{Live, directory};
+use tokio::time::Instant;
+
+/// How long a transcoder that failed is asked last.
+const SHUNNED_FOR: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+struct Known {
+    transcoders: Vec<TranscoderEntry>,
+    streams: Vec<StreamEntry>,
+    failed: HashMap<String, Instant>,
+}
+
+/// The choice of transcoders.
+pub(crate) struct Route {
+    local: Option<SocketAddr>,
+    live: Live,
+    known: Mutex<Known>,
+}
+
+impl Route {
+    pub(crate) fn new(local: Option<SocketAddr>, live: Live) -> Self {
+        Self { local, live, known: Mutex::default() }
+    }
+
+    /// The link address to connect to.
+    pub(crate) async fn pick(&self, stream_id: &str) -> anyhow::Result<String> {
+        if let Some(local) = self.local {
+            return Ok(local.to_string());
+        }
+        let (transcoders, streams) = (directory::transcoders(&self.live).await, directory::streams(&self.live).await);
+        let mut known = self.lock();
+        if let Ok(transcoders) = transcoders {
+            known.transcoders = transcoders;
+        }
+        if let Ok(streams) = streams {
+            known.streams = streams;
+        }
+        choose(&known, stream_id).context("no transcoder is known")
+    }
+
+    /// Remembers that an address did not work, so that the next pick tries another first.
+    pub(crate) fn failed(&self, addr: &str) {
+        if self.local.is_none() {
+            let mut known = self.lock();
+            known.failed.retain(|_, at| at.elapsed() < SHUNNED_FOR);
+            known.failed.insert(addr.to_owned(), Instant::now());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn choose(known: &Known, stream_id: &str) -> Option<String> {
+    let owner = known.streams.iter().find(|entry| entry.stream_id.to_string() == stream_id).map(|entry| &entry.node);
+    let rank = |entry: &&TranscoderEntry| {
+        let has_failed = known.failed.get(&entry.link_addr).is_some_and(|at| at.elapsed() < SHUNNED_FOR);
+        let is_owner = Some(&entry.node) == owner;
+        (has_failed, !is_owner, !entry.accepts_new, entry.streams)
+    };
+    known.transcoders.iter().min_by_key(rank).map(|entry| entry.link_addr.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::user::Username;
+    use domain::{StreamId, VodId};
+
+    use super::*;
+
+    fn transcoder(node: &str, streams: u32, accepts_new: bool) -> TranscoderEntry {
+        TranscoderEntry {
+            node: node.to_owned(),
+            link_addr: format!("{node}:1"),
+            origin_url: String::new(),
+            streams,
+            accepts_new,
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_back_to_its_owner_then_to_the_least_busy_and_last_to_one_that_failed() {
+        let id = StreamId::from_uuid(kit::ids::uuid());
+        let mut known = Known {
+            transcoders: vec![transcoder("a", 1, true), transcoder("b", 9, true), transcoder("c", 0, false)],
+            ..Known::default()
+        };
+        assert_eq!(choose(&known, &id.to_string()).as_deref(), Some("a:1"));
+        known.streams.push(StreamEntry {
+            stream_id: id,
+            vod_id: VodId::from_uuid(kit::ids::uuid()),
+            username: Username::parse("alice").expect("a name"),
+            epoch: 1,
+            node: "b".to_owned(),
+            origin_url: String::new(),
+        });
+        assert_eq!(choose(&known, &id.to_string()).as_deref(), Some("b:1"));
+        known.failed.insert("b:1".to_owned(), Instant::now());
+        assert_eq!(choose(&known, &id.to_string()).as_deref(), Some("a:1"));
+        assert_eq!(choose(&Known::default(), "x"), None);
+    }
+}
