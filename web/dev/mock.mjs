@@ -217,6 +217,10 @@ const problem = (status, code, detail, errors) => ({
 });
 const channelOf = (username) => {
   const who = people.find((one) => one.username === username) ?? (username === user.username ? user : null);
+  if (!who && username.startsWith("axe_")) {
+    const unknown = { username, display_name: username, bio: "", avatar_url: null };
+    return { ...unknown, followers_count: 0, is_following: false, live: null };
+  }
   if (!who) return null;
   const live = scene.empty
     ? null
@@ -236,8 +240,8 @@ const routes = [
   [
     "POST",
     /^\/auth\/refresh$/,
-    () =>
-      scene.signedIn
+    (_, __, ___, cookie) =>
+      scene.signedIn || cookie.includes("mock=in")
         ? { body: { access_token: "t", expires_in: 900 } }
         : problem(401, "auth.no-session", "sign in"),
   ],
@@ -247,8 +251,7 @@ const routes = [
     (_, body) => {
       if (body.password === "wrong") return problem(401, "auth.invalid-credentials", "wrong");
       if (body.username === "taken") return problem(409, "auth.username-taken", "taken");
-      scene.signedIn = true;
-      return { status: 200, body: { user, access_token: "t", expires_in: 900 } };
+      return { body: { user, access_token: "t", expires_in: 900 }, cookie: "mock=in; Path=/; HttpOnly" };
     },
   ],
   [
@@ -256,7 +259,7 @@ const routes = [
     /^\/auth\/logout$/,
     () => {
       scene.signedIn = false;
-      return { status: 204 };
+      return { status: 204, cookie: "mock=out; Path=/; HttpOnly" };
     },
   ],
   ["GET", /^\/me$/, () => ({ body: user })],
@@ -474,7 +477,7 @@ const server = createServer(async (request, response) => {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
         const body = request.headers["content-type"]?.includes("json") && text ? JSON.parse(text) : {};
-        return answer(response, handle(found.slice(1), body, url.searchParams));
+        return answer(response, handle(found.slice(1), body, url.searchParams, request.headers.cookie ?? ""));
       }
     }
     return answer(response, problem(404, "route.not-found", "no such route"));
@@ -491,10 +494,10 @@ const server = createServer(async (request, response) => {
   const isFile = existsSync(file) && statSync(file).isFile();
   sendFile(response, isFile ? file : join(dist, "index.html"), { "content-security-policy": policy });
 });
-function answer(response, { status = 200, body }) {
+function answer(response, { status = 200, body, cookie }) {
   const type = status >= 400 ? "application/problem+json" : "application/json";
   response
-    .writeHead(status, { "content-type": type })
+    .writeHead(status, { "content-type": type, ...(cookie ? { "set-cookie": cookie } : {}) })
     .end(body === undefined ? undefined : JSON.stringify(body));
 }
 

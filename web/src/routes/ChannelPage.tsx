@@ -133,7 +133,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
   return (
     <section className="flex flex-col gap-4">
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-4">
-        <div className="flex min-w-0 flex-1 basis-[20rem] items-start gap-4">
+        <div className="flex min-w-0 flex-1 basis-[26rem] items-start gap-4">
           <Avatar
             name={channel.display_name}
             username={channel.username}
@@ -150,7 +150,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
               {heading}
             </h1>
             <p className="mt-1 flex flex-wrap items-center gap-x-2 text-soft">
-              <span className="font-semibold text-text">{channel.display_name}</span>
+              {live && <span className="font-semibold text-text">{channel.display_name}</span>}
               <span className="text-faint text-sm">
                 {t("channel.handle", { username: channel.username })}
               </span>

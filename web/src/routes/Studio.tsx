@@ -80,7 +80,6 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
   const isSourceOnly = note?.startsWith("source-only") ?? false;
   return (
     <div
-      role="status"
       data-testid="studio-status"
       data-state={state}
       className={cx(
@@ -91,7 +90,7 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
       )}
     >
       {state === "waiting" && (
-        <Rills className="pointer-events-none absolute inset-y-0 right-0 h-full w-2/5 opacity-40 [mask-image:linear-gradient(to_right,transparent,black)]" />
+        <Rills className="pointer-events-none absolute inset-y-0 right-0 h-full w-2/5 opacity-40 max-sm:hidden [mask-image:linear-gradient(to_right,transparent,black)]" />
       )}
       <span
         aria-hidden="true"
@@ -102,7 +101,7 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
           state === "waiting" && "bg-line-strong text-faint motion-safe:animate-[pulse-dot_2.4s_infinite]",
         )}
       />
-      <div className="relative min-w-0 flex-1 basis-64">
+      <div role="status" className="relative min-w-0 flex-1 basis-64">
         <p className="font-bold font-display text-xl leading-tight">{t(`studio.${state}.title`)}</p>
         <p className="mt-0.5 text-soft">{t(`studio.${state}.text`)}</p>
         {isSourceOnly && (

@@ -19,7 +19,7 @@ function Page({
   children?: ReactNode;
 }) {
   return (
-    <div className="container-page relative grid min-h-[60dvh] content-center overflow-hidden py-16">
+    <div className="container-page relative grid min-h-[calc(100dvh-var(--header-h))] content-center overflow-hidden py-16 max-md:min-h-[calc(100dvh-var(--header-h)-var(--bottom-h)-24px)] md:-mb-10 md:pb-40">
       <Rills className="pointer-events-none absolute inset-x-0 bottom-0 h-40 w-full opacity-25 [mask-image:linear-gradient(to_bottom,transparent,black)]" />
       <p aria-hidden="true" className="mb-3 font-medium font-mono text-melt">
         {code}

@@ -2,7 +2,7 @@ import { type ComponentProps, type ReactNode, useId } from "react";
 import { cx } from "@/lib/cx";
 
 const control =
-  "w-full rounded-md border border-line-strong/70 bg-sunken px-3.5 text-text placeholder:text-faint " +
+  "w-full rounded-md border border-line-strong/70 bg-field px-3.5 text-text placeholder:text-faint " +
   "transition-colors hover:border-line-strong focus-visible:border-melt aria-invalid:border-danger";
 
 export const inputClass = cx(control, "h-11");

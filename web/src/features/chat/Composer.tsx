@@ -73,7 +73,7 @@ export function Composer({ room, username }: { room: ChatRoom; username: string 
           placeholder={t("chat.placeholder")}
           aria-invalid={isTooLong || undefined}
           aria-describedby={count >= COUNT_FROM ? `${id}-count` : undefined}
-          className="field-sizing-content max-h-32 min-h-11 w-full resize-none rounded-md border border-line-strong/70 bg-sunken px-3.5 py-2.5 leading-snug placeholder:text-faint hover:border-line-strong aria-invalid:border-danger"
+          className="field-sizing-content max-h-32 min-h-11 w-full resize-none rounded-md border border-line-strong/70 bg-field px-3.5 py-2.5 leading-snug placeholder:text-faint hover:border-line-strong aria-invalid:border-danger"
         />
         <Button
           type="submit"

@@ -128,7 +128,7 @@ function Encoder({ data }: { data: StreamKey | null }) {
   const { t } = useTranslation();
   const shown = ffmpegCommand(data?.rtmp_url ?? "rtmp://…/live", t("studio.your_key"));
   return (
-    <div className="mt-7 grid gap-x-8 gap-y-6 border-line border-t pt-6 lg:grid-cols-2">
+    <div className="mt-7 grid @2xl:grid-cols-2 gap-x-8 gap-y-6 border-line border-t pt-6">
       <div className="min-w-0">
         <div className="mb-2 flex items-center justify-between gap-3">
           <h3 className="font-sans font-semibold text-[15px]">{t("studio.obs")}</h3>

@@ -1,0 +1,123 @@
+// Every page, in both themes and on both kinds of screen, without a finding of axe; and the keyboard's ways around.
+import { AxeBuilder } from "@axe-core/playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { base, byId, newPerson, type Person, signUp } from "./browser";
+
+const screens = [
+  ["desktop", { width: 1280, height: 800 }],
+  ["phone", { width: 390, height: 844 }],
+] as const;
+
+async function findings(person: Person, path: string, theme: string): Promise<string[]> {
+  const { page } = person;
+  await page.addInitScript((value) => localStorage.setItem("rillcast.theme", value), theme);
+  await page.goto(base + path);
+  await page.locator("h1").first().waitFor({ state: "attached" });
+  await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  return violations.map(
+    (found) =>
+      `${path} ${theme}: ${found.id}: ${found.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`,
+  );
+}
+
+describe.each(screens)("on a %s", (_, viewport) => {
+  let visitor: Person;
+  let member: Person;
+  let username: string;
+  beforeAll(async () => {
+    visitor = await newPerson({ viewport });
+    member = await newPerson({ viewport });
+    username = await signUp(member.page, "axe");
+  });
+  afterAll(async () => {
+    await visitor?.close();
+    await member?.close();
+  });
+
+  it.each(["dark", "light"])("a visitor's pages are clean (%s)", async (theme) => {
+    const found: string[] = [];
+    const pages = [
+      "/",
+      "/browse?q=music",
+      "/signin",
+      "/signup",
+      `/c/${username}`,
+      `/embed/c/${username}`,
+      "/nowhere",
+      "/403",
+      "/500",
+    ];
+    for (const path of pages) found.push(...(await findings(visitor, path, theme)));
+    expect(found).toEqual([]);
+    expect(visitor.errors).toEqual([]);
+  });
+
+  it.each(["dark", "light"])("a member's pages are clean (%s)", async (theme) => {
+    const found: string[] = [];
+    const recordings = await (await fetch(`${base}/api/v1/vods?limit=1`)).json();
+    const pages = ["/", "/studio", "/settings", "/notifications", "/admin/categories", `/c/${username}`];
+    for (const vod of recordings.items) pages.push(`/v/${vod.id}`, `/embed/v/${vod.id}`);
+    const live = await (await fetch(`${base}/api/v1/streams?live=true&limit=1`)).json();
+    for (const stream of live.items) pages.push(`/c/${stream.channel.username}`);
+    for (const path of pages) found.push(...(await findings(member, path, theme)));
+    expect(found).toEqual([]);
+    expect(member.errors).toEqual([]);
+  });
+
+  it("open menus and panels are clean", async () => {
+    const { page } = member;
+    await page.goto(base);
+    for (const [opener, panel] of [
+      ["bell", "bell-panel"],
+      ["user-menu", "lang-vi"],
+    ] as const) {
+      await byId(page, opener).click();
+      await byId(page, panel).waitFor();
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      expect(violations.map((found) => found.id)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await byId(page, panel).waitFor({ state: "detached" });
+    }
+  });
+});
+
+describe("by keyboard", () => {
+  let person: Person;
+  beforeAll(async () => {
+    person = await newPerson();
+  });
+  afterAll(() => person?.close());
+
+  it("the first stop skips to the content, and slash leads to the search", async () => {
+    const { page } = person;
+    await page.goto(base);
+    await page.locator("h1").waitFor({ state: "attached" });
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("href"))).toBe("#main");
+    await page.keyboard.press("/");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("data-testid"))).toBe("search");
+  });
+
+  it("a new page takes the focus to its heading and is announced", async () => {
+    const { page } = person;
+    await page.goto(base);
+    await byId(page, "header-signin").click();
+    await page.waitForFunction(() => document.activeElement?.hasAttribute("data-page-heading"));
+    expect(await page.title()).toContain("Rillcast");
+    expect(await byId(page, "route-announcer").textContent()).toBe(await page.title());
+  });
+
+  it("the language changes at once and stays after a reload", async () => {
+    const { page } = person;
+    await page.goto(base);
+    await byId(page, "user-menu").click();
+    await byId(page, "lang-vi").click();
+    await page.waitForFunction(() => document.documentElement.lang === "vi");
+    await page.reload();
+    await page.getByText("Bản ghi mới").waitFor();
+    expect(await page.evaluate(() => document.documentElement.lang)).toBe("vi");
+  });
+});
