@@ -1,4 +1,7 @@
 //! Placeholder replaced within this change.
 
+pub mod mongo;
+pub mod rtmp;
 pub mod s3;
 pub mod services;
+pub mod socket;
