@@ -1,4 +1,236 @@
-//! Placeholder replaced within this change.
+//! The transcoder role: takes streams from ingest, packages them, serves them, records them.
+//!
+//! A stream enters through [`link`], lives in a task of [`stream`], is read through [`origin`] and kept by [`record`];
+//! [`worker`] is the GStreamer child that makes its lower rendition, and [`directory`] tells other nodes about it all.
+//! Knows nothing of accounts, chat or who may watch.
 
+mod directory;
+mod link;
+mod origin;
 pub mod record;
+mod stream;
 pub mod worker;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kit::{Config, Stop};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use directory::Node;
+use origin::cold::Cellar;
+use origin::shelf::Index;
+use origin::wait::Waiters;
+use record::{RecordDeps, Recorder, RecorderTask};
+use stream::publisher::Cutting;
+use stream::{Shared, Streams};
+
+/// How long the stop waits for ingest to end its streams properly.
+const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(4);
+/// How long interrupted streams and children may take to put things away.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How often the wait for goodbyes looks.
+const GOODBYE_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What the role is given.
+pub struct Deps {
+    pub config: Arc<Config>,
+    pub pool: db::Pool,
+    pub live: live::Live,
+    pub objects: objects::Objects,
+    pub health: kit::health::Health,
+    /// This node's name, unique in the cluster.
+    pub node: String,
+    /// The executable whose `media-worker` argument runs [`worker::child_main`].
+    pub exe: PathBuf,
+}
+
+/// The role, its ports already bound.
+pub struct Transcoder {
+    config: Arc<Config>,
+    live: live::Live,
+    health: kit::health::Health,
+    node: Node,
+    link: TcpListener,
+    link_addr: SocketAddr,
+    origin: TcpListener,
+    origin_addr: SocketAddr,
+    index: Arc<Index>,
+    waiters: Arc<Waiters>,
+    streams: Arc<Streams>,
+    recorder: Recorder,
+    recorder_task: RecorderTask,
+    cellar: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    tasks: TaskTracker,
+    hard: Stop,
+}
+
+impl Transcoder {
+    /// Puts the role together. Nothing runs before [`Transcoder::run`].
+    pub fn new(deps: Deps, link: TcpListener, origin: TcpListener) -> anyhow::Result<Self> {
+        anyhow::ensure!(!deps.config.cluster.secret.is_empty(), "cluster.secret is not set");
+        let link_addr = link.local_addr().context("the link's address")?;
+        let origin_addr = origin.local_addr().context("the origin's address")?;
+        let (recorder, recorder_task) = Recorder::new(RecordDeps {
+            pool: deps.pool.clone(),
+            objects: deps.objects,
+            data_dir: deps.config.data_dir.clone(),
+            spool_bytes_max: deps.config.transcoder.spool_mib_max.saturating_mul(1024 * 1024),
+        });
+        let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
+        let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));
+        let shared = Shared {
+            pool: deps.pool,
+            recorder: recorder.clone(),
+            admission: worker::Admission::new(deps.config.transcoder.cpu_budget),
+            cellar,
+            exe: deps.exe,
+            cutting: Cutting { part_ms: deps.config.hls.part_ms, segment_ms: deps.config.hls.segment_ms },
+            tasks: tasks.clone(),
+            stop: hard.clone(),
+            config: Arc::clone(&deps.config),
+        };
+        let node = Node {
+            name: deps.node,
+            link_addr: advertised(&deps.config, link_addr),
+            origin_url: format!("http://{}", advertised(&deps.config, origin_addr)),
+        };
+        deps.health.expect("transcoder");
+        describe_metrics();
+        Ok(Self {
+            streams: Arc::new(Streams::new(Arc::new(shared), Arc::clone(&index))),
+            waiters: Arc::default(),
+            cellar: Box::pin(cellar_task),
+            config: deps.config,
+            live: deps.live,
+            health: deps.health,
+            node,
+            link,
+            link_addr,
+            origin,
+            origin_addr,
+            index,
+            recorder,
+            recorder_task,
+            tasks,
+            hard,
+        })
+    }
+
+    /// Where ingest hands streams over.
+    pub fn link_addr(&self) -> SocketAddr {
+        self.link_addr
+    }
+
+    /// Where `api` nodes fetch from.
+    pub fn origin_addr(&self) -> SocketAddr {
+        self.origin_addr
+    }
+
+    /// The routes below `/live/`, for a server in this process. It should put each viewer's `std::net::IpAddr` into the
+    /// request's extensions; else `ConnectInfo<SocketAddr>` says who waits.
+    pub fn origin_router(&self) -> axum::Router {
+        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), false)
+    }
+
+    /// Serves until `stop`; then gives ingest time to end its streams, and keeps what is left for a later resume.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let (streams, hard, tasks) = (Arc::clone(&self.streams), self.hard.clone(), self.tasks.clone());
+        // Recording, the live window and the origin outlast the streams that write to them.
+        let after = Stop::new();
+        let mut parts = JoinSet::new();
+        // It goes on until what streams hand over at the stop is stored.
+        let recorded = stop.child_token();
+        parts.spawn(self.recorder_task.run(recorded.clone()));
+        {
+            let after = after.clone();
+            let cellar = self.cellar;
+            parts.spawn(async move {
+                origin::cold::until(after, cellar).await;
+                Ok(())
+            });
+        }
+        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), true);
+        let (listener, until) = (self.origin, after.clone());
+        parts.spawn(async move {
+            origin::server::serve(listener, router, until).await;
+            Ok(())
+        });
+        let (live, node, recorder) = (self.live, self.node, self.recorder);
+        let (known, index, until) = (Arc::clone(&streams), Arc::clone(&self.index), after.clone());
+        parts.spawn(async move {
+            directory::run(live, node, known, index, recorder, until).await;
+            Ok(())
+        });
+        let (listener, config) = (self.link, Arc::clone(&self.config));
+        let (known, soft, harder) = (Arc::clone(&streams), after.clone(), hard.clone());
+        parts.spawn(async move {
+            link::serve(listener, &config.cluster.secret, known, soft, harder).await;
+            Ok(())
+        });
+        self.health.up("transcoder");
+
+        let failed = tokio::select! {
+            () = stop.cancelled() => None,
+            Some(ended) = parts.join_next() => Some(ended),
+        };
+        self.health.down("transcoder", "stopping");
+        streams.close_doors();
+        if failed.is_none() {
+            wait_for_goodbyes(&streams).await;
+        }
+        hard.cancel();
+        tasks.close();
+        if timeout(DRAIN_MAX, tasks.wait()).await.is_err() {
+            tracing::warn!(left = tasks.len(), "streams did not put things away in time");
+        }
+        after.cancel();
+        recorded.cancel();
+        while let Some(ended) = parts.join_next().await {
+            ended.context("a part of the transcoder panicked")??;
+        }
+        match failed {
+            None => Ok(()),
+            Some(ended) => {
+                ended.context("a part of the transcoder panicked")??;
+                anyhow::bail!("a part of the transcoder ended before the stop")
+            }
+        }
+    }
+}
+
+/// Ingest learns of the stop by itself and ends its streams; those that are still there afterwards are interrupted.
+async fn wait_for_goodbyes(streams: &Streams) {
+    let deadline = Instant::now() + GOODBYE_WAIT_MAX;
+    while Instant::now() < deadline && streams.is_any_connected() {
+        sleep(GOODBYE_LOOK_EVERY).await;
+    }
+}
+
+/// The address other nodes reach a listener of ours under.
+fn advertised(config: &Config, addr: SocketAddr) -> String {
+    match config.cluster.advertise_host.as_str() {
+        "" if addr.ip().is_unspecified() => format!("127.0.0.1:{}", addr.port()),
+        "" => addr.to_string(),
+        host => format!("{host}:{}", addr.port()),
+    }
+}
+
+fn describe_metrics() {
+    metrics::describe_gauge!(
+        "rillcast_live_streams",
+        "Streams this transcoder holds, ended ones included for two minutes."
+    );
+    metrics::describe_histogram!(
+        "rillcast_part_latency_seconds",
+        "From the arrival of a part's last frame to the part being there for viewers."
+    );
+    metrics::describe_counter!("rillcast_origin_requests_total", "Requests to the live origin, by kind and status.");
+    metrics::describe_gauge!("rillcast_origin_blocked", "Requests that wait for a part.");
+}

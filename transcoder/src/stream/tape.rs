@@ -1,0 +1,96 @@
+//! The stream's side of its recording. A stream whose recording could not be opened is live all the same.
+
+use bytes::Bytes;
+use domain::Timestamp;
+use media::cmaf::TrackConfig;
+
+use crate::record::{RecordedPart, Recording, RecordingEnd, RenditionInfo, RenditionKind};
+
+/// Hands everything published to the recording, if there is one.
+#[derive(Default)]
+pub(crate) struct Tape {
+    recording: Option<Recording>,
+}
+
+impl Tape {
+    pub(crate) fn new(recording: Option<Recording>) -> Self {
+        Self { recording }
+    }
+
+    pub(crate) fn rendition(&self, name: &str, track: &TrackConfig) {
+        let Some(recording) = &self.recording else { return };
+        let mut info = RenditionInfo {
+            name: name.to_owned(),
+            kind: RenditionKind::Video,
+            codecs: track.codecs(),
+            width: None,
+            height: None,
+            frame_rate_mhz: None,
+            channels: None,
+            sample_rate: None,
+        };
+        match track {
+            TrackConfig::Video(avc) => {
+                info.width = Some(avc.width);
+                info.height = Some(avc.height);
+                info.frame_rate_mhz = avc.frame_rate.map(|rate| (rate.as_f64() * 1_000.0).round() as u64);
+            }
+            TrackConfig::Audio(aac) => {
+                info.kind = RenditionKind::Audio;
+                info.channels = Some(u32::from(aac.channels));
+                info.sample_rate = Some(aac.output_rate);
+            }
+        }
+        recording.rendition(info);
+    }
+
+    pub(crate) fn init(&self, rendition: &str, number: u32, bytes: Bytes) {
+        if let Some(recording) = &self.recording {
+            recording.init(rendition, number, bytes);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site, which has these at hand and nothing else")]
+    pub(crate) fn part(
+        &self,
+        rendition: &str,
+        msn: u64,
+        bytes: Bytes,
+        duration_us: u64,
+        segment_date_us: i64,
+        init_no: u32,
+        (is_discontinuity, is_independent): (bool, bool),
+    ) {
+        let Some(recording) = &self.recording else { return };
+        let program_at = Timestamp::from_timestamp_micros(segment_date_us).unwrap_or_else(kit::clock::now);
+        recording.part(RecordedPart {
+            rendition,
+            msn,
+            bytes,
+            duration_us,
+            program_at,
+            init_no,
+            is_discontinuity,
+            is_independent,
+        });
+    }
+
+    pub(crate) fn segment_end(&self, rendition: &str, msn: u64, duration_us: u64) {
+        if let Some(recording) = &self.recording {
+            recording.segment_end(rendition, msn, duration_us);
+        }
+    }
+
+    pub(crate) fn thumbnail(&self, jpeg: Bytes) {
+        if let Some(recording) = &self.recording {
+            recording.thumbnail(jpeg);
+        }
+    }
+
+    /// Once; later calls do nothing.
+    pub(crate) fn close(&mut self, end: RecordingEnd) {
+        if let Some(recording) = self.recording.take() {
+            recording.close(end);
+        }
+    }
+}
