@@ -1,1 +1,128 @@
-//! Placeholder replaced within this change.
+//! HTTP in: the JSON API and its OpenAPI document, accounts, playback policy and proxy, and the web app's files.
+//!
+//! Owns what a request may do and how it is answered. Does not own how a stream is made (ingest, transcoder), what chat
+//! says (chat) or what happens after a fact is committed (jobs): those meet it in rows, Redis and the outbox.
+
+mod account;
+pub mod accounts;
+mod auth;
+mod avatar;
+mod categories;
+mod channels;
+mod directory;
+mod docs;
+mod extract;
+mod layers;
+mod live_playback;
+mod me;
+mod net;
+mod notifications;
+mod ops;
+mod origin_proxy;
+mod page;
+mod passwords;
+mod revoked;
+mod router;
+mod shapes;
+mod site;
+pub mod state;
+mod streams;
+mod throttle;
+mod upkeep;
+mod viewers;
+mod vods;
+
+use std::sync::Arc;
+
+use axum::Router;
+use kit::config::Config;
+use kit::health::Health;
+use kit::seal::Sealer;
+use kit::tokens::AccessTokens;
+use kit::{Stop, seal};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::state::{App, Shared};
+
+/// What this room needs from the process it runs in.
+pub struct Deps {
+    pub config: Arc<Config>,
+    pub pool: db::Pool,
+    pub live: live::Live,
+    pub objects: objects::Objects,
+    pub health: Health,
+    pub metrics: PrometheusHandle,
+    /// This node's name in the directory.
+    pub node: String,
+    /// The origin of a transcoder in this process.
+    pub local_origin: Option<Router>,
+    /// `rtmp://host[:port]/live`, as broadcasters are told.
+    pub rtmp_url: String,
+    /// The site's address as browsers see it.
+    pub site_url: String,
+}
+
+/// The api role.
+pub struct Api {
+    app: App,
+}
+
+impl Api {
+    /// Fails on settings that cannot be used. Reaches for nothing yet.
+    pub fn new(deps: Deps) -> anyhow::Result<Self> {
+        let config = deps.config;
+        let secret = &config.auth.secret;
+        let site_url = deps.site_url.trim_end_matches('/').to_owned();
+        let ttl_s = config.auth.access_ttl_s;
+        let app = App::new(Shared {
+            tokens: AccessTokens::new(secret, ttl_s),
+            stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
+            successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
+            passwords: passwords::Passwords::new(),
+            limits: live::limits::Limits::new(deps.live.clone()),
+            revocations: live::revocations::Revocations::new(deps.live.clone(), ttl_s),
+            revoked: revoked::RevokedCache::new(ttl_s),
+            views: live::views::Views::new(deps.live.clone()),
+            viewer_salt: seal::derive_key(secret, "anonymous-viewer"),
+            proxies: net::TrustedProxies::parse(&config.http.trusted_proxies)?,
+            directory: directory::Directory::default(),
+            origin: origin_proxy::OriginProxy::new(config.hls.segment_ms),
+            viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms),
+            studio: avatar::Studio::new(),
+            site: site::Site::new(&site_url, &config.storage)?,
+            config,
+            pool: deps.pool,
+            live: deps.live,
+            objects: deps.objects,
+            health: deps.health,
+            metrics: deps.metrics,
+            node: deps.node,
+            local_origin: deps.local_origin,
+            rtmp_url: deps.rtmp_url,
+            site_url,
+        });
+        Ok(Self { app })
+    }
+
+    /// Everything this room serves. Serve it with connection info
+    /// (`into_make_service_with_connect_info::<SocketAddr>()`): limits and metrics go by the peer's address.
+    pub fn router(&self) -> Router {
+        router::build(&self.app)
+    }
+
+    /// Background work until the stop: the stream directory, viewers who only read playlists, revocations that Redis
+    /// missed, and whether Postgres and Redis are there.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        upkeep::run(self.app, stop).await
+    }
+}
+
+/// The API as an OpenAPI 3.1 document.
+pub fn openapi_json() -> String {
+    docs::text(router::document())
+}
+
+/// `/healthz`, `/readyz` and `/metrics` for processes without the api role. Serve it with connection info.
+pub fn operations_router(health: Health, metrics: PrometheusHandle) -> Router {
+    ops::router(health, metrics)
+}

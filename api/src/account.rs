@@ -1,0 +1,103 @@
+//! The caller: who a request's bearer token says it is, and what they may do now.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use domain::user::Role;
+use domain::{Classify, Kind, UserId};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use kit::Problem;
+use kit::tokens::AccessClaims;
+
+use crate::revoked;
+use crate::state::App;
+
+/// Why the caller may not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccessError {
+    #[error("the token is not valid")]
+    Revoked,
+    #[error("this account is suspended")]
+    Suspended,
+    #[error("only administrators may do this")]
+    NotAdmin,
+}
+
+impl Classify for AccessError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Revoked => Kind::Unauthenticated,
+            Self::Suspended | Self::NotAdmin => Kind::Forbidden,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            // The same words as for a forged one.
+            Self::Revoked => "auth.invalid-token",
+            Self::Suspended => "account.suspended",
+            Self::NotAdmin => "auth.forbidden",
+        }
+    }
+}
+
+/// A signed-in caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub id: UserId,
+}
+
+impl Account {
+    /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone.
+    pub(crate) async fn role(&self, conn: &mut db::Conn) -> Result<Option<Role>, db::DbError> {
+        db::users::current_role(conn, self.id).await
+    }
+
+    pub(crate) async fn is_staff(&self, conn: &mut db::Conn) -> Result<bool, db::DbError> {
+        Ok(self.role(conn).await?.is_some_and(Role::is_staff))
+    }
+
+    /// An error unless the caller is an administrator.
+    pub(crate) async fn require_admin(&self, conn: &mut db::Conn) -> Result<(), Problem> {
+        match self.role(conn).await? {
+            Some(Role::Admin) => Ok(()),
+            Some(_) => Err(AccessError::NotAdmin.into()),
+            None => Err(AccessError::Suspended.into()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        <Self as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
+            .await?
+            .ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// Without a token a visitor; with a bad one an error, so that the client renews it instead of seeing less.
+impl OptionalFromRequestParts<App> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
+        let Some(claims) = claims(app, &parts.headers)? else { return Ok(None) };
+        if !revoked::is_good(app, &claims).await? {
+            return Err(AccessError::Revoked.into());
+        }
+        Ok(Some(Self { id: claims.sub }))
+    }
+}
+
+/// The claims of the bearer token: signature and times checked, revocation not.
+pub(crate) fn claims(app: &App, headers: &HeaderMap) -> Result<Option<AccessClaims>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, token)| token.trim());
+    Ok(Some(app.tokens.verify(token)?))
+}

@@ -1,0 +1,247 @@
+//! Accounts as the operator and the sign-up form make and change them: rules, hashes, keys, sessions.
+//!
+//! HTTP's side of it is in `auth`; the command line calls this directly.
+
+use domain::error::FieldError;
+use domain::user::{DisplayName, Email, Role, Username};
+use domain::{Classify, Kind, UserId};
+use kit::Config;
+use kit::seal::Sealer;
+use live::revocations::Revocations;
+use sha2::{Digest, Sha256};
+
+use crate::passwords::{PasswordError, Passwords};
+
+/// Random bytes in a stream key.
+const STREAM_KEY_BYTES: usize = 24;
+/// What stream keys are sealed for; their context is the owner's id.
+pub(crate) const STREAM_KEY_PURPOSE: &str = "stream-key";
+
+/// Why an account cannot be made, changed or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error("{}", .0.iter().map(|f| format!("{} {}", f.field, f.message)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError>),
+    #[error("this username is taken")]
+    UsernameTaken([FieldError; 1]),
+    /// Names no field: that an address has an account is nobody's business.
+    #[error("this username or e-mail address cannot be used")]
+    EmailTaken,
+    #[error("there is no such account")]
+    NotFound,
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Db(#[from] db::DbError),
+}
+
+impl Classify for AccountError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::UsernameTaken(_) | Self::EmailTaken => Kind::Conflict,
+            Self::NotFound => Kind::NotFound,
+            Self::Password(error) => error.kind(),
+            Self::Db(error) => error.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "request.invalid",
+            Self::UsernameTaken(_) | Self::EmailTaken => "account.taken",
+            Self::NotFound => "account.not-found",
+            Self::Password(error) => error.code(),
+            Self::Db(error) => error.code(),
+        }
+    }
+
+    fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Invalid(fields) => fields,
+            Self::UsernameTaken(fields) => fields,
+            _ => &[],
+        }
+    }
+}
+
+/// A member to be, as typed.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub username: String,
+    pub email: String,
+    pub password: kit::Secret,
+    /// The username unless said.
+    pub display_name: Option<String>,
+    pub role: Role,
+}
+
+/// A member that was made.
+#[derive(Debug, Clone)]
+pub struct CreatedUser {
+    pub id: UserId,
+    pub username: Username,
+    pub role: Role,
+}
+
+/// Makes a member with a channel and a stream key. The command line's way: no sign-in, no rate limit.
+pub async fn create_user(pool: &db::Pool, config: &Config, new: NewUser) -> Result<CreatedUser, AccountError> {
+    let keys = Sealer::new(&config.auth.secret, STREAM_KEY_PURPOSE);
+    let checked = Checked::of(&Passwords::new(), new, true).await?;
+    let mut tx = db::begin(pool).await?;
+    let created = checked.insert(&mut tx, &keys).await?;
+    db::commit(tx).await?;
+    Ok(created)
+}
+
+/// Sets a member's password and ends all their sign-ins.
+pub async fn set_password(
+    pool: &db::Pool,
+    live: &live::Live,
+    config: &Config,
+    login: &str,
+    password: kit::Secret,
+) -> Result<(), AccountError> {
+    let passwords = Passwords::new();
+    let verdict = passwords.judge(password.expose().to_owned(), vec![login.to_owned()]).await?;
+    verdict.map_err(|error| AccountError::Invalid(vec![error.0]))?;
+    let hash = passwords.hash(password.expose().to_owned()).await?;
+    change(pool, live, config, login, db::sessions::RevokeReason::Password, Change::Password(hash)).await
+}
+
+/// Sets a member's role and ends all their sign-ins: tokens carry the role.
+pub async fn set_role(
+    pool: &db::Pool,
+    live: &live::Live,
+    config: &Config,
+    login: &str,
+    role: Role,
+) -> Result<(), AccountError> {
+    change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Role(role)).await
+}
+
+/// Suspends a member, or readmits them. Either way all their sign-ins end.
+pub async fn set_suspended(
+    pool: &db::Pool,
+    live: &live::Live,
+    config: &Config,
+    login: &str,
+    is_suspended: bool,
+) -> Result<(), AccountError> {
+    change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Suspended(is_suspended)).await
+}
+
+enum Change {
+    Password(String),
+    Role(Role),
+    Suspended(bool),
+}
+
+async fn change(
+    pool: &db::Pool,
+    live: &live::Live,
+    config: &Config,
+    login: &str,
+    reason: db::sessions::RevokeReason,
+    change: Change,
+) -> Result<(), AccountError> {
+    let mut tx = db::begin(pool).await?;
+    let user = db::users::credentials(&mut tx, &login.trim().to_lowercase()).await?.ok_or(AccountError::NotFound)?;
+    let _found = match &change {
+        Change::Password(hash) => db::users::set_password_hash(&mut tx, user.id, hash).await?,
+        Change::Role(role) => db::users::set_role(&mut tx, user.id, *role).await?,
+        Change::Suspended(is) => db::users::set_suspended(&mut tx, user.id, *is).await?,
+    };
+    let ended = db::sessions::revoke_all(&mut tx, user.id, reason).await?;
+    db::commit(tx).await?;
+    let revocations = Revocations::new(live.clone(), config.auth.access_ttl_s);
+    for session in ended {
+        if let Err(error) = revocations.revoke_session(session).await {
+            tracing::warn!(%error, "tokens already handed out stay good until they expire");
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A member to be that passed every rule, with the password hashed.
+pub(crate) struct Checked {
+    username: Username,
+    email: Email,
+    display_name: DisplayName,
+    password_hash: String,
+    role: Role,
+}
+
+impl Checked {
+    /// `may_be_reserved`: the operator may use names that strangers may not.
+    pub(crate) async fn of(passwords: &Passwords, new: NewUser, may_be_reserved: bool) -> Result<Self, AccountError> {
+        let mut broken = Vec::new();
+        let mut keep = |error: domain::error::Invalid| broken.push(error.0);
+        let parse = if may_be_reserved { Username::parse } else { Username::parse_new };
+        let username = parse(new.username.trim()).map_err(&mut keep).ok();
+        let email = Email::parse(&new.email).map_err(&mut keep).ok();
+        let display_name = match new.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+            Some(name) => DisplayName::parse(name).map_err(&mut keep).ok(),
+            None => username.as_ref().and_then(|name| DisplayName::parse(name.as_str()).ok()),
+        };
+        let local = new.email.split('@').next().unwrap_or_default();
+        let words = [new.username.as_str(), local, new.display_name.as_deref().unwrap_or_default()];
+        let words = words.iter().filter(|word| !word.is_empty()).map(|word| word.chars().take(64).collect()).collect();
+        let verdict = passwords.judge(new.password.expose().to_owned(), words).await?;
+        verdict.map_err(&mut keep).ok();
+        let (Some(username), Some(email), Some(display_name), true) =
+            (username, email, display_name, broken.is_empty())
+        else {
+            return Err(AccountError::Invalid(broken));
+        };
+        let password_hash = passwords.hash(new.password.expose().to_owned()).await?;
+        Ok(Self { username, email, display_name, password_hash, role: new.role })
+    }
+
+    pub(crate) async fn insert(&self, conn: &mut db::Conn, keys: &Sealer) -> Result<CreatedUser, AccountError> {
+        let id = UserId::from_uuid(kit::ids::uuid());
+        let user = db::users::NewUser {
+            id,
+            username: &self.username,
+            email: &self.email,
+            display_name: &self.display_name,
+            password_hash: &self.password_hash,
+            role: self.role,
+        };
+        db::users::insert(conn, &user).await.map_err(|error| match error.constraint() {
+            Some(db::users::USERNAME_TAKEN) => AccountError::UsernameTaken([FieldError::new("username", "is taken")]),
+            Some(db::users::EMAIL_TAKEN) => AccountError::EmailTaken,
+            _ => AccountError::Db(error),
+        })?;
+        let key = StreamKey::random();
+        db::channels::insert(conn, id, &key.hash(), &key.seal(keys, id)).await?;
+        Ok(CreatedUser { id, username: self.username.clone(), role: self.role })
+    }
+}
+
+/// A channel's stream key in the clear. Stored as a digest, which finds the channel, and sealed, for its owner to see.
+pub(crate) struct StreamKey(kit::Secret);
+
+impl StreamKey {
+    pub(crate) fn random() -> Self {
+        Self(kit::Secret::new(kit::ids::random_token::<STREAM_KEY_BYTES>()))
+    }
+
+    pub(crate) fn open(sealed: &[u8], keys: &Sealer, owner: UserId) -> Option<Self> {
+        let bytes = keys.open(sealed, owner.as_uuid().as_bytes())?;
+        String::from_utf8(bytes).ok().map(|text| Self(kit::Secret::new(text)))
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.expose().as_bytes()).into()
+    }
+
+    pub(crate) fn seal(&self, keys: &Sealer, owner: UserId) -> Vec<u8> {
+        keys.seal(self.0.expose().as_bytes(), owner.as_uuid().as_bytes())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}

@@ -1,0 +1,307 @@
+//! Signing up, in and out.
+
+pub(crate) mod origin;
+pub(crate) mod tokens;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::CookieJar;
+use domain::user::Role;
+use domain::{Classify, Kind};
+use http::{HeaderMap, StatusCode};
+use kit::Problem;
+use kit::problem::ProblemBody;
+use live::limits::Quota;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+use crate::account;
+use crate::accounts::{Checked, NewUser};
+use crate::auth::origin::SameOrigin;
+use crate::auth::tokens::{Device, Granted, RefreshToken, Rotation};
+use crate::extract::Json;
+use crate::net::Client;
+use crate::revoked;
+use crate::shapes::User;
+use crate::state::App;
+
+const LOGIN_FAILURES_PER: Duration = Duration::from_secs(15 * 60);
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("registration is closed on this site")]
+    RegistrationClosed,
+    /// The same for an unknown name and a wrong password.
+    #[error("the name or the password is wrong")]
+    WrongCredentials,
+    #[error("this account is suspended")]
+    Suspended,
+    #[error("too many failed attempts; wait a while")]
+    TooManyFailures { retry_after_ms: u64 },
+    #[error("sign in again")]
+    SessionOver,
+}
+
+impl Classify for AuthError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::RegistrationClosed | Self::Suspended => Kind::Forbidden,
+            Self::WrongCredentials | Self::SessionOver => Kind::Unauthenticated,
+            Self::TooManyFailures { .. } => Kind::Throttled,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RegistrationClosed => "auth.registration-closed",
+            Self::WrongCredentials => "auth.wrong-credentials",
+            Self::Suspended => "account.suspended",
+            Self::TooManyFailures { .. } => "auth.throttled",
+            Self::SessionOver => "auth.session-over",
+        }
+    }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::TooManyFailures { retry_after_ms } => Some(*retry_after_ms),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    /// 3 to 30 letters, digits or underscores.
+    username: String,
+    email: String,
+    /// At least 8 characters, and not easy to guess.
+    password: String,
+    /// The username unless given.
+    #[serde(default)]
+    display_name: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    /// Username or e-mail address.
+    login: String,
+    password: String,
+}
+
+/// A fresh sign-in.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Session {
+    user: User,
+    access_token: String,
+    /// Seconds the access token lives.
+    expires_in: u64,
+}
+
+/// A fresh access token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccessToken {
+    access_token: String,
+    /// Seconds the access token lives.
+    expires_in: u64,
+}
+
+/// Creates an account and signs it in.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/register",
+    operation_id = "register",
+    request_body = Register,
+    responses(
+        (status = 201, description = "The account, signed in; the refresh token is in a cookie", body = Session),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "auth",
+)]
+pub(crate) async fn register(
+    State(app): State<App>,
+    _same: SameOrigin,
+    client: Client,
+    headers: HeaderMap,
+    jar: CookieJar,
+    Json(body): Json<Register>,
+) -> Result<Response, Problem> {
+    if !app.config.auth.is_registration_open {
+        return Err(AuthError::RegistrationClosed.into());
+    }
+    let new = NewUser {
+        username: body.username,
+        email: body.email,
+        password: kit::Secret::new(body.password),
+        display_name: body.display_name,
+        role: Role::User,
+    };
+    let checked = Checked::of(&app.passwords, new, false).await?;
+    let device = Device::of(&client, &headers);
+    let mut tx = db::begin(&app.pool).await?;
+    let created = checked.insert(&mut tx, &app.stream_keys).await?;
+    let granted = tokens::open(&app, &mut tx, created.id, created.role, &device).await?;
+    let user = db::users::find(&mut tx, created.id).await?.ok_or_else(Problem::not_found)?;
+    db::commit(tx).await?;
+    metrics::counter!("rillcast_registrations_total").increment(1);
+    Ok((StatusCode::CREATED, signed_in(&app, &client, jar, user, granted)).into_response())
+}
+
+/// Signs in with a username or e-mail address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/login",
+    operation_id = "login",
+    request_body = Login,
+    responses(
+        (status = 200, description = "Signed in; the refresh token is in a cookie", body = Session),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "auth",
+)]
+pub(crate) async fn login(
+    State(app): State<App>,
+    _same: SameOrigin,
+    client: Client,
+    headers: HeaderMap,
+    jar: CookieJar,
+    Json(body): Json<Login>,
+) -> Result<Response, Problem> {
+    let login = body.login.trim().to_lowercase();
+    // Unknown names are counted like known ones: the answer must not tell them apart.
+    let bucket = format!("login-failures:{}", hex::encode(&Sha256::digest(login.as_bytes())[..16]));
+    let quota = Quota::new(app.config.limits.login_failures_per_account, LOGIN_FAILURES_PER);
+    let verdict = app.limits.look(&bucket, quota).await;
+    if !verdict.is_allowed {
+        let retry_after_ms = u64::try_from(verdict.retry_after.as_millis()).unwrap_or(u64::MAX);
+        return Err(AuthError::TooManyFailures { retry_after_ms }.into());
+    }
+
+    let known = {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        db::users::credentials(&mut conn, &login).await?
+    };
+    // No connection is held while hashing: sign-ins would starve everything else.
+    let hash = known.as_ref().map(|known| known.password_hash.clone());
+    let matches = app.passwords.verify(body.password, hash).await?;
+    let Some(known) = known.filter(|_| matches) else {
+        let _verdict = app.limits.hit(&bucket, quota).await;
+        metrics::counter!("rillcast_logins_total", "outcome" => "refused").increment(1);
+        return Err(AuthError::WrongCredentials.into());
+    };
+    if known.is_suspended {
+        return Err(AuthError::Suspended.into());
+    }
+
+    let mut tx = db::begin(&app.pool).await?;
+    let granted = tokens::open(&app, &mut tx, known.id, known.role, &Device::of(&client, &headers)).await?;
+    let user = db::users::find(&mut tx, known.id).await?.ok_or(AuthError::WrongCredentials)?;
+    db::commit(tx).await?;
+    metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
+    Ok(signed_in(&app, &client, jar, user, granted))
+}
+
+/// Trades the refresh cookie for a new access token.
+///
+/// The cookie is replaced at each use. Using an old one again within ten seconds repeats the answer; later it ends the
+/// sign-in on every device that shares it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/refresh",
+    operation_id = "refresh",
+    responses(
+        (status = 200, description = "A new access token; the cookie is replaced", body = AccessToken),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("refresh_cookie" = [])),
+    tag = "auth",
+)]
+pub(crate) async fn refresh(
+    State(app): State<App>,
+    _same: SameOrigin,
+    client: Client,
+    headers: HeaderMap,
+    jar: CookieJar,
+) -> Result<Response, Problem> {
+    let Some(token) = jar.get(tokens::COOKIE).and_then(|cookie| RefreshToken::of(cookie.value())) else {
+        return Err(AuthError::SessionOver.into());
+    };
+    let mut tx = db::begin(&app.pool).await?;
+    let rotation = tokens::rotate(&app, &mut tx, &token, &Device::of(&client, &headers)).await?;
+    db::commit(tx).await?;
+    match rotation {
+        Rotation::Granted(granted) => {
+            let jar = jar.add(tokens::cookie(&app, &client, &granted.refresh));
+            let body = AccessToken { access_token: granted.access_token, expires_in: app.tokens.ttl_s() };
+            Ok((jar, Json(body)).into_response())
+        }
+        Rotation::Refused => Ok(session_over(&app, &client, jar)),
+        Rotation::Stolen(session) => {
+            revoked::announce(&app, session, None).await;
+            metrics::counter!("rillcast_refresh_reuse_total").increment(1);
+            tracing::warn!(session.id = %session, client.addr = %client.addr, "a refresh token was used twice; its sign-in is over");
+            Ok(session_over(&app, &client, jar))
+        }
+    }
+}
+
+/// Ends the sign-in. The access token is refused from then on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/logout",
+    operation_id = "logout",
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("refresh_cookie" = [])),
+    tag = "auth",
+)]
+pub(crate) async fn logout(
+    State(app): State<App>,
+    _same: SameOrigin,
+    client: Client,
+    headers: HeaderMap,
+    jar: CookieJar,
+) -> Result<Response, Problem> {
+    // Either proof will do: whoever leaves after the access token has expired still leaves.
+    let claims = account::claims(&app, &headers).ok().flatten();
+    let token = jar.get(tokens::COOKIE).and_then(|cookie| RefreshToken::of(cookie.value()));
+    let mut tx = db::begin(&app.pool).await?;
+    let mut sessions = Vec::with_capacity(2);
+    if let Some(claims) = &claims {
+        sessions.push((claims.sid, Some(claims.jti)));
+    }
+    if let Some(token) = &token
+        && let Some(session) = db::sessions::session_of(&mut tx, &token.hash()).await?
+        && claims.as_ref().is_none_or(|claims| claims.sid != session)
+    {
+        sessions.push((session, None));
+    }
+    if sessions.is_empty() {
+        return Err(Problem::unauthenticated());
+    }
+    for (session, _) in &sessions {
+        db::sessions::revoke(&mut tx, *session, db::sessions::RevokeReason::Logout).await?;
+    }
+    db::commit(tx).await?;
+    for (session, jti) in sessions {
+        revoked::announce(&app, session, jti).await;
+    }
+    Ok((StatusCode::NO_CONTENT, jar.add(tokens::empty_cookie(&app, &client))).into_response())
+}
+
+fn signed_in(app: &App, client: &Client, jar: CookieJar, user: db::users::User, granted: Granted) -> Response {
+    let jar = jar.add(tokens::cookie(app, client, &granted.refresh));
+    let body = Session { user: user.into(), access_token: granted.access_token, expires_in: app.tokens.ttl_s() };
+    (jar, Json(body)).into_response()
+}
+
+/// 401, and the browser forgets the useless cookie.
+fn session_over(app: &App, client: &Client, jar: CookieJar) -> Response {
+    (jar.add(tokens::empty_cookie(app, client)), Problem::from(AuthError::SessionOver)).into_response()
+}

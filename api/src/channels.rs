@@ -1,0 +1,288 @@
+//! Channels: their public page, and following them.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::user::Username;
+use domain::{Classify, Kind, Timestamp, UserId};
+use http::StatusCode;
+use kit::Problem;
+use kit::problem::ProblemBody;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::account::Account;
+use crate::extract::{Json, Path, Query};
+use crate::page::{self, PageQuery};
+use crate::shapes::{ChannelRef, Stream, avatar_url};
+use crate::state::App;
+use crate::viewers::Count;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChannelError {
+    #[error("there is no such channel")]
+    NotFound,
+    #[error("you cannot follow yourself")]
+    FollowSelf,
+}
+
+impl Classify for ChannelError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::FollowSelf => Kind::Conflict,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "channel.not-found",
+            Self::FollowSelf => "follow.self",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ChannelPath {
+    /// The channel's name, as it appears in its address.
+    username: String,
+}
+
+impl ChannelPath {
+    fn parse(&self) -> Result<Username, ChannelError> {
+        Username::parse(&self.username).map_err(|_| ChannelError::NotFound)
+    }
+}
+
+/// A channel and what it airs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Channel {
+    username: String,
+    display_name: String,
+    bio: String,
+    avatar_url: Option<String>,
+    followers_count: i64,
+    /// Whether the caller follows it.
+    is_following: bool,
+    created_at: DateTime<Utc>,
+    live: Option<Stream>,
+}
+
+/// A channel in the caller's list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FollowedChannel {
+    username: String,
+    display_name: String,
+    avatar_url: Option<String>,
+    followed_at: DateTime<Utc>,
+    live: Option<Stream>,
+}
+
+/// A follower in a channel's list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Follower {
+    username: String,
+    display_name: String,
+    avatar_url: Option<String>,
+    followed_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FollowerPage {
+    items: Vec<Follower>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FollowingPage {
+    items: Vec<FollowedChannel>,
+    next_cursor: Option<String>,
+}
+
+/// A channel and what it airs.
+#[utoipa::path(
+    get,
+    path = "/api/v1/channels/{username}",
+    operation_id = "channel",
+    params(ChannelPath),
+    responses(
+        (status = 200, description = "The channel", body = Channel),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "channels",
+)]
+pub(crate) async fn channel(
+    State(app): State<App>,
+    account: Option<Account>,
+    Path(path): Path<ChannelPath>,
+) -> Result<Json<Channel>, Problem> {
+    let username = path.parse()?;
+    let viewer = account.map(|account| account.id);
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let channel = db::channels::find(&mut conn, username.as_str(), viewer).await?.ok_or(ChannelError::NotFound)?;
+    let live = db::streams::live_of(&mut conn, &[channel.id]).await?.pop();
+    drop(conn);
+    let live = match live {
+        Some(stream) => {
+            let count = app.viewers.of_stream(&stream).await;
+            Some(Stream::of(stream, count, viewer))
+        }
+        None => None,
+    };
+    let face = ChannelRef::from(channel.owner);
+    Ok(Json(Channel {
+        username: face.username,
+        display_name: face.display_name,
+        avatar_url: face.avatar_url,
+        bio: channel.bio,
+        followers_count: channel.followers_count,
+        is_following: channel.is_following,
+        created_at: channel.created_at,
+        live,
+    }))
+}
+
+/// Follows a channel. Doing it again changes nothing.
+#[utoipa::path(
+    put,
+    path = "/api/v1/channels/{username}/follow",
+    operation_id = "follow",
+    params(ChannelPath),
+    responses(
+        (status = 204, description = "Followed"),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "channels",
+)]
+pub(crate) async fn follow(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<ChannelPath>,
+) -> Result<StatusCode, Problem> {
+    let username = path.parse()?;
+    let mut tx = db::begin(&app.pool).await?;
+    let channel = db::channels::id_of(&mut tx, username.as_str()).await?.ok_or(ChannelError::NotFound)?;
+    if channel == account.id {
+        return Err(ChannelError::FollowSelf.into());
+    }
+    if db::follows::insert(&mut tx, channel, account.id).await? {
+        // Only a follow that was none before is news.
+        db::outbox::push(&mut tx, &Event::Followed { channel_id: channel, follower_id: account.id }).await?;
+    }
+    db::commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stops following a channel. Doing it again changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/channels/{username}/follow",
+    operation_id = "unfollow",
+    params(ChannelPath),
+    responses(
+        (status = 204, description = "Not followed"),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "channels",
+)]
+pub(crate) async fn unfollow(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<ChannelPath>,
+) -> Result<StatusCode, Problem> {
+    let username = path.parse()?;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let channel = db::channels::id_of(&mut conn, username.as_str()).await?.ok_or(ChannelError::NotFound)?;
+    db::follows::delete(&mut conn, channel, account.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A channel's followers, latest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/channels/{username}/followers",
+    operation_id = "followers",
+    params(ChannelPath, PageQuery),
+    responses(
+        (status = 200, description = "A page of followers", body = FollowerPage),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "channels",
+)]
+pub(crate) async fn followers(
+    State(app): State<App>,
+    Path(path): Path<ChannelPath>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<FollowerPage>, Problem> {
+    let username = path.parse()?;
+    let limit = query.limit()?;
+    let after = query.after::<(Timestamp, UserId)>()?;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let channel = db::channels::id_of(&mut conn, username.as_str()).await?.ok_or(ChannelError::NotFound)?;
+    let mut rows = db::follows::followers(&mut conn, channel, after, page::rows(limit)).await?;
+    let next_cursor = page::cut(&mut rows, limit, |row| (row.created_at, row.id));
+    let items = rows
+        .into_iter()
+        .map(|row| Follower {
+            username: row.person.username,
+            display_name: row.person.display_name,
+            avatar_url: row.person.avatar_key.as_deref().map(avatar_url),
+            followed_at: row.created_at,
+        })
+        .collect();
+    Ok(Json(FollowerPage { items, next_cursor }))
+}
+
+/// Channels the caller follows: those on air first, then the latest follow first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/following",
+    operation_id = "following",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "A page of channels", body = FollowingPage),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "me",
+)]
+pub(crate) async fn following(
+    State(app): State<App>,
+    account: Account,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<FollowingPage>, Problem> {
+    let limit = query.limit()?;
+    let after = query.after::<(bool, Timestamp, UserId)>()?.map(|(is_live, at, id)| db::follows::FollowedCursor {
+        is_live,
+        at,
+        id,
+    });
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let mut rows = db::follows::following(&mut conn, account.id, after, page::rows(limit)).await?;
+    let next_cursor = page::cut(&mut rows, limit, |row| (row.is_live, row.follow.created_at, row.follow.id));
+    let on_air: Vec<UserId> = rows.iter().filter(|row| row.is_live).map(|row| row.follow.id).collect();
+    let streams = if on_air.is_empty() { Vec::new() } else { db::streams::live_of(&mut conn, &on_air).await? };
+    drop(conn);
+    let names: Vec<Username> = streams.iter().filter_map(|s| Username::parse(&s.owner.username).ok()).collect();
+    let counts = app.viewers.of(&names).await;
+    let mut streams: std::collections::HashMap<UserId, db::streams::Stream> =
+        streams.into_iter().map(|stream| (stream.channel, stream)).collect();
+    let items = rows
+        .into_iter()
+        .map(|row| FollowedChannel {
+            live: streams.remove(&row.follow.id).map(|stream| {
+                let count = Username::parse(&stream.owner.username).ok().and_then(|name| counts.get(&name).copied());
+                Stream::of(stream, count.unwrap_or(Count::default()), Some(account.id))
+            }),
+            username: row.follow.person.username,
+            display_name: row.follow.person.display_name,
+            avatar_url: row.follow.person.avatar_key.as_deref().map(avatar_url),
+            followed_at: row.follow.created_at,
+        })
+        .collect();
+    Ok(Json(FollowingPage { items, next_cursor }))
+}

@@ -1,0 +1,135 @@
+//! What happens to every request around its handler: an id, a log line, numbers, deadlines, headers, panics.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::Kind;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, IF_NONE_MATCH,
+    RANGE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, StatusCode};
+use kit::Problem;
+use tokio::time::{Instant, timeout};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::cors::{Any as AnyOrigin, CorsLayer};
+use tracing::{Instrument, debug, debug_span};
+
+use crate::net::Client;
+use crate::state::App;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES_MAX: usize = 64;
+/// A JSON call that takes longer than this has failed.
+pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A picture may come over a slow line.
+pub(crate) const UPLOAD_WAIT_MAX: Duration = Duration::from_secs(60);
+const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const COMPRESS_BYTES_MIN: u64 = 860;
+
+/// Gives the request an id, a span and a line in the access log, and counts it.
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(|value| is_request_id(value.as_bytes()))
+        .cloned()
+        .or_else(|| HeaderValue::try_from(kit::ids::uuid().simple().to_string()).ok())
+        .unwrap_or_else(|| HeaderValue::from_static("none"));
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let client = Client::of(&app.proxies, request.extensions(), request.headers());
+    let span = debug_span!("request", id = id.to_str().unwrap_or_default(), %method, path);
+
+    let began = Instant::now();
+    async move {
+        let mut response = next.run(request).await;
+        let took = began.elapsed();
+        let status = response.status();
+        debug!(status = status.as_u16(), took_ms = took.as_millis(), client.addr = %client.addr, "answered");
+        let labels =
+            [("method", method.as_str().to_owned()), ("route", route), ("status", status.as_u16().to_string())];
+        metrics::counter!("rillcast_http_requests_total", &labels).increment(1);
+        metrics::histogram!("rillcast_http_request_seconds", "route" => labels[1].1.clone()).record(took.as_secs_f64());
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id);
+        headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn is_request_id(text: &[u8]) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
+        && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// What an answer of the JSON API may be kept by: nothing that was made for one caller.
+pub(crate) async fn caching(request: Request, next: Next) -> Response {
+    let is_personal = request.headers().contains_key(AUTHORIZATION)
+        || request.uri().path().starts_with(crate::auth::tokens::COOKIE_PATH);
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("authorization"));
+    let word = HeaderValue::from_static(if is_personal { "no-store" } else { "no-cache" });
+    headers.entry(CACHE_CONTROL).or_insert(word);
+    response
+}
+
+/// 503 instead of an endless wait.
+pub(crate) async fn deadline(State(wait): State<Duration>, request: Request, next: Next) -> Response {
+    match timeout(wait, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Kind::Unavailable, "request.timeout", "this took too long; try again")
+            .retry_after_ms(2_000)
+            .into_response(),
+    }
+}
+
+/// A handler that panicked is our fault; the next request is not harmed.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = text, "a handler panicked");
+    Problem::new(Kind::Internal, "internal", "try again later").into_response()
+}
+
+pub(crate) async fn method_not_allowed() -> Response {
+    let mut response =
+        Problem::new(Kind::Invalid, "request.method", "this address does not take this method").into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// Anybody's page may play public media.
+pub(crate) fn open_cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AnyOrigin)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([RANGE, IF_NONE_MATCH, CONTENT_TYPE])
+        .expose_headers([CONTENT_LENGTH, CONTENT_RANGE, ETAG, DATE, REQUEST_ID])
+        .max_age(CORS_MAX_AGE)
+}
+
+/// Compresses JSON and the web app's page. Media and stored files come compressed or not at all.
+pub(crate) fn compression() -> CompressionLayer<impl Predicate> {
+    let is_text = |_: StatusCode, _: http::Version, headers: &http::HeaderMap, _: &http::Extensions| {
+        headers.get(CONTENT_TYPE).and_then(|mime| mime.to_str().ok()).is_some_and(|mime| {
+            ["application/json", "application/problem+json", "text/html"].iter().any(|kind| mime.starts_with(kind))
+        })
+    };
+    CompressionLayer::new().gzip(true).compress_when(SizeAbove::new(COMPRESS_BYTES_MIN).and(is_text))
+}

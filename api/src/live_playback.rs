@@ -1,0 +1,155 @@
+//! Live media: from the transcoder in this process, else from the node that owns the stream. No SQL, ever.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::{Classify, Kind};
+use http::{HeaderMap, StatusCode, Uri};
+use kit::Problem;
+use kit::problem::ProblemBody;
+use tower::ServiceExt;
+
+use crate::net::Client;
+use crate::origin_proxy::strip_cors;
+use crate::state::App;
+use crate::viewers::anonymous_id;
+
+/// Ours have at most four parts and 120 bytes.
+const PATH_BYTES_MAX: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+#[error("this channel is offline")]
+pub(crate) struct Offline;
+
+impl Classify for Offline {
+    fn kind(&self) -> Kind {
+        Kind::NotFound
+    }
+
+    fn code(&self) -> &'static str {
+        "stream.offline"
+    }
+}
+
+/// Playlists, parts, segments and the thumbnail of a live stream.
+///
+/// `{username}/index.m3u8` is the multivariant playlist. Everything else is named by playlists.
+#[utoipa::path(
+    get,
+    path = "/live/{*path}",
+    operation_id = "live_media",
+    params(("path" = String, Path, description = "`{username}/index.m3u8`, `{username}/thumbnail.jpg`, or what a playlist names")),
+    responses(
+        (status = 200, description = "The playlist, part, segment or picture", content_type = "application/vnd.apple.mpegurl"),
+        (status = 404, description = "`stream.offline`, or no such part", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The node that has the stream does not answer", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+pub(crate) async fn live_media(
+    State(app): State<App>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (username, stream_id) = parse(&path).ok_or(Offline)?;
+    if path.ends_with(".m3u8") {
+        touch(&app, username, &request);
+    }
+    let (parts, _body) = request.into_parts();
+    if let Some(origin) = &app.local_origin {
+        let mut here = Request::new(Body::empty());
+        *here.method_mut() = parts.method.clone();
+        *here.uri_mut() = parts.uri.clone();
+        *here.headers_mut() = parts.headers.clone();
+        let mut response = match origin.clone().oneshot(here).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if response.status() != StatusCode::NOT_FOUND || is_only_here(&app, username, stream_id) {
+            strip_cors(response.headers_mut());
+            return Ok(if response.status() == StatusCode::NOT_FOUND { not_found(response) } else { response });
+        }
+    }
+    let owner = app.directory.owner(username, stream_id).ok_or(Offline)?;
+    let wanted = parts.uri.path_and_query().map_or(parts.uri.path(), |wanted| wanted.as_str());
+    match app.origin.fetch(&owner.origin_url, parts.method, wanted, &parts.headers).await {
+        Ok(response) if response.status() == StatusCode::NOT_FOUND => Ok(not_found(response)),
+        Ok(response) => Ok(response),
+        // It is not announced any more and does not answer: gone, not broken.
+        Err(_) if !owner.is_current => Err(Offline.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An origin's own 404 is passed on when it is a problem; anything else becomes ours.
+fn not_found(response: Response) -> Response {
+    let is_problem = response
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|mime| mime.as_bytes().starts_with(b"application/problem+json"));
+    if is_problem { response } else { Problem::from(Offline).into_response() }
+}
+
+/// Nobody else has it: what the local origin says is all there is to say.
+fn is_only_here(app: &App, username: &str, stream_id: Option<&str>) -> bool {
+    app.directory.owner(username, stream_id).is_none_or(|owner| *owner.node == *app.node)
+}
+
+/// The channel, and the stream if the path names one. `None` for what cannot be ours.
+fn parse(path: &str) -> Option<(&str, Option<&str>)> {
+    let legal = path.len() <= PATH_BYTES_MAX
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-'))
+        && !path.contains("..");
+    if !legal {
+        return None;
+    }
+    let mut parts = path.split('/');
+    let username = parts.next().filter(|name| !name.is_empty())?;
+    let second = parts.next()?;
+    let stream_id = parts.next().is_some().then_some(second);
+    Some((username, stream_id))
+}
+
+/// Notes who reads playlists, in memory; told to Redis by a task.
+fn touch(app: &App, username: &str, request: &Request) {
+    let headers: &HeaderMap = request.headers();
+    match viewer_in(request.uri()) {
+        Some(viewer) => app.viewers.touches.touch(username, viewer),
+        None => {
+            let client = Client::of(&app.proxies, request.extensions(), headers);
+            app.viewers.touches.touch(username, &anonymous_id(app, &client, headers));
+        }
+    }
+}
+
+/// The viewer's id from `?vs=` or `?session=`.
+fn viewer_in(uri: &Uri) -> Option<&str> {
+    uri.query()?
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| matches!(*name, "vs" | "session"))
+        .map(|(_, value)| value)
+        .filter(|value| live::viewers::is_viewer_id(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_channel_and_perhaps_a_stream() {
+        assert_eq!(parse("alice/index.m3u8"), Some(("alice", None)));
+        assert_eq!(parse("alice/0190/source/seg1.m4s"), Some(("alice", Some("0190"))));
+        for bad in ["alice", "", "/x", "alice/../bob/index.m3u8", "alice/%2e%2e/x", "a\0b/c", &"a/".repeat(200)] {
+            assert_eq!(parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_viewer_says_who_it_is_in_the_query() {
+        assert_eq!(viewer_in(&"/x?_HLS_msn=1&vs=abc-1".parse().unwrap()), Some("abc-1"));
+        assert_eq!(viewer_in(&"/x?session=s.1".parse().unwrap()), Some("s.1"));
+        assert_eq!(viewer_in(&"/x?vs=%20".parse().unwrap()), None);
+        assert_eq!(viewer_in(&"/x".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Every route, once: the router and the document are made from the same lists.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::App;
+use crate::{
+    auth, avatar, categories, channels, docs, layers, live_playback, me, notifications, ops, site, streams, throttle,
+    vods,
+};
+
+/// What a form adds around its file.
+const FORM_BYTES: usize = 64 * 1024;
+
+fn register() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(auth::register))
+}
+
+fn login() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(auth::login))
+}
+
+fn session() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(auth::refresh)).routes(routes!(auth::logout))
+}
+
+fn json() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(me::me, me::update_me))
+        .routes(routes!(me::stream_key))
+        .routes(routes!(me::rotate_stream_key))
+        .routes(routes!(me::stream_settings, me::update_stream_settings))
+        .routes(routes!(channels::following))
+        .routes(routes!(channels::channel))
+        .routes(routes!(channels::follow, channels::unfollow))
+        .routes(routes!(channels::followers))
+        .routes(routes!(categories::categories))
+        .routes(routes!(categories::put_category, categories::delete_category))
+        .routes(routes!(streams::streams))
+        .routes(routes!(streams::stream))
+        .routes(routes!(vods::vods))
+        .routes(routes!(vods::vod, vods::update_vod, vods::delete_vod))
+        .routes(routes!(vods::count_view))
+        .routes(routes!(notifications::notifications))
+        .routes(routes!(notifications::read_notification))
+        .routes(routes!(notifications::read_all_notifications))
+}
+
+fn upload() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(avatar::upload_avatar))
+}
+
+fn media() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(live_playback::live_media)).routes(routes!(avatar::avatar))
+}
+
+fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(ops::healthz))
+        .routes(routes!(ops::readyz))
+        .routes(routes!(ops::metrics))
+}
+
+/// The document of every route.
+pub(crate) fn document() -> OpenApi {
+    [register(), login(), session(), upload(), media(), operations()]
+        .into_iter()
+        .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
+        .into_openapi()
+}
+
+/// The router, each group of routes with the layers it needs.
+pub(crate) fn build(app: &App) -> Router {
+    let body_max = usize::try_from(app.config.http.body_bytes_max).unwrap_or(usize::MAX);
+    let calls = OpenApiRouter::default()
+        .merge(register().layer(from_fn_with_state(app.clone(), throttle::register)))
+        .merge(login().layer(from_fn_with_state(app.clone(), throttle::login)))
+        .merge(session().layer(from_fn_with_state(app.clone(), throttle::refresh)))
+        .merge(json())
+        .layer(DefaultBodyLimit::max(body_max))
+        .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
+    let uploads = upload()
+        .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
+        .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
+    let (router, _document) = calls
+        .merge(uploads)
+        .layer(from_fn(layers::caching))
+        .merge(media().layer(layers::open_cors()))
+        .merge(operations())
+        .split_for_parts();
+    router
+        .route("/docs/page.js", get(docs::script))
+        .route("/docs/page.css", get(docs::style))
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        .fallback(site::fallback)
+        .layer(layers::compression())
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn_with_state(app.clone(), layers::observe))
+        .with_state(app.clone())
+}

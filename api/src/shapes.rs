@@ -1,0 +1,219 @@
+//! The JSON of members, channels, streams and recordings, as every list and page shows them.
+
+use chrono::{DateTime, Utc};
+use db::users::Person;
+use domain::UserId;
+use domain::stream::{StreamStatus, VodStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::viewers::Count;
+
+/// The caller's own account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct User {
+    id: Uuid,
+    username: String,
+    display_name: String,
+    email: String,
+    role: RoleName,
+    avatar_url: Option<String>,
+    bio: String,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Role)]
+pub(crate) enum RoleName {
+    User,
+    Moderator,
+    Admin,
+}
+
+impl From<domain::user::Role> for RoleName {
+    fn from(role: domain::user::Role) -> Self {
+        match role {
+            domain::user::Role::User => Self::User,
+            domain::user::Role::Moderator => Self::Moderator,
+            domain::user::Role::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<db::users::User> for User {
+    fn from(user: db::users::User) -> Self {
+        Self {
+            id: user.id.as_uuid(),
+            username: user.username.to_string(),
+            display_name: user.display_name,
+            email: user.email,
+            role: user.role.into(),
+            avatar_url: user.avatar_key.as_deref().map(avatar_url),
+            bio: user.bio,
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// Where browsers find a stored picture. Keys are `avatar/{user}/{file}`.
+pub(crate) fn avatar_url(key: &str) -> String {
+    format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
+}
+
+/// A channel's name and face.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ChannelRef {
+    pub username: String,
+    pub display_name: String,
+    pub avatar_url: Option<String>,
+}
+
+impl From<Person> for ChannelRef {
+    fn from(person: Person) -> Self {
+        Self {
+            username: person.username,
+            display_name: person.display_name,
+            avatar_url: person.avatar_key.as_deref().map(avatar_url),
+        }
+    }
+}
+
+/// A category's name.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct CategoryRef {
+    pub slug: String,
+    pub name: String,
+}
+
+/// Where to play it. Paths on this site.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Playback {
+    pub hls: String,
+    pub dash: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = StreamStatus)]
+pub(crate) enum StreamState {
+    Live,
+    /// The broadcaster's connection is lost; the stream waits until `reconnect_until`.
+    Reconnecting,
+    Ended,
+}
+
+/// A stream.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Stream {
+    pub id: Uuid,
+    pub channel: ChannelRef,
+    pub title: String,
+    pub description: String,
+    pub category: Option<CategoryRef>,
+    pub tags: Vec<String>,
+    pub status: StreamState,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub reconnect_until: Option<DateTime<Utc>>,
+    /// Unique viewers now.
+    pub viewers: u64,
+    /// The count is the last one known: the live service is away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub viewers_stale: bool,
+    pub thumbnail_url: Option<String>,
+    pub playback: Playback,
+    /// What the server decided about lower renditions and why. Only the broadcaster sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renditions_note: Option<String>,
+}
+
+impl Stream {
+    /// The stream as `viewer` may see it.
+    pub(crate) fn of(stream: db::streams::Stream, count: Count, viewer: Option<UserId>) -> Self {
+        let is_over = stream.status == StreamStatus::Ended;
+        let base = format!("/live/{}", stream.owner.username);
+        Self {
+            id: stream.id.as_uuid(),
+            title: stream.title,
+            description: stream.description,
+            category: stream.category.map(|(slug, name)| CategoryRef { slug, name }),
+            tags: stream.tags,
+            status: match stream.status {
+                StreamStatus::Starting | StreamStatus::Live => StreamState::Live,
+                StreamStatus::Reconnecting => StreamState::Reconnecting,
+                StreamStatus::Ended => StreamState::Ended,
+            },
+            started_at: stream.started_at,
+            ended_at: stream.ended_at,
+            reconnect_until: stream.reconnect_until,
+            viewers: if is_over { 0 } else { count.viewers },
+            viewers_stale: !is_over && count.is_stale,
+            thumbnail_url: (!is_over).then(|| format!("{base}/thumbnail.jpg")),
+            playback: Playback { hls: format!("{base}/index.m3u8"), dash: None },
+            renditions_note: stream.renditions_note.filter(|_| viewer == Some(stream.channel)),
+            channel: stream.owner.into(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = VodStatus)]
+pub(crate) enum VodState {
+    /// The stream still runs; what there is can be played.
+    Recording,
+    Ready,
+    Failed,
+}
+
+/// A recording.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Vod {
+    pub id: Uuid,
+    pub stream_id: Uuid,
+    pub channel: ChannelRef,
+    pub title: String,
+    pub description: String,
+    pub category: Option<CategoryRef>,
+    pub tags: Vec<String>,
+    pub status: VodState,
+    /// Why it failed. Only the owner and moderators see failed recordings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_reason: Option<String>,
+    pub duration_s: f64,
+    pub views: i64,
+    pub thumbnail_url: Option<String>,
+    pub storyboard_url: Option<String>,
+    pub playback: Playback,
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<db::vods::Vod> for Vod {
+    fn from(vod: db::vods::Vod) -> Self {
+        let base = format!("/vod/{}", vod.id);
+        Self {
+            id: vod.id.as_uuid(),
+            stream_id: vod.stream.as_uuid(),
+            channel: vod.owner.into(),
+            title: vod.title,
+            description: vod.description,
+            category: vod.category.map(|(slug, name)| CategoryRef { slug, name }),
+            tags: vod.tags,
+            status: match vod.status {
+                VodStatus::Recording => VodState::Recording,
+                VodStatus::Ready => VodState::Ready,
+                VodStatus::Failed => VodState::Failed,
+            },
+            fail_reason: vod.fail_reason,
+            duration_s: vod.duration_ms as f64 / 1_000.0,
+            views: vod.views,
+            thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg")),
+            storyboard_url: None,
+            playback: Playback { hls: format!("{base}/index.m3u8"), dash: None },
+            created_at: vod.created_at,
+        }
+    }
+}

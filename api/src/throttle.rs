@@ -1,0 +1,61 @@
+//! Limits on how often an address may sign up or in. Every answer tells how much is left.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::Kind;
+use http::HeaderValue;
+use kit::Problem;
+use live::limits::{Quota, Verdict};
+
+use crate::net::{Client, limit_key};
+use crate::state::App;
+
+const PER_HOUR: Duration = Duration::from_secs(3_600);
+const PER_MINUTE: Duration = Duration::from_secs(60);
+/// Refreshes per address and minute: a household of many tabs needs far fewer.
+const REFRESH: Quota = Quota::new(120, PER_MINUTE);
+
+pub(crate) async fn register(State(app): State<App>, request: Request, next: Next) -> Response {
+    let quota = Quota::new(app.config.limits.register_per_ip_per_hour, PER_HOUR);
+    limit(&app, "register", quota, request, next).await
+}
+
+pub(crate) async fn login(State(app): State<App>, request: Request, next: Next) -> Response {
+    let quota = Quota::new(app.config.limits.login_per_ip_per_minute, PER_MINUTE);
+    limit(&app, "login", quota, request, next).await
+}
+
+pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
+    limit(&app, "refresh", REFRESH, request, next).await
+}
+
+async fn limit(app: &App, name: &'static str, quota: Quota, request: Request, next: Next) -> Response {
+    let client = Client::of(&app.proxies, request.extensions(), request.headers());
+    let verdict = app.limits.hit(&format!("{name}:{}", limit_key(client.addr)), quota).await;
+    let mut response = if verdict.is_allowed {
+        next.run(request).await
+    } else {
+        metrics::counter!("rillcast_throttled_total", "limit" => name).increment(1);
+        let wait = u64::try_from(verdict.retry_after.as_millis()).unwrap_or(u64::MAX);
+        Problem::new(Kind::Throttled, "auth.throttled", "too many attempts; wait a while")
+            .retry_after_ms(wait)
+            .into_response()
+    };
+    tell(&mut response, name, &verdict);
+    response
+}
+
+/// `RateLimit` and `RateLimit-Policy`, as the HTTP working group's draft writes them.
+fn tell(response: &mut Response, name: &str, verdict: &Verdict) {
+    let seconds = |wait: Duration| wait.as_millis().div_ceil(1_000);
+    let policy = format!("\"{name}\";q={};w={}", verdict.quota.events, verdict.quota.per.as_secs());
+    let left = format!("\"{name}\";r={};t={}", verdict.remaining, seconds(verdict.reset_after));
+    for (header, value) in [("ratelimit-policy", policy), ("ratelimit", left)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(header, value);
+        }
+    }
+}

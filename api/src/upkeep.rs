@@ -1,0 +1,73 @@
+//! The api role's background work. Nothing a request waits for happens here.
+
+use std::time::Duration;
+
+use kit::Stop;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::revoked;
+use crate::state::App;
+
+const DIRECTORY_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Runs all of it until the stop.
+pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
+    app.health.expect("postgres");
+    app.health.expect("redis");
+    tokio::join!(
+        every(DIRECTORY_EVERY, &stop, || refresh_directory(&app)),
+        every(LOOK_EVERY, &stop, || look(&app)),
+        every(PRUNE_EVERY, &stop, || prune(&app)),
+        app.viewers.touches.run(stop.clone()),
+    );
+    Ok(())
+}
+
+async fn every<F: Future<Output = ()>>(period: Duration, stop: &Stop, mut work: impl FnMut() -> F) {
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = work() => {}
+        }
+    }
+}
+
+async fn refresh_directory(app: &App) {
+    match live::directory::streams(&app.live).await {
+        Ok(entries) => app.directory.learn(entries),
+        // What is known stays known: playback does not depend on Redis.
+        Err(error) => tracing::debug!(%error, "the stream directory was not refreshed"),
+    }
+}
+
+async fn look(app: &App) {
+    match db::pool::ping(&app.pool).await {
+        Ok(()) => app.health.up("postgres"),
+        Err(error) => app.health.down("postgres", error),
+    }
+    match app.live.ping().await {
+        Ok(()) => {
+            app.health.up("redis");
+            revoked::settle(app).await;
+        }
+        Err(error) => app.health.down("redis", error),
+    }
+}
+
+async fn prune(app: &App) {
+    let pruned = async {
+        let mut conn = app.pool.acquire().await?;
+        db::sessions::prune(&mut conn).await
+    };
+    if let Err(error) = pruned.await {
+        tracing::debug!(%error, "old sign-ins were not pruned");
+    }
+}

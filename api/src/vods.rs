@@ -1,0 +1,295 @@
+//! Recordings: lists, one, changes by their owner, and counting views. Playing them is in `vod_playback`.
+
+use axum::extract::State;
+use domain::event::Event;
+use domain::{Classify, Kind, Timestamp, VodId};
+use http::{HeaderMap, StatusCode};
+use kit::Problem;
+use kit::problem::ProblemBody;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::account::Account;
+use crate::extract::{Json, Path, Query, mentioned};
+use crate::me::{explain_category, parse_change};
+use crate::net::Client;
+use crate::page::{self, PageQuery};
+use crate::shapes::Vod;
+use crate::state::App;
+use crate::streams::search_text;
+use crate::viewers::anonymous_id;
+
+/// Recordings one viewer may have counted in a minute; more is a machine.
+const VIEWS_PER_CLIENT: live::limits::Quota = live::limits::Quota::new(60, std::time::Duration::from_secs(60));
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VodError {
+    /// Also for a recording that is not the caller's to change.
+    #[error("there is no such recording")]
+    NotFound,
+    #[error("this recording belongs to somebody else")]
+    NotYours,
+}
+
+impl Classify for VodError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::NotYours => Kind::Forbidden,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "vod.not-found",
+            Self::NotYours => "vod.not-yours",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VodSort {
+    #[default]
+    Recent,
+    Views,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct VodsQuery {
+    /// Only of this channel, by its name.
+    channel: Option<String>,
+    /// Only of this category.
+    category: Option<String>,
+    /// Words in the title or the channel's name.
+    q: Option<String>,
+    /// `recent` (unless said) or `views`.
+    sort: Option<VodSort>,
+    /// Most items in the answer: 1 to 100, 24 unless said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VodPage {
+    items: Vec<Vod>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct VodPath {
+    /// The recording's id.
+    id: uuid::Uuid,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateVod {
+    /// 1 to 140 characters.
+    #[serde(default)]
+    title: Option<String>,
+    /// Up to 5,000 characters.
+    #[serde(default)]
+    description: Option<String>,
+    /// Null for none.
+    #[serde(default, deserialize_with = "mentioned")]
+    #[schema(value_type = Option<String>)]
+    category_slug: Option<Option<String>>,
+    /// At most ten of at most 25 characters.
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+/// Whether a view counted, and how many there are.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ViewCounted {
+    counted: bool,
+    views: i64,
+}
+
+/// Recordings, latest or most viewed first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/vods",
+    operation_id = "vods",
+    params(VodsQuery),
+    responses(
+        (status = 200, description = "A page of recordings", body = VodPage),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn vods(
+    State(app): State<App>,
+    account: Option<Account>,
+    Query(query): Query<VodsQuery>,
+) -> Result<Json<VodPage>, Problem> {
+    let paging = PageQuery { limit: query.limit, cursor: query.cursor };
+    let limit = paging.limit()?;
+    let text = search_text(query.q.as_deref());
+    let channel = query.channel.map(|name| name.to_ascii_lowercase());
+    let filter = db::vods::Filter {
+        channel: channel.as_deref(),
+        category: query.category.as_deref(),
+        query: text.as_deref(),
+        viewer: account.map(|account| account.id),
+    };
+    let (rows, next_cursor) = match query.sort.unwrap_or_default() {
+        VodSort::Recent => {
+            let after = paging.after::<(Timestamp, VodId)>()?;
+            let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+            let mut rows = db::vods::recent(&mut conn, filter, after, page::rows(limit)).await?;
+            let next = page::cut(&mut rows, limit, |row| (row.created_at, row.id));
+            (rows, next)
+        }
+        VodSort::Views => {
+            let after = paging.after::<(i64, VodId)>()?;
+            let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+            let mut rows = db::vods::most_viewed(&mut conn, filter, after, page::rows(limit)).await?;
+            let next = page::cut(&mut rows, limit, |row| (row.views, row.id));
+            (rows, next)
+        }
+    };
+    Ok(Json(VodPage { items: rows.into_iter().map(Vod::from).collect(), next_cursor }))
+}
+
+/// One recording.
+#[utoipa::path(
+    get,
+    path = "/api/v1/vods/{id}",
+    operation_id = "vod",
+    params(VodPath),
+    responses(
+        (status = 200, description = "The recording", body = Vod),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn vod(
+    State(app): State<App>,
+    account: Option<Account>,
+    Path(path): Path<VodPath>,
+) -> Result<Json<Vod>, Problem> {
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let is_staff = match &account {
+        Some(account) => account.is_staff(&mut conn).await?,
+        None => false,
+    };
+    let viewer = account.map(|account| account.id);
+    let vod = db::vods::find(&mut conn, VodId::from_uuid(path.id), viewer, is_staff).await?;
+    Ok(Json(vod.ok_or(VodError::NotFound)?.into()))
+}
+
+/// Changes a recording. For its owner and for moderators.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/vods/{id}",
+    operation_id = "update_vod",
+    params(VodPath),
+    request_body = UpdateVod,
+    responses(
+        (status = 200, description = "The changed recording", body = Vod),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn update_vod(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<VodPath>,
+    Json(body): Json<UpdateVod>,
+) -> Result<Json<Vod>, Problem> {
+    let change = parse_change(body.title, body.description, body.category_slug, body.tags)?;
+    let id = VodId::from_uuid(path.id);
+    let mut tx = db::begin(&app.pool).await?;
+    may_change(&mut tx, &account, id).await?;
+    db::vods::update(&mut tx, id, &change).await.map_err(explain_category)?;
+    let vod = db::vods::find(&mut tx, id, Some(account.id), true).await?.ok_or(VodError::NotFound)?;
+    db::commit(tx).await?;
+    Ok(Json(vod.into()))
+}
+
+/// Deletes a recording and its objects. For its owner and for moderators.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/vods/{id}",
+    operation_id = "delete_vod",
+    params(VodPath),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn delete_vod(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<VodPath>,
+) -> Result<StatusCode, Problem> {
+    let id = VodId::from_uuid(path.id);
+    let mut tx = db::begin(&app.pool).await?;
+    may_change(&mut tx, &account, id).await?;
+    let object_prefix = db::vods::delete(&mut tx, id).await?.ok_or(VodError::NotFound)?;
+    // Same transaction: objects go if and only if the row did.
+    db::outbox::push(&mut tx, &Event::VodDeleted { vod_id: id, object_prefix }).await?;
+    db::commit(tx).await?;
+    tracing::info!(vod.id = %id, by = %account.id, "recording deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An error unless the caller owns the recording or is staff. What the caller cannot see is not there.
+async fn may_change(conn: &mut db::Conn, account: &Account, id: VodId) -> Result<(), Problem> {
+    let role = account.role(conn).await?.ok_or(crate::account::AccessError::Suspended)?;
+    let vod = db::vods::find(conn, id, Some(account.id), role.is_staff()).await?.ok_or(VodError::NotFound)?;
+    let is_owner = vod.channel == account.id;
+    if is_owner || role.is_staff() { Ok(()) } else { Err(VodError::NotYours.into()) }
+}
+
+/// Counts a view: once per member or anonymous client in five minutes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/vods/{id}/views",
+    operation_id = "count_view",
+    params(VodPath),
+    responses(
+        (status = 200, description = "Whether it counted", body = ViewCounted),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn count_view(
+    State(app): State<App>,
+    account: Option<Account>,
+    client: Client,
+    headers: HeaderMap,
+    Path(path): Path<VodPath>,
+) -> Result<Json<ViewCounted>, Problem> {
+    let id = VodId::from_uuid(path.id);
+    let stored = {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        db::vods::views(&mut conn, id).await?.ok_or(VodError::NotFound)?
+    };
+    // A new User-Agent makes a new anonymous client; one address does not get to make many.
+    let bucket = format!("views:{}", crate::net::limit_key(client.addr));
+    if account.is_none() && !app.limits.hit(&bucket, VIEWS_PER_CLIENT).await.is_allowed {
+        return Ok(Json(ViewCounted { counted: false, views: stored }));
+    }
+    let viewer = match account {
+        Some(account) => format!("u-{}", account.id),
+        None => anonymous_id(&app, &client, &headers),
+    };
+    Ok(Json(match app.views.count(id, &viewer).await {
+        Some(counted) => ViewCounted { counted: counted.is_counted, views: stored + counted.waiting },
+        // Redis is away: not counted rather than counted twice.
+        None => ViewCounted { counted: false, views: stored },
+    }))
+}
