@@ -84,11 +84,7 @@ pub async fn serve(mut config: Config, roles: &[Role]) -> anyhow::Result<ExitCod
 }
 
 /// Connects, migrates and starts the given roles.
-pub async fn assemble(
-    mut config: Config,
-    roles: &HashSet<Role>,
-    listeners: Listeners,
-) -> anyhow::Result<Assembled> {
+pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: Listeners) -> anyhow::Result<Assembled> {
     if config.cluster.secret.is_empty() {
         config.cluster.secret = Secret::new(hex::encode(kit::seal::derive_key(&config.auth.secret, "cluster")));
     }
@@ -245,11 +241,7 @@ async fn wait_for_database(pool: &db::Pool) -> anyhow::Result<()> {
 
 /// An address a browser on this machine can use: "any" becomes loopback.
 fn reachable(addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port())
-    } else {
-        addr
-    }
+    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
 }
 
 /// What broadcasters type into OBS.

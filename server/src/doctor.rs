@@ -123,7 +123,9 @@ async fn redis(config: &Config) -> Line {
     let result = if config.redis.url.is_empty() {
         postgres::find_program("redis-server", &[])
             .map(|program| format!("embedded, {}", program.display()))
-            .ok_or_else(|| ("redis-server is not installed".to_owned(), "apt install redis-server, or set redis.url".to_owned()))
+            .ok_or_else(|| {
+                ("redis-server is not installed".to_owned(), "apt install redis-server, or set redis.url".to_owned())
+            })
     } else {
         match live::Live::new(&config.redis) {
             Ok(live) => live.ping().await.map(|()| "answers".to_owned()),

@@ -58,8 +58,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow:
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             request.map(axum::body::Body::new)
         });
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service)).into_owned();
+        let connection = builder
+            .serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service))
+            .into_owned();
         let connection = graceful.watch(connection);
         tracker.spawn(async move {
             // Clients vanish all the time; that is no event.

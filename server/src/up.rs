@@ -104,9 +104,17 @@ fn announce(roles: &compose::Assembled, admin: Option<Secret>) -> anyhow::Result
     writeln!(out, "rillcast ready http={} rtmp={}", roles.http_url, roles.rtmp_url)?;
     writeln!(out)?;
     writeln!(out, "  Watch and manage   {}", roles.site_url)?;
-    writeln!(out, "  Stream to (OBS)    {}   (your stream key is in the studio: {}/studio)", roles.rtmp_url, roles.site_url)?;
+    writeln!(
+        out,
+        "  Stream to (OBS)    {}   (your stream key is in the studio: {}/studio)",
+        roles.rtmp_url, roles.site_url
+    )?;
     if let Some(password) = admin {
-        writeln!(out, "  First admin        {FIRST_ADMIN} / {}   (shown once; change it after signing in)", password.expose())?;
+        writeln!(
+            out,
+            "  First admin        {FIRST_ADMIN} / {}   (shown once; change it after signing in)",
+            password.expose()
+        )?;
     }
     out.flush()?;
     Ok(())

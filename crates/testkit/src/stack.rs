@@ -62,6 +62,14 @@ impl Plan {
         self.data.path().join("data")
     }
 
+    /// A client for a site whose processes the test started itself: `api` answers, `rtmp` takes publishers.
+    pub fn around(mut api: Process, rtmp: String) -> Stack {
+        api.rtmp = rtmp;
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let plan = Self { exe: PathBuf::new(), arguments: Vec::new(), variables: Vec::new(), data, database: None };
+        Stack { plan, process: api, client: client() }
+    }
+
     pub async fn start(self) -> Stack {
         let process = Process::start(&self.exe, &self.arguments, &self.variables).await.expect("rillcast starts");
         Stack { plan: self, process, client: client() }
@@ -271,6 +279,19 @@ impl Stack {
             let json = answer.json();
             if wanted(&json) {
                 return json;
+            }
+            assert!(Instant::now() < until, "{path} stays {} {}", answer.status, answer.text);
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// Polls a path until its text satisfies `wanted`.
+    pub async fn until_text(&self, path: &str, within: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + within;
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer.text) {
+                return answer.text;
             }
             assert!(Instant::now() < until, "{path} stays {} {}", answer.status, answer.text);
             sleep(POLL_EVERY).await;

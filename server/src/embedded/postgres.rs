@@ -99,9 +99,10 @@ pub fn binaries(cluster: &Path) -> anyhow::Result<PathBuf> {
     versions.sort_by_key(|(major, _)| *major);
     let made_by = fs::read_to_string(cluster.join("PG_VERSION")).ok();
     let Some(made_by) = made_by.and_then(|text| text.trim().parse::<u32>().ok()) else {
-        return versions.pop().map(|(_, bin)| bin).context(
-            "Postgres is not installed; install the package postgresql or set database.url",
-        );
+        return versions
+            .pop()
+            .map(|(_, bin)| bin)
+            .context("Postgres is not installed; install the package postgresql or set database.url");
     };
     versions.iter().find(|(major, _)| *major == made_by).map(|(_, bin)| bin.clone()).with_context(|| {
         let have: Vec<String> = versions.iter().map(|(major, _)| major.to_string()).collect();

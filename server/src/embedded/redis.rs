@@ -45,13 +45,8 @@ pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<
     ];
     let mut command = vec![program.display().to_string()];
     command.extend(arguments.iter().flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]));
-    let service = Service {
-        name: "redis",
-        account,
-        command,
-        end_signal: Signal::SIGTERM,
-        log: data_dir.join("redis.log"),
-    };
+    let service =
+        Service { name: "redis", account, command, end_signal: Signal::SIGTERM, log: data_dir.join("redis.log") };
     let mut child = service.spawn()?;
     config.url = Secret::new(format!("redis+unix://{}", socket.display()));
     let live = live::Live::new(config)?;

@@ -1,0 +1,41 @@
+//! The whole way once, with two people in real browsers; the script says what must hold.
+
+use std::path::Path;
+use std::time::Duration;
+
+use testkit::stack::{Plan, Stack, decode};
+use tokio::process::Command;
+
+use crate::EXE;
+
+const SCRIPT_WAIT_MAX: Duration = Duration::from_secs(150);
+
+/// Runs the script against a site and returns what it measured.
+pub async fn first_light(stack: &Stack) -> serde_json::Value {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
+    let script = Command::new("node")
+        .arg("e2e/first-light.mjs")
+        .current_dir(web)
+        .env("RILLCAST_URL", stack.http())
+        .env("RILLCAST_RTMP", &stack.process.rtmp)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(SCRIPT_WAIT_MAX, script).await.expect("the script ends").expect("node is installed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).expect("the script prints what it measured")
+}
+
+#[tokio::test]
+async fn from_an_encoder_to_two_browsers_to_a_recording() {
+    let stack = Plan::embedded(EXE).start().await;
+    let measured = first_light(&stack).await;
+    println!("measured: {measured}");
+    let vod = format!("/vod/{}/index.m3u8", measured["vod"]["id"].as_str().unwrap());
+    let decoded = decode(&stack.url(&vod)).await;
+    assert_eq!(decoded.errors, "");
+    let told = measured["vod"]["duration_s"].as_f64().unwrap();
+    // The timeline of the recording has a gap-free clock although the encoder was away for a while.
+    assert!(decoded.video_frames as f64 / 30.0 > told - 1.0, "{decoded:?} for {told} s");
+    stack.stop().await;
+}

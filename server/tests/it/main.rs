@@ -1,0 +1,9 @@
+//! Whole sites: a real process, real encoders, real players; judged from outside only.
+
+mod broadcast;
+mod browser;
+mod outages;
+mod split;
+mod startup;
+
+const EXE: &str = env!("CARGO_BIN_EXE_rillcast");

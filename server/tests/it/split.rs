@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use testkit::s3::S3Server;
+use testkit::services;
+use testkit::stack::{Ffmpeg, Plan, Process, decode};
+
+use crate::EXE;
+
+/// The same broadcast with every role group in a process of its own, chat in MongoDB and objects in another S3 server.
+#[tokio::test]
+async fn roles_in_four_processes_carry_a_broadcast_to_its_recording() {
+    let mongodb_url = testkit::mongo::url().await;
+    let s3 = S3Server::start().await.unwrap();
+    let storage = s3.config();
+    let (database_url, _guard) = services::database().await;
+    let prefix = services::redis_prefix();
+    let data = tempfile::tempdir().unwrap();
+    let variables = |node: &str| -> Vec<(String, String)> {
+        [
+            ("DATA_DIR", data.path().join(node).display().to_string()),
+            ("HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+            ("INGEST__LISTEN", "127.0.0.1:0".to_owned()),
+            ("AUTH__SECRET", "one secret for all nodes of this site".to_owned()),
+            ("DATABASE__URL", database_url.clone()),
+            ("REDIS__URL", services::redis_url()),
+            ("REDIS__PREFIX", prefix.clone()),
+            ("STORAGE__ENDPOINT", storage.endpoint.clone()),
+            ("STORAGE__BUCKET", storage.bucket.clone()),
+            ("STORAGE__ACCESS_KEY", storage.access_key.expose().to_owned()),
+            ("STORAGE__SECRET_KEY", storage.secret_key.expose().to_owned()),
+            ("CHAT__MONGODB_URL", mongodb_url.clone()),
+            ("CHAT__MONGODB_DATABASE", format!("split_{}", kit_token())),
+            ("TRANSCODER__LADDER", "none".to_owned()),
+            ("LIMITS__REGISTER_PER_IP_PER_HOUR", "1000".to_owned()),
+        ]
+        .map(|(key, value)| (format!("RILLCAST__{key}"), value))
+        .to_vec()
+    };
+    let serve = |roles: &'static str| {
+        let arguments = ["serve", "--roles", roles].map(str::to_owned).to_vec();
+        let variables = variables(&roles.replace(',', "-"));
+        async move { Process::start(EXE.as_ref(), &arguments, &variables).await.expect(roles) }
+    };
+    let transcoder = serve("transcoder").await;
+    let jobs = serve("jobs").await;
+    let ingest = serve("ingest").await;
+    let api = serve("api,chat").await;
+
+    let stack = Plan::around(api, ingest.rtmp.clone());
+    let (alice, bob) = (stack.member("alice").await, stack.member("bob").await);
+    stack.follow(&bob, &alice).await;
+    let encoder = Ffmpeg::publish(&stack.publish_url(&alice), 8.0);
+    stack.until_status("alice", Some("live"), Duration::from_secs(10)).await;
+    let live = stack
+        .until_text("/live/alice/index.m3u8", Duration::from_secs(10), |playlist| {
+            playlist.contains("#EXT-X-STREAM-INF")
+        })
+        .await;
+    assert!(live.contains("source/index.m3u8"), "{live}");
+    let told = |list: &serde_json::Value| {
+        list["items"].as_array().is_some_and(|items| items.iter().any(|item| item["type"] == "stream_online"))
+    };
+    stack.until("/api/v1/notifications", Some(&bob.token), Duration::from_secs(10), told).await;
+    encoder.finish().await.unwrap();
+    let list = stack
+        .until("/api/v1/vods?channel=alice", None, Duration::from_secs(5), |list| list["items"][0]["status"] == "ready")
+        .await;
+    let decoded = decode(&stack.url(list["items"][0]["playback"]["hls"].as_str().unwrap())).await;
+    assert_eq!((decoded.errors.as_str(), decoded.video_frames), ("", 240));
+
+    for mut process in [jobs, ingest, transcoder] {
+        let (status, took) = process.terminate().await;
+        assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
+    }
+    stack.stop().await;
+}
+
+fn kit_token() -> String {
+    std::process::id().to_string()
+}
