@@ -22,7 +22,10 @@ function check(condition, what) {
 async function api(path, { method = "GET", token, body } = {}) {
   const answer = await fetch(`${site}/api/v1${path}`, {
     method,
-    headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body && { "content-type": "application/json" }) },
+    headers: {
+      ...(token && { authorization: `Bearer ${token}` }),
+      ...(body && { "content-type": "application/json" }),
+    },
     body: body && JSON.stringify(body),
   });
   const text = await answer.text();
@@ -105,7 +108,12 @@ async function run(browser) {
   const bobs = await signedIn(browser, bob, "/c/alice");
   await bobs.getByTestId("state-offline").waitFor();
   await bobs.getByTestId("follow").click();
-  await until("the follow", () => bobs.getByTestId("follow").getAttribute("data-following").then((is) => is === "true"));
+  await until("the follow", () =>
+    bobs
+      .getByTestId("follow")
+      .getAttribute("data-following")
+      .then((is) => is === "true"),
+  );
   await shot(bobs, "offline");
 
   let encoder = publish(key);
@@ -113,7 +121,11 @@ async function run(browser) {
     await bobs.getByTestId("live-badge").first().waitFor({ timeout: 15_000 });
     results.playing_after_ms = await advances(bobs, "bob's video to play");
     const latency = await until("the latency to be shown", async () => {
-      const shown = (await bobs.getByTestId("latency").textContent().catch(() => "")) ?? "";
+      const shown =
+        (await bobs
+          .getByTestId("latency")
+          .textContent()
+          .catch(() => "")) ?? "";
       const seconds = Number.parseFloat(shown.replace(",", ".").replace(/[^0-9.]/g, ""));
       return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
     });
@@ -130,7 +142,12 @@ async function run(browser) {
       const shown = await bobs.getByTestId("viewers").first().getAttribute("data-count");
       return shown === "2" ? 2 : 0;
     });
-    await until("bob's bell", () => bobs.getByTestId("bell-count").textContent().then((text) => text?.includes("1")));
+    await until("bob's bell", () =>
+      bobs
+        .getByTestId("bell-count")
+        .textContent()
+        .then((text) => text?.includes("1")),
+    );
     await shot(bobs, "live");
 
     const { id: stream } = (await api("/channels/alice")).live;
@@ -181,7 +198,13 @@ async function say(page, text) {
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: [
-    ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+    ...[
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+    ],
     ...["--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
   ],
 });

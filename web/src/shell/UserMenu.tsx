@@ -1,7 +1,7 @@
 import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
 import { Check, LogOut, Moon, Radio, Settings, Shapes, Sun, SunMoon, UserRound } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import { LANGUAGES, setLanguage } from "@/i18n";
@@ -23,6 +23,8 @@ export function UserMenu() {
   const { t } = useTranslation();
   const user = useSession((session) => session.user);
   const signOut = useSignOut();
+  // The popup stays inside the header's landmark.
+  const place = useRef<HTMLDivElement>(null);
   return (
     <Menu.Root modal={false}>
       <Menu.Trigger
@@ -36,7 +38,8 @@ export function UserMenu() {
           <Settings className="size-5" />
         )}
       </Menu.Trigger>
-      <Menu.Portal>
+      <div ref={place} className="contents" />
+      <Menu.Portal container={place}>
         <Menu.Positioner sideOffset={8} align="end" className="z-50">
           <Menu.Popup className="popup w-64 p-1.5">
             {user && (

@@ -30,7 +30,7 @@ export function Toasts({ children }: { children: ReactNode }) {
     <Toast.Provider toastManager={manager} limit={4}>
       {children}
       <Toast.Portal>
-        <Toast.Viewport className="fixed right-4 bottom-[calc(var(--bottom-h)+16px)] z-[80] flex w-[min(380px,calc(100vw-32px))] flex-col gap-2.5 md:bottom-5">
+        <Toast.Viewport className="fixed bottom-[calc(var(--bottom-h)+16px)] left-4 z-[80] flex w-[min(380px,calc(100vw-32px))] flex-col gap-2.5 md:bottom-5 md:left-5">
           <ToastList />
         </Toast.Viewport>
       </Toast.Portal>

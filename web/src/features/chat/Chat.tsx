@@ -14,6 +14,12 @@ import { Line, PendingLine } from "./Line";
 import type { Pending } from "./room";
 import type { ChatRoom } from "./useChat";
 
+/** How many rows came after the one last seen at the end. Older ones that were loaded above do not count. */
+function countAfter(rows: Row[], key: string | null): number {
+  const index = rows.findLastIndex((row) => row.key === key);
+  return index === -1 ? 0 : rows.length - 1 - index;
+}
+
 /** Closer to the end than this counts as being there. */
 const END_PX = 64;
 const OLDER_PX = 120;
@@ -92,12 +98,12 @@ function Lines({
   });
 
   const [isAtEnd, setAtEnd] = useState(true);
-  const [seen, setSeen] = useState(0);
-  const newest = rows.length;
+  const [seenKey, setSeenKey] = useState<string | null>(null);
+  const newestKey = rows.at(-1)?.key ?? null;
   useEffect(() => {
-    if (isAtEnd) setSeen(newest);
-  }, [isAtEnd, newest]);
-  const unread = isAtEnd ? 0 : Math.max(0, newest - seen);
+    if (isAtEnd) setSeenKey(newestKey);
+  }, [isAtEnd, newestKey]);
+  const unread = isAtEnd ? 0 : countAfter(rows, seenKey);
 
   const toEnd = useCallback(() => {
     virtual.scrollToEnd();

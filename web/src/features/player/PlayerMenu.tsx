@@ -24,7 +24,11 @@ export function PlayerMenu({ engine, state, isLive, video, container }: Props) {
   const [speed, setSpeed] = useState(1);
   const active = state.qualities.find((quality) => quality.index === state.active);
   const nameOf = (quality: Quality) =>
-    quality.height > 0 ? t("player.height", { height: quality.height }) : t("player.audio_only");
+    quality.isAudioOnly
+      ? t("player.audio_only")
+      : quality.height > 0
+        ? t("player.height", { height: quality.height })
+        : t("player.source");
   const auto =
     active && state.chosen === -1 ? t("player.auto_now", { quality: nameOf(active) }) : t("player.auto");
   return (

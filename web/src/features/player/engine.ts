@@ -4,7 +4,7 @@ import { type Fault, type History, measuredLatency, noHistory, remedy } from "./
 
 export type LatencyMode = "low" | "normal";
 
-export type Quality = { index: number; height: number; bitrate: number };
+export type Quality = { index: number; height: number; bitrate: number; isAudioOnly: boolean };
 
 export type EngineState = {
   phase: "loading" | "playing" | "retrying" | "network" | "missing" | "unsupported" | "broken";
@@ -146,7 +146,12 @@ export class Engine {
     if (this.options.isLive) hls.config.liveMaxLatencyDurationCount = LATENCY_SEGMENTS_MAX;
     hls.on(Events.MANIFEST_PARSED, () => {
       const qualities = hls.levels
-        .map((level, index) => ({ index, height: level.height, bitrate: level.bitrate }))
+        .map((level, index) => ({
+          index,
+          height: level.height,
+          bitrate: level.bitrate,
+          isAudioOnly: Boolean(level.audioCodec) && !level.videoCodec,
+        }))
         .sort((a, b) => b.height - a.height || b.bitrate - a.bitrate);
       this.set({ qualities, chosen: -1 });
       void this.play();
