@@ -31,12 +31,22 @@ pub enum CommandError {
 /// A command of a publisher.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    Connect { transaction: f64, connect: Box<Connect> },
-    CreateStream { transaction: f64 },
+    Connect {
+        transaction: f64,
+        connect: Box<Connect>,
+    },
+    CreateStream {
+        transaction: f64,
+    },
     /// `releaseStream`, `FCPublish` and what else only wants to hear that all is well.
-    Courtesy { transaction: f64, is_fc_publish: bool },
+    Courtesy {
+        transaction: f64,
+        is_fc_publish: bool,
+    },
     /// Any publish type, or none: they all mean live here.
-    Publish { name: String },
+    Publish {
+        name: String,
+    },
     /// `FCUnpublish`, `deleteStream` or `closeStream`.
     Unpublish,
     Play,
@@ -64,7 +74,8 @@ impl fmt::Debug for Connect {
 /// Reads the payload of a command message.
 pub fn parse(payload: &[u8]) -> Result<Command, CommandError> {
     let mut values = amf::decode(payload)?.into_iter();
-    let (Some(Amf0Value::Utf8String(name)), Some(Amf0Value::Number(transaction))) = (values.next(), values.next()) else {
+    let (Some(Amf0Value::Utf8String(name)), Some(Amf0Value::Number(transaction))) = (values.next(), values.next())
+    else {
         return Err(CommandError::NoName);
     };
     if !transaction.is_finite() {
@@ -196,7 +207,9 @@ mod tests {
 
     #[test]
     fn any_publish_type_or_none_is_a_publish() {
-        for tail in [vec![], vec![text("live")], vec![text("LIVE")], vec![Amf0Value::Null], vec![Amf0Value::Number(1.0)]] {
+        for tail in
+            [vec![], vec![text("live")], vec![text("LIVE")], vec![Amf0Value::Null], vec![Amf0Value::Number(1.0)]]
+        {
             let mut values = vec![text("publish"), Amf0Value::Number(5.0), Amf0Value::Null, text("KEY")];
             values.extend(tail);
             assert_eq!(parse(&payload(values)), Ok(Command::Publish { name: "KEY".to_owned() }));
@@ -219,7 +232,8 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_key() {
-        let connect = Connect { app: "live/KEY".to_owned(), tc_url: "rtmp://h/live/KEY".to_owned(), ..Connect::default() };
+        let connect =
+            Connect { app: "live/KEY".to_owned(), tc_url: "rtmp://h/live/KEY".to_owned(), ..Connect::default() };
         assert!(!format!("{connect:?}").contains("KEY"));
         assert!(!format!("{:?}", target("live", "KEY")).contains("KEY"));
     }

@@ -161,9 +161,7 @@ impl Desk {
         .await
         .map_err(unavailable)?;
         match claimed {
-            Some(claim) => {
-                Ok(Grant { presence: slot.occupy(claim), facts, timestamp_ms: Arc::new(AtomicU32::new(0)) })
-            }
+            Some(claim) => Ok(Grant { presence: slot.occupy(claim), facts, timestamp_ms: Arc::new(AtomicU32::new(0)) }),
             None => Err(PublishError::AlreadyLive { channel: channel.username }),
         }
     }
@@ -244,7 +242,8 @@ impl Desk {
         let Claim { publish_id, stream_id, epoch, .. } = presence.claim;
         let done = Done { publish_id, stream_id, epoch, end, has_delivered, at: kit::clock::now() };
         // Behind others that wait, or it would overtake them.
-        let written = if self.journal.is_empty() { journal::write(&self.pool, &done, self.rules).await.is_ok() } else { false };
+        let written =
+            if self.journal.is_empty() { journal::write(&self.pool, &done, self.rules).await.is_ok() } else { false };
         if !written && let Err(error) = self.journal.append(&done).await {
             // The sweep will find the stream by its missing heartbeat; only the reason is lost.
             error!(stream = %stream_id, error = format!("{error:#}"), "the end of a publish could not be written down");

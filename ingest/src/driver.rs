@@ -175,10 +175,10 @@ impl Connection {
                 }
             }
             Event::Stop => Some(self.because("the server is stopping", Input::Shutdown)),
-            Event::Told(Cut::Superseded) => {
-                Some(self.because("another encoder has taken over", Input::Superseded))
+            Event::Told(Cut::Superseded) => Some(self.because("another encoder has taken over", Input::Superseded)),
+            Event::Told(Cut::Revoked) => {
+                Some(self.because("the stream was ended or its owner may not stream", Input::Cut))
             }
-            Event::Told(Cut::Revoked) => Some(self.because("the stream was ended or its owner may not stream", Input::Cut)),
             Event::Told(Cut::Hook) => Some(self.because("the operator's update hook refused", Input::Cut)),
             Event::LinkRefused(reason) => Some(self.because(reason, Input::Cut)),
             Event::Timer if self.output.deadline().is_some_and(|deadline| deadline <= now) => {

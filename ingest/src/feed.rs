@@ -96,7 +96,8 @@ impl Feed {
         };
         self.queue.close();
         let _ = self.finish.send(Some(word));
-        if timeout(FINISH_WAIT_MAX + Duration::from_millis(200), self.over.wait_for(|is_over| *is_over)).await.is_err() {
+        if timeout(FINISH_WAIT_MAX + Duration::from_millis(200), self.over.wait_for(|is_over| *is_over)).await.is_err()
+        {
             warn!("the link did not end in time");
         }
     }
@@ -257,7 +258,9 @@ async fn wait_ended(reader: &mut OwnedReadHalf) -> anyhow::Result<()> {
         match decoder.decode(&mut buffer)? {
             Some(frame) if frame.kind == FrameKind::Ended => return Ok(()),
             Some(_) => {}
-            None => anyhow::ensure!(reader.read_buf(&mut buffer).await? > 0, "the transcoder hung up before its last word"),
+            None => {
+                anyhow::ensure!(reader.read_buf(&mut buffer).await? > 0, "the transcoder hung up before its last word")
+            }
         }
     }
 }

@@ -59,11 +59,20 @@ pub enum Input {
 /// An answer to a command.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    Connected { transaction: f64 },
-    StreamCreated { transaction: f64, stream: u32 },
+    Connected {
+        transaction: f64,
+    },
+    StreamCreated {
+        transaction: f64,
+        stream: u32,
+    },
     /// A `_result` of null.
-    Fine { transaction: f64 },
-    FcPublish { transaction: f64 },
+    Fine {
+        transaction: f64,
+    },
+    FcPublish {
+        transaction: f64,
+    },
 }
 
 /// Who wants to publish where.

@@ -5,3 +5,4 @@ pub mod rtmp;
 pub mod s3;
 pub mod services;
 pub mod socket;
+pub mod viewer;

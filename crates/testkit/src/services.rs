@@ -40,9 +40,9 @@ pub struct DatabaseGuard {
 pub async fn database() -> (String, DatabaseGuard) {
     let admin_url = admin_database_url();
     let name = format!("rillcast_test_{}", kit::ids::random_token::<8>());
-    let url = db::testing::create_from_template(&admin_url, &name)
-        .await
-        .unwrap_or_else(|error| panic!("no test database from {admin_url}: {error}: {:?}", std::error::Error::source(&error)));
+    let url = db::testing::create_from_template(&admin_url, &name).await.unwrap_or_else(|error| {
+        panic!("no test database from {admin_url}: {error}: {:?}", std::error::Error::source(&error))
+    });
     (url, DatabaseGuard { admin_url, name })
 }
 

@@ -267,7 +267,8 @@ mod tests {
     #[tokio::test]
     async fn a_header_change_in_the_queue_stays_in_its_place() {
         let queue = Queue::default();
-        let header = |at, byte| (Frame { kind: FrameKind::Video, timestamp_ms: at, payload: vec![byte].into() }, Role::Header);
+        let header =
+            |at, byte| (Frame { kind: FrameKind::Video, timestamp_ms: at, payload: vec![byte].into() }, Role::Header);
         push_all(&queue, [header(0, 1), video(0, Role::Key)]);
         assert_eq!(queue.take(2).await.map(|taken| taken.len()), Some(2));
         push_all(&queue, [video(33, Role::Key), header(66, 2), video(66, Role::Key)]);

@@ -1,0 +1,8 @@
+//! Ingest over real sockets, with a real Postgres and a transcoder that only counts.
+
+mod encoders;
+mod hostile;
+mod lifecycle;
+mod outage;
+mod publish;
+mod support;
