@@ -9,8 +9,8 @@
 mod admission;
 mod child;
 mod doctor;
-mod gop;
 mod gstreamer_setup;
+mod recent;
 mod respawn;
 mod session;
 mod spawn;
@@ -97,8 +97,9 @@ pub enum WorkerEvent {
     Unit { dts: i64, pts: i64, is_sync: bool, data: Bytes },
     /// A JPEG, at most 640 pixels on its longer side.
     Thumbnail(Bytes),
-    /// The child died and is being replaced. Units go on after a moment without a gap where the source's last group
-    /// of pictures was small enough to keep; the first of them is a key frame.
+    /// The child died and is being replaced. Units go on after a moment, and without a gap when the source's pictures
+    /// since the last key frame that came back were few enough to keep (300, 8 MiB). The first of them is a key frame,
+    /// even where the source has none.
     Lost { reason: String },
     /// Too many children died: there will be no more events.
     GaveUp { reason: String },

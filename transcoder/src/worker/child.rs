@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::gstreamer_setup;
-use super::wire::{self, FRAME_HEADER_LEN, INPUT_BYTES_MAX, Kind, Report, Task, Unit, Work};
+use super::wire::{self, FRAME_HEADER_LEN, FoundPlugin, INPUT_BYTES_MAX, Kind, Report, Task, Unit, Work};
 
 /// The program behind `rillcast media-worker`. Speaks to its parent over standard input and output; of no use by hand.
 pub fn child_main() -> ExitCode {
@@ -54,7 +54,7 @@ fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String>
     let pipeline = pipeline::Pipeline::build(work, output.clone())?;
     let measures = sandbox::enter(work.memory_mib, work.parent_pid)?;
     pipeline.play()?;
-    let report = Report { measures, probes: Vec::new() };
+    let report = Report { measures, ..Report::default() };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())?;
     while let Some((kind, payload)) = read_frame(input).map_err(|error| error.to_string())? {
         if kind != Kind::Unit {
@@ -69,9 +69,17 @@ fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String>
 /// Everything a working child does before media, then what must not work any more.
 fn self_check(memory_mib: u64, parent_pid: i32, output: &Output) -> Result<(), String> {
     sandbox::prepare(parent_pid)?;
-    gstreamer_setup::load()?;
+    let plugins = gstreamer_setup::load_each()?.into_iter().map(|(plugin, loaded)| {
+        let (path, failure) = match loaded {
+            Ok(path) => (path.display().to_string(), None),
+            Err(reason) => (String::new(), Some(reason)),
+        };
+        let hint = format!("apt-get install {} (elsewhere: {})", plugin.package, plugin.upstream);
+        FoundPlugin { elements: plugin.elements.join(", "), path, failure, hint }
+    });
+    let plugins = plugins.collect();
     let measures = sandbox::enter(memory_mib, parent_pid)?;
-    let report = Report { measures, probes: probe::all(parent_pid) };
+    let report = Report { plugins, measures, probes: probe::all(parent_pid) };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())
 }
 

@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use serde::Serialize;
 
-use super::gstreamer_setup::{PLUGINS, plugin_dir};
 use super::spawn;
-use super::wire::{self, Kind, Measure, OUTPUT_BYTES_MAX, Probe, Report, Task};
+use super::wire::{self, FoundPlugin, Kind, Measure, OUTPUT_BYTES_MAX, Probe, Report, Task};
 
 /// How long the child may take for its self-check.
 const SELF_CHECK_MAX: Duration = Duration::from_secs(10);
 const SELF_CHECK_MEMORY_MIB: u64 = 256;
+/// Everything the child uses, for when it does not even start.
+const PACKAGES: &str = "apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+                        gstreamer1.0-plugins-ugly gstreamer1.0-libav";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,52 +44,35 @@ pub struct Check {
 pub fn doctor() -> Vec<Check> {
     match std::env::current_exe() {
         Ok(exe) => doctor_of(&exe),
-        Err(error) => {
-            let mut checks = elements();
-            checks.push(failed("sandbox", format!("this program's own file is unknown: {error}"), None));
-            checks
-        }
+        Err(error) => vec![failed(format!("this program's own file is unknown: {error}"))],
     }
 }
 
 /// The same with another program as the child: one whose `media-worker` argument runs `child_main`.
 pub fn doctor_of(exe: &Path) -> Vec<Check> {
-    let mut checks = elements();
     match self_check(exe) {
         Ok(report) => {
-            checks.extend(report.measures.into_iter().map(measured));
-            checks.extend(report.probes.into_iter().map(probed));
+            let plugins = report.plugins.into_iter().map(found);
+            plugins
+                .chain(report.measures.into_iter().map(measured))
+                .chain(report.probes.into_iter().map(probed))
+                .collect()
         }
-        Err(reason) => {
-            let hint = checks.iter().any(|check| check.status == CheckStatus::Fail);
-            let hint = hint.then(|| "install what is missing above, then check again".to_owned());
-            checks.push(failed("sandbox", reason, hint));
-        }
+        Err(reason) => vec![failed(reason)],
     }
-    checks
 }
 
-fn elements() -> Vec<Check> {
-    let Some(dir) = plugin_dir() else {
-        let hint = "apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly \
-                    gstreamer1.0-libav";
-        let detail = "the folder of GStreamer's plugins was not found";
-        return vec![failed("GStreamer", detail.to_owned(), Some(hint.to_owned()))];
-    };
-    let element = |plugin: &super::gstreamer_setup::Plugin| {
-        let name = format!("GStreamer {}", plugin.elements.join(", "));
-        let path = dir.join(plugin.file);
-        if path.is_file() {
-            return Check { name, status: CheckStatus::Ok, detail: path.display().to_string(), hint: None };
-        }
-        let hint = format!("apt-get install {} (elsewhere: {})", plugin.package, plugin.upstream);
-        failed(&name, format!("{} is missing", path.display()), Some(hint))
-    };
-    PLUGINS.iter().map(element).collect()
+fn found(plugin: FoundPlugin) -> Check {
+    let name = format!("GStreamer {}", plugin.elements);
+    match plugin.failure {
+        None => Check { name, status: CheckStatus::Ok, detail: plugin.path, hint: None },
+        Some(failure) => Check { name, status: CheckStatus::Fail, detail: failure, hint: Some(plugin.hint) },
+    }
 }
 
-fn failed(name: &str, detail: String, hint: Option<String>) -> Check {
-    Check { name: name.to_owned(), status: CheckStatus::Fail, detail, hint }
+/// No child, no answer about anything else.
+fn failed(detail: String) -> Check {
+    Check { name: "GStreamer process".to_owned(), status: CheckStatus::Fail, detail, hint: Some(PACKAGES.to_owned()) }
 }
 
 fn measured(measure: Measure) -> Check {

@@ -35,12 +35,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         package: "gstreamer1.0-plugins-base",
         upstream: "gst-plugins-base 1.22",
     },
-    Plugin {
-        file: "libgstlibav.so",
-        elements: &["avdec_h264"],
-        package: "gstreamer1.0-libav",
-        upstream: "gst-libav",
-    },
+    Plugin { file: "libgstlibav.so", elements: &["avdec_h264"], package: "gstreamer1.0-libav", upstream: "gst-libav" },
     Plugin {
         file: "libgstx264.so",
         elements: &["x264enc"],
@@ -56,7 +51,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
 ];
 
 /// The folder of plugins that belongs to the GStreamer library this process is linked with.
-pub(super) fn plugin_dir() -> Option<PathBuf> {
+fn plugin_dir() -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let library = maps.lines().find_map(|line| {
         let path = line.get(line.find('/')?..)?;
@@ -68,15 +63,29 @@ pub(super) fn plugin_dir() -> Option<PathBuf> {
 
 /// Initialises GStreamer and loads the allow-list. The error names the file and the package.
 pub(super) fn load() -> Result<(), String> {
-    gstreamer::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
-    let dir = plugin_dir().ok_or("the folder of GStreamer's plugins was not found")?;
-    for plugin in PLUGINS {
-        gstreamer::Plugin::load_file(dir.join(plugin.file))
-            .map_err(|error| format!("{} (package {}) does not load: {error}", plugin.file, plugin.package))?;
-        for element in plugin.elements {
-            gstreamer::ElementFactory::find(element)
-                .ok_or_else(|| format!("{} (package {}) has no element {element}", plugin.file, plugin.package))?;
-        }
+    for (plugin, loaded) in load_each()? {
+        loaded.map_err(|reason| format!("{reason} (package {})", plugin.package))?;
     }
     Ok(())
+}
+
+/// The same, plugin by plugin.
+pub(super) fn load_each() -> Result<Vec<(&'static Plugin, Result<PathBuf, String>)>, String> {
+    gstreamer::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
+    let dir = plugin_dir().ok_or("the folder of GStreamer's plugins was not found")?;
+    Ok(PLUGINS.iter().map(|plugin| (plugin, plugin.load(&dir))).collect())
+}
+
+impl Plugin {
+    fn load(&self, dir: &Path) -> Result<PathBuf, String> {
+        let path = dir.join(self.file);
+        if !path.is_file() {
+            return Err(format!("{} is missing", path.display()));
+        }
+        gstreamer::Plugin::load_file(&path).map_err(|error| format!("{} does not load: {error}", path.display()))?;
+        match self.elements.iter().find(|element| gstreamer::ElementFactory::find(element).is_none()) {
+            Some(element) => Err(format!("{} has no element {element}", path.display())),
+            None => Ok(path),
+        }
+    }
 }

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::TICKS_PER_SECOND;
 use super::wire::Unit;
 
-/// Most access units that wait for a child: a replayed group of pictures and some seconds of what came meanwhile.
+/// Most access units that wait for a child: what is replayed and some seconds of what came meanwhile.
 const BACKLOG_UNITS_MAX: usize = 480;
 /// Most bytes that wait for a child.
 const BACKLOG_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A child that is further behind than this skips to the newest key frame.
-const LAG_TICKS_MAX: i64 = 4 * TICKS_PER_SECOND;
+const LAG_TICKS_MAX: i64 = 6 * TICKS_PER_SECOND;
 /// Silence after which a child that is being fed is taken for hung: below 3 parts + 2 s for parts of 100 ms and more.
 const SILENCE_MAX: Duration = Duration::from_millis(2_200);
 /// Pictures a decoder may hold back legally (H.264 A.3.1: sixteen), each silent without being hung.

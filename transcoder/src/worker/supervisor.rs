@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use super::gop::Gop;
+use super::recent::Recent;
 use super::respawn::{RESPAWNS_MAX, Respawns};
 use super::session::{Backlog, Watchdog};
 use super::spawn;
@@ -78,7 +78,7 @@ pub struct Supervisor {
     events: Sender<WorkerEvent>,
     outbox: VecDeque<WorkerEvent>,
     stop: Stop,
-    gop: Gop,
+    recent: Recent,
     /// What the caller has been given last, and the latest it can be given.
     delivered: Option<i64>,
     newest: Option<i64>,
@@ -108,7 +108,7 @@ impl Supervisor {
             events,
             outbox: VecDeque::new(),
             stop,
-            gop: Gop::default(),
+            recent: Recent::default(),
             delivered: None,
             newest: None,
             codec_data: None,
@@ -169,7 +169,7 @@ impl Supervisor {
     }
 
     fn keep(&mut self, unit: &Unit) {
-        self.gop.push(unit);
+        self.recent.push(unit, self.delivered);
         self.newest = self.newest.max(Some(unit.pts));
     }
 
@@ -263,7 +263,7 @@ impl Running {
         let mut backlog = Backlog::default();
         let mut watchdog = Watchdog::new(owner.spec.encode);
         backlog.push_frame(wire::json_frame(Kind::Task, &owner.task()));
-        for unit in owner.gop.units() {
+        for unit in owner.recent.units() {
             if backlog.push_unit(unit) {
                 watchdog.fed(now);
             }
@@ -463,7 +463,8 @@ impl Running {
         self.stdin = None;
         if let Ok(None) = self.child.try_wait() {
             // An exit after draining is near; everybody else is killed.
-            let patience = if matches!(ended, End::Finished) && self.is_draining { EXIT_MAX / 4 } else { Duration::ZERO };
+            let patience =
+                if matches!(ended, End::Finished) && self.is_draining { EXIT_MAX / 4 } else { Duration::ZERO };
             if timeout(patience, self.child.wait()).await.is_err() {
                 let _ = self.child.start_kill();
                 let _ = timeout(EXIT_MAX, self.child.wait()).await;

@@ -79,8 +79,19 @@ pub(crate) struct Work {
 /// What the child found and did before it was ready.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// The plugins, of a self-check only.
+    pub(crate) plugins: Vec<FoundPlugin>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) probes: Vec<Probe>,
+}
+
+/// One plugin of the allow-list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FoundPlugin {
+    pub(crate) elements: String,
+    pub(crate) path: String,
+    pub(crate) failure: Option<String>,
+    pub(crate) hint: String,
 }
 
 /// One wall of the sandbox.

@@ -59,8 +59,7 @@ impl Pipeline {
     }
 
     fn assemble(work: &Work, output: Output) -> Result<Self, glib::BoolError> {
-        let state =
-            Arc::new(Shared { output, timeline: Timeline::default(), keys: Mutex::new(BTreeSet::new()) });
+        let state = Arc::new(Shared { output, timeline: Timeline::default(), keys: Mutex::new(BTreeSet::new()) });
         let pipeline = gst::Pipeline::new();
         let source = source(work);
         let decoder = decoder(work)?;
@@ -163,7 +162,8 @@ fn choose_sizes(
             && let Some((width, height)) = display_size(caps.caps())
         {
             if u64::from(width) * u64::from(height) > PIXELS_MAX {
-                let _ = state.output.send(Kind::Failed, format!("pictures of {width}x{height} are too large").as_bytes());
+                let _ =
+                    state.output.send(Kind::Failed, format!("pictures of {width}x{height} are too large").as_bytes());
                 return PadProbeReturn::Drop;
             }
             let short = THUMBNAIL_SIDE * width.min(height) / width.max(height).max(1);
@@ -267,8 +267,7 @@ fn encode_branch(
         skip_delivered(&queue, after, state.clone())?;
     }
     force_keys(&encoder, state.clone())?;
-    let caps =
-        gst::Caps::builder("video/x-h264").field("stream-format", "avc").field("alignment", "au").build();
+    let caps = gst::Caps::builder("video/x-h264").field("stream-format", "avc").field("alignment", "au").build();
     let sink = sink(caps, send_units(state.clone()));
     let chain = [&queue, &scaler()?, &size, &encoder, sink.upcast_ref()];
     pipeline.add_many(chain)?;

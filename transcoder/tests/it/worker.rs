@@ -1,0 +1,7 @@
+//! The GStreamer child, real and as a process: what comes back is judged by decoding it.
+
+mod clip;
+mod faults;
+mod media;
+mod rig;
+mod sandbox;
