@@ -45,7 +45,10 @@ impl Breaker {
     }
 
     fn is_resting(&self) -> bool {
-        self.closed_at.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_some_and(|until| Instant::now() < until)
+        self.closed_at
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .is_some_and(|until| Instant::now() < until)
     }
 
     fn set(&self, until: Option<Instant>) {

@@ -92,8 +92,7 @@ pub async fn take_batches(live: &Live) -> Result<Vec<Batch>, LiveError> {
     call.key(batch_key(live)).key(batch_id_key(live)).arg(kit::ids::uuid().to_string());
     let (id, flat): (String, Vec<String>) = call.invoke_async(&mut connection).await?;
     let Ok(id) = Uuid::parse_str(&id) else { return Ok(Vec::new()) };
-    let counts =
-        flat.chunks_exact(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?))).collect();
+    let counts = flat.chunks_exact(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?))).collect();
     Ok(vec![Batch { id, counts }])
 }
 
