@@ -250,7 +250,10 @@ const routes = [
     /^\/auth\/(login|register)$/,
     (_, body) => {
       if (body.password === "wrong") return problem(401, "auth.invalid-credentials", "wrong");
-      if (body.username === "taken") return problem(409, "auth.username-taken", "taken");
+      if (body.username === "taken")
+        return problem(409, "account.taken", "this username is taken", [
+          { field: "username", message: "is taken" },
+        ]);
       return { body: { user, access_token: "t", expires_in: 900 }, cookie: "mock=in; Path=/; HttpOnly" };
     },
   ],
@@ -547,7 +550,7 @@ function act(what, text) {
   }
   if (what === "reconnecting") {
     Object.assign(first, { status: "reconnecting", reconnect_until: iso(-42) });
-    io.emit("stream:reconnecting", { ...event, reconnect_until: first.reconnect_until });
+    io.emit("stream:reconnecting", { ...event, until: first.reconnect_until });
   }
   if (what === "offline") {
     first.status = "ended";

@@ -1,5 +1,12 @@
 // One error type for everything the API, the network or the socket can refuse.
-import type { Schemas } from "./types";
+/** A refusal as it comes over the wire: a proxy in between may have written it, so nothing is certain. */
+type ProblemBody = {
+  code?: unknown;
+  title?: string;
+  detail?: string | null;
+  request_id?: string | null;
+  errors?: FieldError[];
+};
 
 export type FieldError = { field: string; message: string };
 
@@ -44,7 +51,7 @@ export class ApiError extends Error {
   }
 
   static fromResponse(response: Response, body: unknown): ApiError {
-    const problem = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
+    const problem = (typeof body === "object" && body !== null ? body : {}) as ProblemBody;
     const retry = Number(response.headers.get("retry-after"));
     return new ApiError({
       status: response.status,

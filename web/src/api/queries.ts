@@ -61,6 +61,11 @@ export const vods = (filter: VodFilter = {}) =>
       ),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
+    // A recording that is being made will soon be ready.
+    refetchInterval: (query) =>
+      query.state.data?.pages.some((page) => page.items.some((item) => item.status === "recording"))
+        ? 10_000
+        : false,
   });
 
 export const vod = (id: string) =>

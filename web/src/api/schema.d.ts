@@ -411,12 +411,10 @@ export interface components {
             /** Format: int32 */
             status: number;
             code: string;
-            detail?: string | null;
-            instance?: string | null;
-            request_id?: string | null;
-            errors?: components["schemas"]["FieldProblem"][];
+            detail: string;
+            errors: components["schemas"]["ProblemField"][];
         };
-        FieldProblem: {
+        ProblemField: {
             field: string;
             message: string;
         };
@@ -524,6 +522,7 @@ export interface components {
             reconnect_until?: string | null;
             thumbnail_url?: string | null;
             renditions_note?: string | null;
+            viewers_stale?: boolean;
         };
         Channel: {
             username: string;
@@ -532,18 +531,24 @@ export interface components {
             /** Format: int64 */
             followers_count: number;
             is_following: boolean;
+            /** Format: date-time */
+            created_at: string;
             avatar_url?: string | null;
             live?: null | components["schemas"]["Stream"];
         };
         FollowedChannel: {
             username: string;
             display_name: string;
+            /** Format: date-time */
+            followed_at: string;
             avatar_url?: string | null;
             live?: null | components["schemas"]["Stream"];
         };
         Follower: {
             username: string;
             display_name: string;
+            /** Format: date-time */
+            followed_at: string;
             avatar_url?: string | null;
         };
         Vod: {
@@ -567,6 +572,7 @@ export interface components {
             tags?: string[];
             thumbnail_url?: string | null;
             storyboard_url?: string | null;
+            fail_reason?: string | null;
         };
         UpdateVod: {
             title?: string | null;

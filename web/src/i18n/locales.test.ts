@@ -28,7 +28,7 @@ it("refusals are explained by code, then by status, then by the server's words",
   await startI18n();
   await i18next.changeLanguage("en");
   const say = (init: ConstructorParameters<typeof ApiError>[0]) => errorText(i18next.t, new ApiError(init));
-  expect(say({ status: 409, code: "auth.username-taken" })).toBe("This username is taken.");
+  expect(say({ status: 409, code: "vod.not-yours" })).toBe("This recording is not yours.");
   expect(say({ status: 400, code: "chat.slow-mode", retryAfterS: 2.2 })).toBe("Slow mode: wait 3 s.");
   expect(say({ status: 429, code: "x", retryAfterS: 9 })).toBe("Too many attempts. Try again in 9 s.");
   expect(say({ status: 403, code: "never.heard" })).toBe("You are not allowed to do that.");

@@ -8,7 +8,7 @@ import { viewerId } from "@/lib/ids";
 
 const ACK_TIMEOUT_MS = 8_000;
 
-type StreamEvent = { username: string; stream_id: string; reconnect_until?: string | null };
+type StreamEvent = { username: string; stream_id: string };
 
 type ServerEvents = {
   "chat:message": (message: ChatMessage) => void;
@@ -17,8 +17,9 @@ type ServerEvents = {
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
   viewers: (event: { username: string; count: number }) => void;
   "stream:online": (event: StreamEvent) => void;
-  "stream:reconnecting": (event: StreamEvent) => void;
+  "stream:reconnecting": (event: StreamEvent & { until?: string | null }) => void;
   "stream:offline": (event: StreamEvent) => void;
+  "vod:ready": (event: { username: string; vod_id: string }) => void;
   notification: (notification: Notification) => void;
 };
 
@@ -28,7 +29,14 @@ type Ack<T> = ({ ok: true } & T) | Refusal;
 type ClientEvents = {
   "stream:join": (
     body: { username: string },
-    ack: (answer: Ack<{ viewers: number; history: ChatMessage[]; modes: ChatModes }>) => void,
+    ack: (
+      answer: Ack<{
+        viewers: number;
+        history: ChatMessage[];
+        modes: ChatModes;
+        is_history_missing?: boolean;
+      }>,
+    ) => void,
   ) => void;
   "stream:leave": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:send": (
@@ -39,6 +47,7 @@ type ClientEvents = {
     body: { username: string; before?: string; after?: string; limit: number },
     ack: (answer: Ack<{ items: ChatMessage[] }>) => void,
   ) => void;
+  "auth:renew": (body: { token: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 
@@ -84,11 +93,16 @@ export function getSocket(): RillSocket {
   return socket;
 }
 
-// Signing in or out changes who the socket speaks for.
 useSession.subscribe((now, before) => {
-  if (!socket || now.user?.id === before.user?.id) return;
-  socket.disconnect();
-  socket.connect();
+  if (!socket) return;
+  if (now.user?.id !== before.user?.id) {
+    // Signing in or out changes who the socket speaks for.
+    socket.disconnect();
+    socket.connect();
+  } else if (now.token && now.token.value !== before.token?.value && socket.connected) {
+    // The same person with a newer token: the server wants to know before the old one ends.
+    void ask("auth:renew", { token: now.token.value }).catch(() => undefined);
+  }
 });
 
 /** Emits with an acknowledgement; a refusal or silence is thrown as an ApiError. */

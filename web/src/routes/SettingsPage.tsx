@@ -21,7 +21,7 @@ import { toast } from "@/ui/toast";
 import { RequireUser } from "./RequireUser";
 
 /** The server re-encodes; this only spares a hopeless upload. */
-const AVATAR_BYTES_MAX = 8 * 1024 * 1024;
+const AVATAR_BYTES_MAX = 5 * 1024 * 1024;
 
 export function SettingsPage() {
   return <RequireUser>{(user) => <Settings user={user} />}</RequireUser>;
@@ -101,7 +101,7 @@ function AvatarForm({ user }: { user: User }) {
   const choose = (file: File | undefined) => {
     setRefusal(null);
     if (!file) return;
-    if (file.size > AVATAR_BYTES_MAX) setRefusal(t("settings.avatar_too_big", { mb: 8 }));
+    if (file.size > AVATAR_BYTES_MAX) setRefusal(t("settings.avatar_too_big", { mb: 5 }));
     else upload.mutate(file);
   };
   return (
@@ -111,7 +111,7 @@ function AvatarForm({ user }: { user: User }) {
         <input
           ref={input}
           type="file"
-          accept="image/png,image/jpeg,image/webp"
+          accept="image/png,image/jpeg,image/webp,image/gif"
           className="sr-only"
           tabIndex={-1}
           aria-label={t("settings.avatar_change")}

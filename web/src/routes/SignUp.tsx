@@ -40,10 +40,9 @@ export function SignUp() {
   const told = (field: keyof typeof own) => {
     if (isChecked && own[field]) return own[field];
     const found = error?.fields.find((one) => one.field === field);
-    if (found) return found.message;
-    if (field === "username" && error?.code.includes("username")) return errorText(t, error);
-    if (field === "email" && error?.code.includes("email")) return errorText(t, error);
-    return null;
+    // A taken name is the usual case and has words of its own; other rules are told as the server tells them.
+    if (found && error?.code === "account.taken") return t("auth.username_taken");
+    return found?.message ?? null;
   };
   const isTold = told("username") || told("email") || told("password");
   const submit = (event: FormEvent) => {

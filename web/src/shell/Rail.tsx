@@ -16,6 +16,9 @@ import { Avatar } from "@/ui/avatar";
 
 const RECOMMENDED_MAX = 6;
 
+/** What the rail needs to know of a channel. */
+type Listed = Pick<FollowedChannel, "username" | "display_name" | "avatar_url" | "live">;
+
 /** Followed channels, live ones first; then what others watch. Icons only when narrow. */
 export function Rail() {
   const { t } = useTranslation();
@@ -27,7 +30,7 @@ export function Rail() {
   const live = useQuery(liveStreams());
   const mine = sortLiveFirst(isSignedIn ? (followed.data?.items ?? []) : []);
   const known = new Set(mine.map((channel) => channel.username));
-  const others: FollowedChannel[] = (live.data?.items ?? [])
+  const others: Listed[] = (live.data?.items ?? [])
     .filter((stream) => !known.has(stream.channel.username))
     .slice(0, RECOMMENDED_MAX)
     .map((stream) => ({ ...stream.channel, live: stream }));
@@ -73,7 +76,7 @@ export function Rail() {
 }
 
 /** Live channels first, most watched on top; then the others by name. */
-export function sortLiveFirst(channels: FollowedChannel[]): FollowedChannel[] {
+export function sortLiveFirst<T extends Listed>(channels: T[]): T[] {
   return [...channels].sort((a, b) => {
     if (Boolean(a.live) !== Boolean(b.live)) return a.live ? -1 : 1;
     return (b.live?.viewers ?? 0) - (a.live?.viewers ?? 0) || a.display_name.localeCompare(b.display_name);
@@ -118,7 +121,7 @@ function ChannelList({
   testId,
 }: {
   title: string;
-  channels: FollowedChannel[];
+  channels: Listed[];
   isNarrow: boolean;
   testId?: string;
 }) {

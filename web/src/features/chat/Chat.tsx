@@ -11,14 +11,8 @@ import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { Composer } from "./Composer";
 import { Line, PendingLine } from "./Line";
-import type { Pending } from "./room";
+import { countAfter, type Pending } from "./room";
 import type { ChatRoom } from "./useChat";
-
-/** How many rows came after the one last seen at the end. Older ones that were loaded above do not count. */
-function countAfter(rows: Row[], key: string | null): number {
-  const index = rows.findLastIndex((row) => row.key === key);
-  return index === -1 ? 0 : rows.length - 1 - index;
-}
 
 /** Closer to the end than this counts as being there. */
 const END_PX = 64;
@@ -98,12 +92,12 @@ function Lines({
   });
 
   const [isAtEnd, setAtEnd] = useState(true);
-  const [seenKey, setSeenKey] = useState<string | null>(null);
-  const newestKey = rows.at(-1)?.key ?? null;
+  const [seenId, setSeenId] = useState("");
+  const newestId = room.lines.at(-1)?.id ?? "";
   useEffect(() => {
-    if (isAtEnd) setSeenKey(newestKey);
-  }, [isAtEnd, newestKey]);
-  const unread = isAtEnd ? 0 : countAfter(rows, seenKey);
+    if (isAtEnd) setSeenId(newestId);
+  }, [isAtEnd, newestId]);
+  const unread = isAtEnd ? 0 : countAfter(room.lines, seenId);
 
   const toEnd = useCallback(() => {
     virtual.scrollToEnd();

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ChatMessage } from "@/api/types";
-import { emptyRoom, fillGap, LINES_MAX, merge, type Room, type RoomAction, room } from "./room";
+import { countAfter, emptyRoom, fillGap, LINES_MAX, merge, type Room, type RoomAction, room } from "./room";
 
 const line = (id: string, extra: Partial<ChatMessage> = {}): ChatMessage => ({
   id,
@@ -51,6 +51,11 @@ describe("lines", () => {
     expect(one.lines.map((l) => Boolean(l.deleted))).toEqual([true, false]);
     const all = room(one, { type: "cleared", userId: null });
     expect(all.lines.every((l) => l.deleted)).toBe(true);
+  });
+
+  it("count as new after the last one seen, whether or not it is still there", () => {
+    const lines = ["b", "d", "e"].map((id) => line(id));
+    expect(["", "a", "b", "c", "e"].map((id) => countAfter(lines, id))).toEqual([3, 3, 2, 2, 0]);
   });
 
   it("that bring nothing new leave the list as it is", () => {

@@ -111,6 +111,12 @@ export function merge(known: ChatMessage[], fresh: ChatMessage[], max: number = 
   return trim(all, max);
 }
 
+/** How many lines came after `id`. Older ones that were loaded above it do not count. */
+export function countAfter(lines: ChatMessage[], id: string): number {
+  const last = lines.findLastIndex((line) => line.id <= id);
+  return lines.length - 1 - last;
+}
+
 function trim(lines: ChatMessage[], max: number): ChatMessage[] {
   return lines.length > max ? lines.slice(lines.length - max) : lines;
 }

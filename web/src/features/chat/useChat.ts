@@ -53,6 +53,8 @@ export function useChat(username: string): ChatRoom {
         });
         setViewers(answer.viewers);
         setJoined(true);
+        // The room is open but its past could not be read: ask again.
+        if (answer.is_history_missing) retryTimer = setTimeout(join, JOIN_RETRY_MS);
       } catch (error) {
         // Without a connection the next `connect` joins; a channel that is not there never will be.
         if (isGone || !socket.connected || ApiError.of(error).code.endsWith("not-found")) return;
@@ -79,7 +81,7 @@ export function useChat(username: string): ChatRoom {
     const onStream = (event: { username: string }) => {
       if (isHere(event.username)) void client.invalidateQueries(channelQuery(username));
     };
-    const onReconnecting = (event: { username: string; reconnect_until?: string | null }) => {
+    const onReconnecting = (event: { username: string; until?: string | null }) => {
       if (!isHere(event.username)) return;
       patchChannel(client, username, (old) =>
         old.live
@@ -88,12 +90,15 @@ export function useChat(username: string): ChatRoom {
               live: {
                 ...old.live,
                 status: "reconnecting",
-                reconnect_until: event.reconnect_until ?? old.live.reconnect_until,
+                reconnect_until: event.until ?? old.live.reconnect_until,
               },
             }
           : old,
       );
       onStream(event);
+    };
+    const onRecordings = (event: { username: string }) => {
+      if (isHere(event.username)) void client.invalidateQueries({ queryKey: ["vods", "list"] });
     };
     const onDisconnect = () => setJoined(false);
 
@@ -101,6 +106,8 @@ export function useChat(username: string): ChatRoom {
     socket.on("stream:online", onStream);
     socket.on("stream:offline", onStream);
     socket.on("stream:reconnecting", onReconnecting);
+    socket.on("stream:offline", onRecordings);
+    socket.on("vod:ready", onRecordings);
     socket.on("connect", join);
     socket.on("disconnect", onDisconnect);
     if (socket.connected) void join();
@@ -112,6 +119,8 @@ export function useChat(username: string): ChatRoom {
       socket.off("stream:online", onStream);
       socket.off("stream:offline", onStream);
       socket.off("stream:reconnecting", onReconnecting);
+      socket.off("stream:offline", onRecordings);
+      socket.off("vod:ready", onRecordings);
       socket.off("connect", join);
       socket.off("disconnect", onDisconnect);
       if (socket.connected) socket.emit("stream:leave", { username }, () => undefined);
