@@ -30,6 +30,7 @@ mod streams;
 mod throttle;
 mod upkeep;
 mod viewers;
+mod vod_playback;
 mod vods;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     auth, avatar, categories, channels, docs, layers, live_playback, me, notifications, ops, site, streams, throttle,
-    vods,
+    vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -57,7 +57,10 @@ fn upload() -> OpenApiRouter<App> {
 }
 
 fn media() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(live_playback::live_media)).routes(routes!(avatar::avatar))
+    OpenApiRouter::default()
+        .routes(routes!(live_playback::live_media))
+        .routes(routes!(avatar::avatar))
+        .merge(vod_playback::router())
 }
 
 fn operations() -> OpenApiRouter<App> {

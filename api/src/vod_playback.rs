@@ -1,0 +1,222 @@
+//! Playing recordings: playlists made from what is stored, and media from the bucket.
+//!
+//! Owns nothing that changes a recording (see `vods`). Every playlist asks the recording's row, so a deleted one is gone
+//! at once; what was asked last answers while Postgres is away. Media is streamed through, or, as the operator chose,
+//! fetched by players from the bucket itself: then a playlist is kept for less time than its links live.
+
+mod file;
+mod reel;
+mod shelf;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::{Classify, Kind, VodId};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use kit::Problem;
+use kit::problem::ProblemBody;
+use media::playlist::uri::{self, MediaFile};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::Path;
+use crate::state::App;
+use shelf::{Page, Shelf, Text};
+
+const PLAYLIST_MIME: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+
+/// Why a recording cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlaybackError {
+    #[error("there is no such recording")]
+    NotFound,
+    #[error("nothing of this recording can be played yet")]
+    Empty,
+    #[error("the recording has no such rendition")]
+    NoRendition,
+    #[error("the recording has no such file")]
+    NoFile,
+    #[error("the range lies outside the file")]
+    Range,
+    /// Found by somebody else who asked for the same at the same time.
+    #[error("the recording's rows could not be read")]
+    Rows(#[source] Arc<db::DbError>),
+    #[error("the bucket did not answer")]
+    Bucket(#[from] objects::ObjectsError),
+}
+
+impl Classify for PlaybackError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound | Self::Empty | Self::NoRendition | Self::NoFile => Kind::NotFound,
+            Self::Range => Kind::Invalid,
+            Self::Rows(error) => error.kind(),
+            Self::Bucket(error) => error.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "vod.not-found",
+            Self::Empty => "vod.empty",
+            Self::NoRendition => "vod.no-rendition",
+            Self::NoFile => "vod.no-file",
+            Self::Range => "request.range",
+            Self::Rows(error) => error.code(),
+            Self::Bucket(error) => error.code(),
+        }
+    }
+}
+
+/// The routes, with the memory they share.
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(multivariant))
+        .routes(routes!(thumbnail))
+        .routes(routes!(rendition_file))
+        .layer(Extension(Shelf::new()))
+}
+
+/// The recording's renditions. Also while it is still being made.
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/index.m3u8",
+    operation_id = "vod_playlist",
+    params(("id" = String, Path, description = "The recording")),
+    responses(
+        (status = 200, description = "HLS multivariant playlist", content_type = "application/vnd.apple.mpegurl"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "`vod.not-found` or `vod.empty`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn multivariant(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path(id): Path<VodId>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let page = shelf.page(&app, id, None, uri.query().unwrap_or_default()).await?;
+    Ok(playlist(&page, &headers))
+}
+
+/// A rendition's playlist (`index.m3u8`) or one of the files it names.
+///
+/// `EVENT` while the stream runs, `VOD` afterwards. Segments and inits never change under their names.
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/{rendition}/{file}",
+    operation_id = "vod_file",
+    params(
+        ("id" = String, Path, description = "The recording"),
+        ("rendition" = String, Path, description = "As the multivariant playlist names it"),
+        ("file" = String, Path, description = "`index.m3u8`, `init{n}.mp4` or `seg{n}.m4s`"),
+    ),
+    responses(
+        (status = 200, description = "The playlist or the file", content_type = "video/mp4"),
+        (status = 206, description = "A range of the file", content_type = "video/mp4"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "No such recording, rendition or file", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn rendition_file(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path((id, rendition, name)): Path<(VodId, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    if !reel::is_rendition_name(&rendition) {
+        return Err(PlaybackError::NoRendition.into());
+    }
+    if name == uri::PLAYLIST {
+        let page = shelf.page(&app, id, Some(&rendition), uri.query().unwrap_or_default()).await?;
+        return Ok(playlist(&page, &headers));
+    }
+    let key = match uri::parse(&name) {
+        Some(MediaFile::Segment(msn)) => objects::keys::vod_segment(id, &rendition, msn),
+        Some(MediaFile::Init(number)) => objects::keys::vod_init(id, &rendition, number),
+        Some(MediaFile::Part(..)) | None => return Err(PlaybackError::NoFile.into()),
+    };
+    shelf.recent(&app, id).await?.ok_or(PlaybackError::NotFound)?;
+    file::immutable(&app.objects, &key, &method, &headers).await
+}
+
+/// A picture of the recording, renewed while it is made.
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/thumbnail.jpg",
+    operation_id = "vod_thumbnail",
+    params(("id" = String, Path, description = "The recording")),
+    responses(
+        (status = 200, description = "JPEG", content_type = "image/jpeg"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "No such recording, or no picture yet", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn thumbnail(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path(id): Path<VodId>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = shelf.recent(&app, id).await?.ok_or(PlaybackError::NotFound)?;
+    let key = known.thumbnail_key.as_deref().ok_or(PlaybackError::NoFile)?;
+    file::picture(&app.objects, key, &method, &headers).await
+}
+
+fn playlist(page: &Page, headers: &HeaderMap) -> Response {
+    let Text { plain, gzip, etag, gzip_etag } = &*page.text;
+    let wants_gzip = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|coding| is_gzip(coding.trim())));
+    let (body, tag) = if wants_gzip { (gzip, gzip_etag) } else { (plain, etag) };
+    let mut response = if file::is_unchanged(headers, tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        body.clone().into_response()
+    };
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, PLAYLIST_MIME);
+    out.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
+        out.insert(ETAG, tag);
+    }
+    if let Ok(life) = HeaderValue::try_from(format!("public, max-age={}", page.max_age_s)) {
+        out.insert(CACHE_CONTROL, life);
+    }
+    if wants_gzip && response.status() != StatusCode::NOT_MODIFIED {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// `gzip`, unless it is there to be refused.
+fn is_gzip(coding: &str) -> bool {
+    let mut words = coding.split(';').map(str::trim);
+    let is_named = words.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+    is_named && !words.any(|word| matches!(word, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_when_it_is_wanted() {
+        assert!(is_gzip("gzip") && is_gzip("GZIP; q=0.5"));
+        assert!(!is_gzip("gzip;q=0") && !is_gzip("br") && !is_gzip(""));
+    }
+}

@@ -1,0 +1,233 @@
+//! What playback remembers between requests: rows it asked for a moment ago, and playlists it has written.
+//!
+//! Everything here is bounded, short-lived and made once for any number of viewers who ask at the same time.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use db::recordings::{self, Playable};
+use domain::VodId;
+use domain::stream::VodStatus;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use kit::config::Delivery;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::PlaybackError;
+use super::reel::{Reel, with_links};
+use crate::state::App;
+
+/// A recording's row is asked for again after this long; playlists always ask.
+const RECENT: Duration = Duration::from_secs(2);
+/// How long what was known last may answer while Postgres is away.
+const KNOWN_TTL: Duration = Duration::from_secs(600);
+const KNOWN_MAX: u64 = 10_000;
+/// A finished recording's playlist: late segments of a node that was away show up after this.
+const READY_TTL: Duration = Duration::from_secs(30);
+/// A running recording's playlist, in seconds.
+const RECORDING_TTL_S: u64 = 1;
+/// Rows are about this large in memory.
+const ROW_BYTES: usize = 512;
+const REELS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const TEXTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A longer query is not handed down to children.
+const QUERY_LEN_MAX: usize = 256;
+/// On top of twice the recording's length, for pauses.
+const LINK_SLACK_S: u64 = 3_600;
+
+/// Cheap to clone; all clones share.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    known: Cache<VodId, Known>,
+    reels: Cache<(VodId, u64), Arc<Reel>>,
+    texts: Cache<TextKey, Arc<Text>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    asked_at: Instant,
+    playable: Option<Arc<Playable>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TextKey {
+    id: VodId,
+    slot: u64,
+    rendition: Option<String>,
+    query: String,
+}
+
+/// A playlist, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) plain: Bytes,
+    pub(super) gzip: Bytes,
+    pub(super) etag: String,
+    pub(super) gzip_etag: String,
+}
+
+/// A playlist and how long others may keep it.
+pub(super) struct Page {
+    pub(super) text: Arc<Text>,
+    pub(super) max_age_s: u64,
+}
+
+impl Shelf {
+    pub(super) fn new() -> Self {
+        Self {
+            known: Cache::builder().max_capacity(KNOWN_MAX).time_to_live(KNOWN_TTL).build(),
+            reels: Cache::builder()
+                .weigher(|_, reel: &Arc<Reel>| u32::try_from(reel.len() * ROW_BYTES).unwrap_or(u32::MAX))
+                .max_capacity(REELS_BYTES_MAX)
+                .time_to_live(READY_TTL)
+                .build(),
+            texts: Cache::builder()
+                .weigher(|_, text: &Arc<Text>| u32::try_from(text.plain.len() + text.gzip.len()).unwrap_or(u32::MAX))
+                .max_capacity(TEXTS_BYTES_MAX)
+                .time_to_live(READY_TTL)
+                .build(),
+        }
+    }
+
+    /// The multivariant playlist, or a rendition's.
+    pub(super) async fn page(
+        &self,
+        app: &App,
+        id: VodId,
+        rendition: Option<&str>,
+        query: &str,
+    ) -> Result<Page, PlaybackError> {
+        let playable = self.fresh(app, id).await?.ok_or(PlaybackError::NotFound)?;
+        let is_complete = playable.status == VodStatus::Ready;
+        // A running recording's entries are named by the second they were made in, so they are soon nobody's.
+        let slot = if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S };
+        let query = if query.len() <= QUERY_LEN_MAX { media::playlist::child_query(query) } else { String::new() };
+        let key = TextKey { id, slot, rendition: rendition.map(str::to_owned), query };
+        let text = self
+            .texts
+            .try_get_with(key.clone(), self.write(app, &key, &playable))
+            .await
+            .map_err(|error: Arc<PlaybackError>| shared(&error))?;
+        let storage = &app.config.storage;
+        let kept_max_s = match storage.delivery {
+            Delivery::Presigned => (storage.presign_ttl_s / 4).max(1),
+            Delivery::Proxy | Delivery::Public => u64::MAX,
+        };
+        let max_age_s = if is_complete { READY_TTL.as_secs() } else { RECORDING_TTL_S };
+        Ok(Page { text, max_age_s: max_age_s.min(kept_max_s) })
+    }
+
+    async fn write(&self, app: &App, key: &TextKey, playable: &Playable) -> Result<Arc<Text>, PlaybackError> {
+        let is_complete = playable.status == VodStatus::Ready;
+        let reel = self
+            .reels
+            .try_get_with((key.id, key.slot), async {
+                let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+                let rows = recordings::segments(&mut conn, key.id).await?;
+                Ok::<_, db::DbError>(Arc::new(Reel::new(rows, is_complete)))
+            })
+            .await
+            .map_err(PlaybackError::Rows)?;
+        if reel.is_empty() {
+            return Err(PlaybackError::Empty);
+        }
+        let query = key.query.trim_start_matches('?');
+        let text = match &key.rendition {
+            None => reel.multivariant(&playable.renditions).render(query),
+            Some(name) => {
+                let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);
+                let playlist = reel.rendition(name, target_s).ok_or(PlaybackError::NoRendition)?;
+                let length_s = playlist.segments.iter().map(|segment| segment.duration_s).sum::<f64>();
+                link(app, key.id, name, playlist.render(query), length_s).await?
+            }
+        };
+        Ok(Arc::new(Text::new(text)))
+    }
+
+    /// The recording's row as it is now, or as it was last when Postgres is away. `None`: there is nothing to play.
+    async fn fresh(&self, app: &App, id: VodId) -> Result<Option<Arc<Playable>>, PlaybackError> {
+        let ask = async {
+            let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+            recordings::playable(&mut conn, id).await
+        };
+        match ask.await {
+            Ok(playable) => {
+                let playable = playable.map(Arc::new);
+                self.known.insert(id, Known { asked_at: Instant::now(), playable: playable.clone() }).await;
+                Ok(playable)
+            }
+            Err(error) if error.is_unavailable() => match self.known.get(&id).await {
+                Some(known) => Ok(known.playable),
+                None => Err(PlaybackError::Rows(Arc::new(error))),
+            },
+            Err(error) => Err(PlaybackError::Rows(Arc::new(error))),
+        }
+    }
+
+    /// The recording's row as it was at most two seconds ago.
+    pub(super) async fn recent(&self, app: &App, id: VodId) -> Result<Option<Arc<Playable>>, PlaybackError> {
+        match self.known.get(&id).await {
+            Some(known) if known.asked_at.elapsed() < RECENT => Ok(known.playable),
+            _ => self.fresh(app, id).await,
+        }
+    }
+}
+
+/// The error of whoever asked first, for everybody who asked with it.
+fn shared(error: &PlaybackError) -> PlaybackError {
+    match error {
+        PlaybackError::Empty => PlaybackError::Empty,
+        PlaybackError::NoRendition => PlaybackError::NoRendition,
+        PlaybackError::Rows(error) => PlaybackError::Rows(error.clone()),
+        PlaybackError::Bucket(_) => PlaybackError::Bucket(objects::ObjectsError::Settings("links cannot be made")),
+        PlaybackError::NotFound | PlaybackError::NoFile | PlaybackError::Range => PlaybackError::NotFound,
+    }
+}
+
+/// Sends players to the bucket, when the operator wants that.
+async fn link(app: &App, id: VodId, rendition: &str, text: String, length_s: f64) -> Result<String, PlaybackError> {
+    let storage = &app.config.storage;
+    let folder = format!("{}{rendition}", objects::keys::vod_prefix(id));
+    match storage.delivery {
+        Delivery::Proxy => Ok(text),
+        Delivery::Public => {
+            let base = storage.public_url.trim_end_matches('/');
+            Ok(with_links(&text, |name| Some(format!("{base}/{folder}/{name}"))))
+        }
+        Delivery::Presigned => {
+            // A player reads a finished recording's playlist once: its last link is used when it gets there.
+            let ttl_s = storage.presign_ttl_s.max(length_s.ceil() as u64 * 2 + LINK_SLACK_S);
+            let ttl = Duration::from_secs(ttl_s);
+            let mut names: Vec<String> = Vec::new();
+            with_links(&text, |name| {
+                names.push(name.to_owned());
+                None
+            });
+            let mut links = std::collections::HashMap::with_capacity(names.len());
+            for name in names {
+                let address = app.objects.presign_get(&format!("{folder}/{name}"), ttl).await?;
+                links.insert(name, address);
+            }
+            Ok(with_links(&text, |name| links.get(name).cloned()))
+        }
+    }
+}
+
+impl Text {
+    fn new(text: String) -> Self {
+        let tag = hex::encode(&Sha256::digest(text.as_bytes())[..12]);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        // Writing to memory does not fail; an empty answer would be noticed by its tests.
+        let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+        Self {
+            plain: Bytes::from(text),
+            gzip: Bytes::from(gzip),
+            etag: format!("\"{tag}\""),
+            gzip_etag: format!("\"{tag}-gz\""),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The api room against a real Postgres, Redis and S3 server, called as browsers and scripts call it.
+
+mod accounts;
+mod channels;
+mod faults;
+mod harness;
+mod lists;
+mod media;
+mod sessions;
+mod site;
+mod vods;
