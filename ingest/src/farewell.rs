@@ -15,8 +15,9 @@ use crate::driver::{Connection, Outcome};
 
 /// Longest wait for a peer to take our last words.
 const FLUSH_WAIT_MAX: Duration = Duration::from_millis(1_000);
-/// Longest wait for a peer to hang up by itself. Closing on unread bytes would take our last words back.
-const LINGER_MAX: Duration = Duration::from_millis(500);
+/// Longest wait for a peer to hang up by itself. Closing on unread bytes would take our last words back, and encoders that
+/// pressed stop themselves report an error when the server is quicker (GStreamer's do).
+const LINGER_MAX: Duration = Duration::from_millis(1_000);
 
 /// Ends a connection whose session has ended.
 pub(crate) async fn part(mut connection: Connection, socket: TcpStream) {
@@ -36,7 +37,7 @@ pub(crate) async fn part(mut connection: Connection, socket: TcpStream) {
                 info!(addr = %connection.addr, code = error.code(), source, "publisher refused");
             }
             let _ = connection.output.publish_refused(connection.publish_stream, &error.to_string(), now);
-            hang_up(&mut connection, socket).await;
+            hang_up(&mut connection, socket, First::We).await;
         }
         Outcome::Finished(end) => finish(connection, socket, end).await,
     }
@@ -56,7 +57,7 @@ async fn finish(mut connection: Connection, socket: TcpStream, end: PublishEnd) 
     }
     let desk = std::sync::Arc::clone(&connection.node.desk);
     tokio::join!(
-        hang_up(&mut connection, socket),
+        hang_up(&mut connection, socket, if end == PublishEnd::Unpublished { First::Peer } else { First::We }),
         async {
             if let Some(feed) = feed {
                 feed.finish(is_over.then_some(end.as_str())).await;
@@ -79,11 +80,23 @@ fn say_goodbye(connection: &mut Connection, end: PublishEnd) {
     };
 }
 
-/// Says what is left to say, closes our side, and gives the peer a moment to close his.
-async fn hang_up(connection: &mut Connection, mut socket: TcpStream) {
+/// Who closes the connection first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// An encoder that is sent away waits for us.
+    We,
+    /// One that leaves by itself closes by itself.
+    Peer,
+}
+
+/// Says what is left to say, and gives the peer a moment to close his side.
+async fn hang_up(connection: &mut Connection, mut socket: TcpStream, first: First) {
     let flushed = timeout(FLUSH_WAIT_MAX, async {
         socket.write_all_buf(connection.output.pending()).await?;
-        socket.shutdown().await
+        match first {
+            First::We => socket.shutdown().await,
+            First::Peer => Ok(()),
+        }
     });
     if !matches!(flushed.await, Ok(Ok(()))) {
         return;

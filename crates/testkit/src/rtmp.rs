@@ -21,8 +21,8 @@ pub use raw::{RawPeer, chunks, command, connect, header};
 #[path = "rtmp_raw.rs"]
 mod raw;
 
-/// Longest wait for anything a healthy server says at once.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for anything a healthy server says. Its own longest deadline is ten seconds.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 const HANDSHAKE_PACKET: usize = 1_536;
 const CHUNK_BYTES: u32 = 4_096;
 

@@ -41,6 +41,9 @@ impl Rig {
 
     /// Channels `alice` and `bob` with [`KEY`] and [`OTHER_KEY`].
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        // Shown by the test runner when a test fails.
+        static LOG: std::sync::Once = std::sync::Once::new();
+        LOG.call_once(|| kit::telemetry::init(&Config::default().log));
         let (url, guard) = services::database().await;
         let data = tempfile::tempdir().expect("a folder");
         let mut config = Config::default();
