@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use domain::user::{Role, Username};
+use domain::user::Role;
 use kit::{Config, Secret};
 
 use crate::cli::{ConfigCommand, JobCommand, UserCommand};
@@ -31,22 +31,20 @@ pub async fn user(command: UserCommand, config: Config) -> anyhow::Result<ExitCo
     match command {
         UserCommand::Create { username, email, password, role } => {
             let role = Role::parse(&role).context("unknown role")?;
-            let new = api::accounts::NewUser { username, email, password: Secret::new(password), role };
+            let new =
+                api::accounts::NewUser { username, email, password: Secret::new(password), display_name: None, role };
             let user = api::accounts::create_user(&pool, &config, new).await?;
             println!("created {} {}", user.username, user.id);
         }
         UserCommand::Promote { username, role } => {
             let role = Role::parse(&role).context("unknown role")?;
-            let mut conn = pool.acquire().await?;
-            let found = db::admin::set_role(&mut conn, &Username::parse(&username)?, role).await?;
-            found.with_context(|| format!("there is no member {username}"))?;
-            println!("{username} is {} now", role.as_str());
+            let live = live::Live::new(&config.redis)?;
+            api::accounts::set_role(&pool, &live, &config, &username, role).await?;
+            println!("{username} is {} now; their sign-ins are ended", role.as_str());
         }
         UserCommand::SetPassword { username, password } => {
-            let hash = api::accounts::hash_password(&Secret::new(password)).await?;
-            let mut conn = pool.acquire().await?;
-            let found = db::admin::set_password(&mut conn, &Username::parse(&username)?, &hash).await?;
-            found.with_context(|| format!("there is no member {username}"))?;
+            let live = live::Live::new(&config.redis)?;
+            api::accounts::set_password(&pool, &live, &config, &username, Secret::new(password)).await?;
             println!("the password of {username} is changed, and all sign-ins are ended");
         }
         UserCommand::List { limit } => {
@@ -89,6 +87,12 @@ async fn pool(mut config: Config) -> anyhow::Result<(db::Pool, Config)> {
     if config.database.url.is_empty() {
         config.database.url = embedded::postgres::running_url(&config.data_dir)
             .context("database.url is not set and no `rillcast up` runs on this data folder")?;
+    }
+    if config.redis.url.is_empty() {
+        // Without it, ended sign-ins are noticed when their tokens are next checked against the database.
+        let socket =
+            embedded::redis::socket(&config.data_dir).context("the running site's Redis is not to be found")?;
+        config.redis.url = Secret::new(format!("redis+unix://{}", socket.display()));
     }
     if config.auth.secret.is_empty() {
         config.auth.secret = node::site_secret(&config.data_dir)?;

@@ -9,7 +9,7 @@ use anyhow::bail;
 use kit::Config;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use transcoder::worker::{Check, Status};
+use transcoder::worker::{Check, CheckStatus as Status};
 
 use crate::embedded::postgres;
 use crate::{node, ports};
@@ -40,7 +40,7 @@ impl From<Check> for Line {
             Status::Warn => "warn",
             Status::Fail => "fail",
         };
-        Self { check: check.name.to_string(), status, detail: check.detail.to_string(), hint: check.hint.to_string() }
+        Self { check: check.name, status, detail: check.detail, hint: check.hint.unwrap_or_default() }
     }
 }
 
@@ -74,7 +74,7 @@ pub fn require_media(config: &Config) -> anyhow::Result<()> {
     let missing: Vec<String> = transcoder::worker::doctor()
         .into_iter()
         .filter(|check| matches!(check.status, Status::Fail))
-        .map(|check| format!("  {}: {}\n    {}", check.name, check.detail, check.hint))
+        .map(|check| format!("  {}: {}\n    {}", check.name, check.detail, check.hint.unwrap_or_default()))
         .collect();
     if !missing.is_empty() {
         bail!(

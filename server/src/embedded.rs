@@ -8,5 +8,3 @@ pub mod postgres;
 pub mod redis;
 pub mod s3;
 mod service;
-
-pub use service::{Account, Service};

@@ -93,6 +93,7 @@ async fn first_admin(roles: &compose::Assembled) -> anyhow::Result<Option<Secret
         username: FIRST_ADMIN.to_owned(),
         email: "admin@localhost.localdomain".to_owned(),
         password: Secret::new(password.clone()),
+        display_name: None,
         role: domain::user::Role::Admin,
     };
     api::accounts::create_user(&roles.pool, &roles.config, new).await.context("cannot create the first admin")?;

@@ -49,6 +49,7 @@ pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<
         Service { name: "redis", account, command, end_signal: Signal::SIGTERM, log: data_dir.join("redis.log") };
     let mut child = service.spawn()?;
     config.url = Secret::new(format!("redis+unix://{}", socket.display()));
+    std::fs::write(data_dir.join("redis-socket"), socket.as_os_str().as_encoded_bytes())?;
     let live = live::Live::new(config)?;
     let until = Instant::now() + START_WAIT_MAX;
     loop {
@@ -63,6 +64,12 @@ pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<
         }
         sleep(POLL_EVERY).await;
     }
+}
+
+/// The socket of the Redis that a running `up` keeps on this data folder.
+pub fn socket(data_dir: &Path) -> Option<std::path::PathBuf> {
+    let path = std::fs::read_to_string(data_dir.join("redis-socket")).ok()?;
+    Some(path.into()).filter(|path: &std::path::PathBuf| path.exists())
 }
 
 /// Everything below a folder: an earlier run under another user may have left files.

@@ -20,7 +20,8 @@ pub async fn first_light(stack: &Stack) -> serde_json::Value {
         .env("RILLCAST_RTMP", &stack.process.rtmp)
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(SCRIPT_WAIT_MAX, script).await.expect("the script ends").expect("node is installed");
+    let output =
+        tokio::time::timeout(SCRIPT_WAIT_MAX, script).await.expect("the script ends").expect("node is installed");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     serde_json::from_slice(&output.stdout).expect("the script prints what it measured")
