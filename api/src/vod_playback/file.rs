@@ -143,7 +143,15 @@ mod tests {
         for good in ["bytes=0-0", "bytes=5-", "bytes=-7"] {
             assert_eq!(range_of(&with(RANGE, good), "\"e\""), Some(good));
         }
-        for bad in ["bytes=", "bytes=-", "bytes=1-2,4-5", "bytes=9-3", "items=0-1", "bytes=a-b", "bytes=0-99999999999999999999"] {
+        for bad in [
+            "bytes=",
+            "bytes=-",
+            "bytes=1-2,4-5",
+            "bytes=9-3",
+            "items=0-1",
+            "bytes=a-b",
+            "bytes=0-99999999999999999999",
+        ] {
             assert_eq!(range_of(&with(RANGE, bad), "\"e\""), None, "{bad}");
         }
     }

@@ -208,7 +208,10 @@ mod tests {
         rows.push(segment("480p", 3));
         let reel = Reel::new(rows, true);
         let low = text(&reel, "480p");
-        assert_eq!(low.segments.iter().map(|segment| segment.is_gap).collect::<Vec<_>>(), [true, true, true, false, true]);
+        assert_eq!(
+            low.segments.iter().map(|segment| segment.is_gap).collect::<Vec<_>>(),
+            [true, true, true, false, true]
+        );
         assert!(text(&reel, "source").segments.iter().all(|segment| !segment.is_gap));
         assert!(low.is_ended);
         assert!(reel.rendition("1080p", 2).is_none());
@@ -218,7 +221,9 @@ mod tests {
     fn time_nobody_recorded_is_a_discontinuity_in_every_rendition() {
         let mut rows = both([0, 1, 5, 6]);
         rows.retain(|segment| !(segment.rendition == "audio" && segment.seq == 5));
-        rows.iter_mut().filter(|row| row.rendition == "source" && row.seq == 6).for_each(|row| row.is_discontinuity = true);
+        rows.iter_mut()
+            .filter(|row| row.rendition == "source" && row.seq == 6)
+            .for_each(|row| row.is_discontinuity = true);
         let reel = Reel::new(rows, true);
         for name in ["source", "audio"] {
             let breaks: Vec<bool> = text(&reel, name).segments.iter().map(|one| one.is_discontinuity).collect();

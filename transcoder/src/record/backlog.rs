@@ -176,7 +176,8 @@ impl Backlog {
     /// The next job, and whether there is another beside it. Recordings take turns: `after` is whose turn was last.
     pub(super) fn take(&self, after: &mut Option<StreamId>) -> Option<Job> {
         let mut recordings = lock(&self.recordings);
-        let turn = after.and_then(|id| recordings.range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded)).next());
+        let turn =
+            after.and_then(|id| recordings.range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded)).next());
         let first = turn.map(|(id, _)| *id);
         let mut order: Vec<StreamId> = Vec::with_capacity(recordings.len());
         if let Some(first) = first {

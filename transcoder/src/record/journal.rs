@@ -15,12 +15,23 @@ const SUM_LEN: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub(super) enum Line {
-    Start { info: RecordingInfo },
+    Start {
+        info: RecordingInfo,
+    },
     /// Numbers below these are taken.
-    Floor { msn: u64, init: u32, discontinuities: u64 },
-    Rendition { info: RenditionInfo },
+    Floor {
+        msn: u64,
+        init: u32,
+        discontinuities: u64,
+    },
+    Rendition {
+        info: RenditionInfo,
+    },
     /// The init segment's file is whole.
-    Init { r: String, no: u32 },
+    Init {
+        r: String,
+        no: u32,
+    },
     /// `len` more bytes of the segment's file are whole. The segment's head comes with its first part.
     Part {
         r: String,
@@ -31,12 +42,25 @@ pub(super) enum Line {
         head: Option<Head>,
     },
     /// The segment is complete.
-    Closed { r: String, msn: u64, us: u64 },
+    Closed {
+        r: String,
+        msn: u64,
+        us: u64,
+    },
     /// The segment was given up.
-    Dropped { r: String, msn: u64 },
+    Dropped {
+        r: String,
+        msn: u64,
+    },
     /// Object and row are there; the file may go or is gone.
-    Stored { r: String, msn: u64 },
-    InitStored { r: String, no: u32 },
+    Stored {
+        r: String,
+        msn: u64,
+    },
+    InitStored {
+        r: String,
+        no: u32,
+    },
     /// The stream is over; only uploads are left.
     Ended,
 }

@@ -175,7 +175,11 @@ fn remove_strays(layout: &Layout, book: &Book) -> io::Result<()> {
         }
         let name = entry.file_name();
         let Some(shelf) = name.to_str().and_then(|name| book.renditions.get(name)) else {
-            if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+            if path.is_dir() {
+                fs::remove_dir_all(&path)?
+            } else {
+                fs::remove_file(&path)?
+            }
             continue;
         };
         let rendition = name.to_string_lossy();

@@ -48,16 +48,49 @@ pub(super) struct Floor {
 type Opened = Result<(u64, Resume), RecordError>;
 
 pub(super) enum Command {
-    Open { info: RecordingInfo, floor: Floor, reply: oneshot::Sender<Opened> },
-    Rendition { key: Key, info: RenditionInfo },
-    Init { key: Key, rendition: String, init_no: u32, bytes: Bytes },
-    Part { key: Key, rendition: String, msn: u64, bytes: Bytes, duration_us: u64, head: Head },
-    SegmentEnd { key: Key, rendition: String, msn: u64, duration_us: u64 },
-    Close { key: Key, end: RecordingEnd },
+    Open {
+        info: RecordingInfo,
+        floor: Floor,
+        reply: oneshot::Sender<Opened>,
+    },
+    Rendition {
+        key: Key,
+        info: RenditionInfo,
+    },
+    Init {
+        key: Key,
+        rendition: String,
+        init_no: u32,
+        bytes: Bytes,
+    },
+    Part {
+        key: Key,
+        rendition: String,
+        msn: u64,
+        bytes: Bytes,
+        duration_us: u64,
+        head: Head,
+    },
+    SegmentEnd {
+        key: Key,
+        rendition: String,
+        msn: u64,
+        duration_us: u64,
+    },
+    Close {
+        key: Key,
+        end: RecordingEnd,
+    },
     /// Object and row are there.
-    Stored { stream_id: StreamId, rendition: String, item: StoredItem },
+    Stored {
+        stream_id: StreamId,
+        rendition: String,
+        item: StoredItem,
+    },
     /// Nothing of the recording is wanted here any more.
-    Forget { stream_id: StreamId },
+    Forget {
+        stream_id: StreamId,
+    },
     Stop,
 }
 
@@ -383,7 +416,8 @@ impl Reel {
         let is_first = !self.open.contains_key(rendition);
         if is_first {
             fs::create_dir_all(self.layout.rendition(rendition))?;
-            let file = OpenOptions::new().create(true).write(true).truncate(true).open(self.layout.open(rendition, msn))?;
+            let file =
+                OpenOptions::new().create(true).write(true).truncate(true).open(self.layout.open(rendition, msn))?;
             self.open.insert(rendition.to_owned(), OpenFile { msn, file, len: 0 });
         }
         let Some(open) = self.open.get_mut(rendition) else { return Ok(()) };
@@ -415,13 +449,7 @@ impl Reel {
     }
 
     /// Completes a segment. Without a duration its parts' sum is taken.
-    fn segment_end(
-        &mut self,
-        shared: &Shared,
-        rendition: &str,
-        msn: u64,
-        duration_us: Option<u64>,
-    ) -> io::Result<()> {
+    fn segment_end(&mut self, shared: &Shared, rendition: &str, msn: u64, duration_us: Option<u64>) -> io::Result<()> {
         if self.open.get(rendition).is_none_or(|open| open.msn != msn) {
             return Ok(());
         }

@@ -55,12 +55,11 @@ async fn wrong_credentials_are_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_missing_bucket_is_not_a_missing_object() {
+async fn a_missing_bucket_is_found_missing_and_made() {
     let server = S3Server::start().await.expect("server");
     let config = StorageConfig { bucket: "not-there".to_owned(), ..server.config() };
     let objects = Objects::new(&config).expect("settings");
-    let error = objects.put_once(object()).await.expect_err("no bucket");
-    assert!(!error.is_not_found(), "{error:?}");
+    assert!(objects.ping().await.expect_err("no bucket").is_not_found());
     objects.ensure_bucket().await.expect("made");
-    objects.put_once(object()).await.expect("put");
+    objects.ping().await.expect("there now");
 }
