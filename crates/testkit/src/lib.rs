@@ -5,4 +5,5 @@ pub mod rtmp;
 pub mod s3;
 pub mod services;
 pub mod socket;
+pub mod stack;
 pub mod viewer;

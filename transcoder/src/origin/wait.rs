@@ -176,7 +176,9 @@ mod tests {
         }
         playlist.begin_segment(start(5));
         (0..parts).for_each(|_| playlist.push_part(part));
-        View { open_parts: vec![Bytes::new(); parts], ..View::new(playlist, 5) }
+        let mut view = View::new(playlist, 5);
+        view.open_parts = vec![Bytes::new(); parts];
+        view
     }
 
     fn target(msn: u64, part: impl Into<Option<u64>>) -> Target {

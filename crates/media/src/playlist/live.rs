@@ -233,7 +233,7 @@ impl MediaPlaylist {
             }
             put_start(&mut out, &line.start, &mut init, &query);
             let is_recent = left_us < micros(f64::from(PARTS_LISTED_TARGETS * self.target_duration_s));
-            if is_recent && self.part_target_s.is_some() && !line.tail.is_gap {
+            if is_recent && self.part_target_s.is_some() {
                 put_parts(&mut out, line.start.msn, &line.parts, &query);
             }
             if line.tail.is_gap {

@@ -1,0 +1,9 @@
+//! Live, end to end: real FLV in through the link, playlists and parts out over HTTP, judged by decoding.
+
+mod blocking;
+mod fencing;
+mod follow;
+mod lower;
+mod resume;
+mod rig;
+mod transport;
