@@ -70,7 +70,8 @@ pub(crate) struct Connection {
 }
 
 enum Event {
-    Verdict(Option<Verdict>),
+    /// Boxed: it comes once, the others all the time.
+    Verdict(Option<Box<Verdict>>),
     Stop,
     Told(Cut),
     LinkRefused(String),
@@ -165,7 +166,7 @@ impl Connection {
         match event {
             Event::Verdict(verdict) => {
                 self.verdict = None;
-                match verdict {
+                match verdict.map(|verdict| *verdict) {
                     Some(Ok(grant)) => {
                         self.grant = Some(grant);
                         Some(Input::Granted)
@@ -420,9 +421,9 @@ impl Connection {
     }
 }
 
-async fn heard(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Option<Verdict> {
+async fn heard(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Option<Box<Verdict>> {
     match verdict {
-        Some(verdict) => verdict.await.ok(),
+        Some(verdict) => verdict.await.ok().map(Box::new),
         None => std::future::pending().await,
     }
 }

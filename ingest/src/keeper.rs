@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db::publish;
-use domain::StreamId;
+use domain::{StreamId, Timestamp};
 use kit::Stop;
 use kit::health::Health;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -28,14 +28,16 @@ const TICK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 struct Keeper {
     desk: Arc<Desk>,
+    /// What is older belongs to an earlier run of this node.
+    began: Timestamp,
     has_recovered: bool,
     healthy_since: Option<Instant>,
     last_beat: Option<Instant>,
 }
 
 /// Runs until the stop.
-pub(crate) async fn run(desk: Arc<Desk>, health: Health, stop: Stop) {
-    let mut keeper = Keeper { desk, has_recovered: false, healthy_since: None, last_beat: None };
+pub(crate) async fn run(desk: Arc<Desk>, began: Timestamp, health: Health, stop: Stop) {
+    let mut keeper = Keeper { desk, began, has_recovered: false, healthy_since: None, last_beat: None };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -98,7 +100,7 @@ impl Keeper {
     async fn recover(&mut self) -> db::Result<()> {
         let desk = &self.desk;
         let mut tx = db::begin(&desk.pool).await?;
-        let lost = publish::recover(&mut tx, &desk.node, &desk.registry.streams(), desk.rules).await?;
+        let lost = publish::recover(&mut tx, &desk.node, self.began, &desk.registry.streams(), desk.rules).await?;
         db::commit(tx).await?;
         if lost > 0 {
             info!(streams = lost, "streams of the last run wait for their broadcasters");

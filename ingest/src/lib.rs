@@ -61,6 +61,7 @@ pub struct Deps {
 pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let Deps { config, pool, live, health, node, link } = deps;
     health.expect("ingest");
+    let began = kit::clock::now();
     let rules = Rules {
         reconnect_window_s: config.ingest.reconnect_window_s,
         owes_done_hook: !config.hooks.on_publish_done.is_empty(),
@@ -77,7 +78,8 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
     });
     info!(addr = %listener.local_addr()?, "RTMP is served");
     let sessions = TaskTracker::new();
-    tokio::join!(accept(&listener, &node, &sessions, &stop), keeper::run(Arc::clone(&desk), health, stop.clone()));
+    let keeping = keeper::run(Arc::clone(&desk), began, health, stop.clone());
+    tokio::join!(accept(&listener, &node, &sessions, &stop), keeping);
     drop(listener);
     sessions.close();
     desk.tasks.close();

@@ -371,25 +371,27 @@ pub async fn epoch_of(conn: &mut Conn, stream_id: StreamId) -> Result<Option<i32
     Ok(epoch.fetch_optional(conn).await?)
 }
 
-/// Frees what a node's earlier run left behind, except the streams it has by now. Returns how many.
-pub async fn recover(conn: &mut Conn, node: &str, keep: &[StreamId], rules: Rules) -> Result<usize> {
+/// Frees what a node's earlier run left behind: publishes from before `began`, except the streams in `keep`. Returns how many.
+pub async fn recover(conn: &mut Conn, node: &str, began: Timestamp, keep: &[StreamId], rules: Rules) -> Result<usize> {
     let keep: Vec<Uuid> = keep.iter().map(|id| id.as_uuid()).collect();
-    let lost = sqlx::query_scalar!(
+    // Not locked yet: a broadcaster who comes back in this moment has raised the epoch by the time the row is.
+    let lost = sqlx::query_as!(
+        Lost,
         r#"
-        SELECT stream_id
+        SELECT stream_id, epoch
           FROM streams s
          WHERE status <> 'ended' AND ingest_node = $1 AND NOT stream_id = ANY($2)
            AND (status <> 'reconnecting' OR EXISTS (SELECT 1 FROM publishes p
                                                      WHERE p.stream_id = s.stream_id AND p.ended_at IS NULL))
-           FOR UPDATE SKIP LOCKED
+           AND NOT EXISTS (SELECT 1 FROM publishes p WHERE p.stream_id = s.stream_id AND p.started_at >= $3)
         "#,
         node,
         &keep,
+        began,
     )
     .fetch_all(&mut *conn)
     .await?;
-    lose(conn, &lost, rules).await?;
-    Ok(lost.len())
+    lose(conn, &lost, rules).await
 }
 
 /// What one sweep found.
@@ -403,9 +405,10 @@ pub struct Swept {
 
 /// Opens the window for streams of dead nodes and ends those whose window is over. A bite at a time; any node may do it.
 pub async fn sweep(conn: &mut Conn, rules: Rules) -> Result<Swept> {
-    let lost = sqlx::query_scalar!(
+    let lost = sqlx::query_as!(
+        Lost,
         r#"
-        SELECT stream_id
+        SELECT stream_id, epoch
           FROM streams s
          WHERE status <> 'ended' AND heartbeat_at < now() - make_interval(secs => $1)
            AND (status <> 'reconnecting' OR EXISTS (SELECT 1 FROM publishes p
@@ -418,7 +421,7 @@ pub async fn sweep(conn: &mut Conn, rules: Rules) -> Result<Swept> {
     )
     .fetch_all(&mut *conn)
     .await?;
-    lose(conn, &lost, rules).await?;
+    let lost = lose(conn, &lost, rules).await?;
     let over = sqlx::query_scalar!(
         r#"
         SELECT stream_id
@@ -437,13 +440,24 @@ pub async fn sweep(conn: &mut Conn, rules: Rules) -> Result<Swept> {
             end_stream(conn, &stream, "window_over").await?;
         }
     }
-    Ok(Swept { lost: lost.len(), over: over.len() })
+    Ok(Swept { lost, over: over.len() })
 }
 
-/// The publishers of these streams are gone with their node.
-async fn lose(conn: &mut Conn, lost: &[Uuid], rules: Rules) -> Result<()> {
-    for id in lost {
-        let Some(stream) = lock(conn, StreamId::from_uuid(*id)).await? else { continue };
+/// A stream whose publisher was last seen under this epoch.
+struct Lost {
+    stream_id: Uuid,
+    epoch: i32,
+}
+
+/// The publishers of these streams are gone with their node. Returns how many really were.
+async fn lose(conn: &mut Conn, lost: &[Lost], rules: Rules) -> Result<usize> {
+    let mut gone = 0;
+    for Lost { stream_id, epoch } in lost {
+        let Some(stream) = lock(conn, StreamId::from_uuid(*stream_id)).await? else { continue };
+        if stream.epoch != *epoch {
+            continue;
+        }
+        gone += 1;
         let now = kit::clock::now();
         for publish in open_publishes(conn, stream.stream_id).await? {
             close_publish(conn, publish, PublishEnd::ConnectionLost, now, rules).await?;
@@ -457,7 +471,7 @@ async fn lose(conn: &mut Conn, lost: &[Uuid], rules: Rules) -> Result<()> {
             StreamStatus::Reconnecting | StreamStatus::Ended => {}
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 struct OpenStream {

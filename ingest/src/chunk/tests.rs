@@ -155,13 +155,7 @@ fn unfinished_messages_share_one_budget() {
     for id in 4..20 {
         input.extend_from_slice(&chunked(&full(id, 0, 1_000, kind::VIDEO), &[], &pattern(128, id))[0]);
     }
-    let error = loop {
-        match reader.next(&mut input) {
-            Ok(Some(_)) => panic!("no message is whole"),
-            Ok(None) => panic!("all of it was taken"),
-            Err(error) => break error,
-        }
-    };
+    let error = reader.next(&mut input).expect_err("no message is whole, and not all of it is taken");
     assert_eq!(error, ChunkError::TooMuchBuffered { max: 1_000 });
     assert!(reader.buffered() <= 1_000);
 }

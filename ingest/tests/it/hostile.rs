@@ -148,7 +148,7 @@ async fn bytes_split_one_by_one_are_read_like_bytes_in_one_piece() {
         assert!(peer.closed(Duration::from_secs(2)).await.is_some());
         rig.until("SELECT 1 FROM streams WHERE status <> 'ended'", serde_json::json!([])).await;
     }
-    assert_eq!(payloads[0], [tag.body.clone()]);
+    assert_eq!(payloads[0], std::slice::from_ref(&tag.body));
     assert_eq!(payloads[0], payloads[1]);
     rig.stop().await;
 }

@@ -46,8 +46,7 @@ impl Rig {
         LOG.call_once(|| kit::telemetry::init(&Config::default().log));
         let (url, guard) = services::database().await;
         let data = tempfile::tempdir().expect("a folder");
-        let mut config = Config::default();
-        config.data_dir = data.path().to_owned();
+        let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
         config.database.url = Secret::new(&url);
         config.redis.url = Secret::new(services::redis_url());
         config.redis.prefix = services::redis_prefix();
