@@ -21,7 +21,7 @@ use crate::account;
 use crate::accounts::{Checked, NewUser};
 use crate::auth::origin::SameOrigin;
 use crate::auth::tokens::{Device, Granted, RefreshToken, Rotation};
-use crate::extract::Json;
+use crate::extract::{Json, storable};
 use crate::net::Client;
 use crate::revoked;
 use crate::shapes::User;
@@ -171,7 +171,7 @@ pub(crate) async fn login(
     jar: CookieJar,
     Json(body): Json<Login>,
 ) -> Result<Response, Problem> {
-    let login = body.login.trim().to_lowercase();
+    let login = storable(&body.login.trim().to_lowercase());
     // Unknown names are counted like known ones: the answer must not tell them apart.
     let bucket = format!("login-failures:{}", hex::encode(&Sha256::digest(login.as_bytes())[..16]));
     let quota = Quota::new(app.config.limits.login_failures_per_account, LOGIN_FAILURES_PER);

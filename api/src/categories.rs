@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::account::Account;
-use crate::extract::{Fields, Json, Path, Query};
+use crate::extract::{Fields, Json, Path, Query, storable};
 use crate::page::{self, LIMIT_MAX, PageQuery};
 use crate::state::App;
 
@@ -104,7 +104,7 @@ pub(crate) async fn categories(
 ) -> Result<Json<CategoryPage>, Problem> {
     // Short by nature: whoever does not ask for pages gets the longest.
     let limit = PageQuery { limit: query.limit.or(Some(LIMIT_MAX)), cursor: None }.limit()?;
-    let after = query.after::<(i32, String)>()?;
+    let after = query.after::<(i32, String)>()?.map(|(position, slug)| (position, storable(&slug)));
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let after = after.as_ref().map(|(position, slug)| (*position, slug.as_str()));
     let mut rows = db::categories::list(&mut conn, after, page::rows(limit)).await?;
@@ -177,7 +177,7 @@ pub(crate) async fn delete_category(
 ) -> Result<StatusCode, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     account.require_admin(&mut conn).await?;
-    if db::categories::delete(&mut conn, &path.slug).await? {
+    if db::categories::delete(&mut conn, &storable(&path.slug)).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NoCategory.into())

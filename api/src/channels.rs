@@ -16,7 +16,6 @@ use crate::extract::{Json, Path, Query};
 use crate::page::{self, PageQuery};
 use crate::shapes::{ChannelRef, Stream, avatar_url};
 use crate::state::App;
-use crate::viewers::Count;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {
@@ -276,7 +275,7 @@ pub(crate) async fn following(
         .map(|row| FollowedChannel {
             live: streams.remove(&row.follow.id).map(|stream| {
                 let count = Username::parse(&stream.owner.username).ok().and_then(|name| counts.get(&name).copied());
-                Stream::of(stream, count.unwrap_or(Count::default()), Some(account.id))
+                Stream::of(stream, count.unwrap_or_default(), Some(account.id))
             }),
             username: row.follow.person.username,
             display_name: row.follow.person.display_name,

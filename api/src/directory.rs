@@ -41,6 +41,10 @@ pub(crate) struct Owner {
 impl Directory {
     /// Who has this channel's stream, or this very stream when its id is in the path.
     pub(crate) fn owner(&self, username: &str, stream_id: Option<&str>) -> Option<Owner> {
+        self.owner_at(username, stream_id, Instant::now())
+    }
+
+    fn owner_at(&self, username: &str, stream_id: Option<&str>, now: Instant) -> Option<Owner> {
         let known = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         let place = stream_id
             .and_then(|id| known.by_stream.get(id))
@@ -48,13 +52,16 @@ impl Directory {
         Some(Owner {
             origin_url: Arc::clone(&place.origin_url),
             node: Arc::clone(&place.node),
-            is_current: place.seen_at.elapsed() < LINGER / 10,
+            is_current: now.saturating_duration_since(place.seen_at) < LINGER / 10,
         })
     }
 
     /// Takes in what Redis announces now.
     pub(crate) fn learn(&self, entries: Vec<StreamEntry>) {
-        let now = Instant::now();
+        self.learn_at(entries, Instant::now());
+    }
+
+    fn learn_at(&self, entries: Vec<StreamEntry>, now: Instant) {
         let mut known = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         for entry in entries {
             let id = entry.stream_id.to_string();
@@ -94,22 +101,24 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_stays_findable_for_two_minutes_after_its_last_word() {
+    #[test]
+    fn a_stream_stays_findable_for_two_minutes_after_its_last_word() {
         let directory = Directory::default();
         let id = StreamId::from_uuid(kit::ids::uuid());
-        directory.learn(vec![entry("alice", "n1", 1, id)]);
-        assert_eq!(&*directory.owner("alice", None).unwrap().origin_url, "http://n1:9000");
-        tokio::time::advance(Duration::from_secs(120)).await;
-        directory.learn(vec![]);
-        assert!(!directory.owner("alice", Some(&id.to_string())).unwrap().is_current);
-        tokio::time::advance(Duration::from_secs(11)).await;
-        directory.learn(vec![]);
-        assert_eq!(directory.owner("alice", None), None);
+        let start = Instant::now();
+        directory.learn_at(vec![entry("alice", "n1", 1, id)], start);
+        let owner = directory.owner_at("alice", None, start).unwrap();
+        assert_eq!((&*owner.origin_url, owner.is_current), ("http://n1:9000", true));
+        let later = start + Duration::from_secs(120);
+        directory.learn_at(vec![], later);
+        assert!(!directory.owner_at("alice", Some(&id.to_string()), later).unwrap().is_current);
+        let much_later = later + Duration::from_secs(11);
+        directory.learn_at(vec![], much_later);
+        assert_eq!(directory.owner_at("alice", None, much_later), None);
     }
 
-    #[tokio::test]
-    async fn a_stream_that_moved_is_found_at_its_new_place_and_a_late_word_of_the_old_is_ignored() {
+    #[test]
+    fn a_stream_that_moved_is_found_at_its_new_place_and_a_late_word_of_the_old_is_ignored() {
         let directory = Directory::default();
         let id = StreamId::from_uuid(kit::ids::uuid());
         directory.learn(vec![entry("alice", "n1", 1, id)]);

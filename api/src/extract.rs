@@ -113,6 +113,11 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
+/// Text that Postgres can be asked about: it knows no NUL, and a replaced one matches nothing.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// The first of many broken fields would do; people like to hear of all at once.
 #[derive(Default)]
 pub(crate) struct Fields(Vec<FieldError>);

@@ -13,6 +13,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 use kit::Problem;
+use kit::problem::ProblemBody;
 use tokio::time::{Instant, timeout};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -108,10 +109,17 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 }
 
 pub(crate) async fn method_not_allowed() -> Response {
-    let mut response =
-        Problem::new(Kind::Invalid, "request.method", "this address does not take this method").into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let code = "request.method";
+    let body = ProblemBody {
+        r#type: format!("/problems/{code}"),
+        title: "Method Not Allowed",
+        status: status.as_u16(),
+        code,
+        detail: "this address does not take this method".to_owned(),
+        errors: Vec::new(),
+    };
+    (status, [(CONTENT_TYPE, "application/problem+json")], axum::Json(body)).into_response()
 }
 
 /// Anybody's page may play public media.

@@ -93,13 +93,10 @@ pub(crate) fn build(app: &App) -> Router {
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
-    let (router, _document) = calls
-        .merge(uploads)
-        .layer(from_fn(layers::caching))
-        .merge(media().layer(layers::open_cors()))
-        .merge(operations())
-        .split_for_parts();
-    router
+    // Before the layer: a preflight is an OPTIONS request, which no route takes.
+    let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(layers::open_cors());
+    axum(calls.merge(uploads).layer(from_fn(layers::caching)).merge(operations()))
+        .merge(media)
         .route("/docs/page.js", get(docs::script))
         .route("/docs/page.css", get(docs::style))
         .method_not_allowed_fallback(layers::method_not_allowed)
@@ -108,4 +105,9 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn_with_state(app.clone(), layers::observe))
         .with_state(app.clone())
+}
+
+/// The routes without their part of the document.
+fn axum(routes: OpenApiRouter<App>) -> Router<App> {
+    routes.split_for_parts().0
 }

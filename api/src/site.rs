@@ -149,7 +149,7 @@ pub(crate) async fn fallback(State(app): State<App>, request: Request) -> Respon
     if path != "index.html"
         && let Some(asset) = app.site.assets.get(path)
     {
-        return serve(&app, path, asset, request.headers());
+        return serve(asset, request.headers());
     }
     let looks_like_a_file = path.rsplit('/').next().is_some_and(|name| name.contains('.')) && path != "index.html";
     if looks_like_a_file {
@@ -166,7 +166,7 @@ async fn page(app: &App, path: &str, headers: &HeaderMap) -> Response {
             ([(CONTENT_TYPE, mime), (CACHE_CONTROL, HeaderValue::from_static(REVALIDATE))], html).into_response()
         }
         None => match app.site.assets.get("index.html") {
-            Some(index) => serve(app, "index.html", index, headers),
+            Some(index) => serve(index, headers),
             None => return Problem::not_found().into_response(),
         },
     };
@@ -184,7 +184,7 @@ async fn preview(app: &App, path: &str) -> Option<Bytes> {
         .await
 }
 
-fn serve(app: &App, name: &str, asset: &Asset, headers: &HeaderMap) -> Response {
+fn serve(asset: &Asset, headers: &HeaderMap) -> Response {
     let caching = HeaderValue::from_static(if asset.is_hashed { IMMUTABLE } else { REVALIDATE });
     let is_known = headers
         .get_all(IF_NONE_MATCH)
@@ -211,9 +211,6 @@ fn serve(app: &App, name: &str, asset: &Asset, headers: &HeaderMap) -> Response 
     out.insert(CACHE_CONTROL, caching);
     out.insert(ETAG, asset.etag.clone());
     out.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if name == "index.html" {
-        app.site.policy.apply(out, false);
-    }
     response
 }
 

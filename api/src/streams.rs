@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::account::Account;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, Path, Query, storable};
 use crate::page::{self, PageQuery};
 use crate::shapes::Stream;
 use crate::state::App;
@@ -89,7 +89,8 @@ pub(crate) async fn streams(
     let paging = PageQuery { limit: query.limit, cursor: query.cursor };
     let limit = paging.limit()?;
     let text = search_text(query.q.as_deref());
-    let filter = db::streams::Filter { category: query.category.as_deref(), query: text.as_deref() };
+    let category = query.category.as_deref().map(storable);
+    let filter = db::streams::Filter { category: category.as_deref(), query: text.as_deref() };
     if query.live == Some(false) {
         let after = paging.after::<(Timestamp, StreamId)>()?;
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::account::Account;
-use crate::extract::{Json, Path, Query, mentioned};
+use crate::extract::{Json, Path, Query, mentioned, storable};
 use crate::me::{explain_category, parse_change};
 use crate::net::Client;
 use crate::page::{self, PageQuery};
@@ -65,6 +65,7 @@ pub(crate) struct VodsQuery {
     /// Words in the title or the channel's name.
     q: Option<String>,
     /// `recent` (unless said) or `views`.
+    #[param(inline)]
     sort: Option<VodSort>,
     /// Most items in the answer: 1 to 100, 24 unless said.
     #[param(minimum = 1, maximum = 100)]
@@ -132,10 +133,11 @@ pub(crate) async fn vods(
     let paging = PageQuery { limit: query.limit, cursor: query.cursor };
     let limit = paging.limit()?;
     let text = search_text(query.q.as_deref());
-    let channel = query.channel.map(|name| name.to_ascii_lowercase());
+    let channel = query.channel.map(|name| storable(&name.to_ascii_lowercase()));
+    let category = query.category.as_deref().map(storable);
     let filter = db::vods::Filter {
         channel: channel.as_deref(),
-        category: query.category.as_deref(),
+        category: category.as_deref(),
         query: text.as_deref(),
         viewer: account.map(|account| account.id),
     };

@@ -74,6 +74,11 @@ async fn searching_finds_words_and_signs_as_typed() {
     assert_eq!(search("_").await.expect(200).json["items"], json!([]));
     assert_eq!(search("%27%3B+DROP+TABLE+users--").await.expect(200).json["items"], json!([]));
     assert_eq!(names(&search("").await.expect(200), "title").len(), 2);
+    for odd in ["category=%00", "q=%00", "live=true&category=%25", "live=false&q=%00"] {
+        let none = site.get(&format!("/api/v1/streams?{odd}")).send().await.expect(200);
+        assert!(none.json["items"].as_array().expect("items").len() == if odd == "q=%00" { 2 } else { 0 }, "{odd}");
+    }
+    site.get("/api/v1/vods?channel=%00&category=%00").send().await.expect(200);
     let none = site.get("/api/v1/streams?category=games").send().await.expect(200);
     assert_eq!(none.json["items"], json!([]));
 }
