@@ -50,7 +50,7 @@ pub struct Seen {
     pub gaps: Vec<u64>,
     /// Numbers of segments with a discontinuity before them.
     pub discontinuities: Vec<u64>,
-    /// Rules that were broken, each with the playlist's position.
+    /// Rules that were broken, each once.
     pub violations: Vec<String>,
     /// Parts that were announced and could not be fetched.
     pub lost: Vec<PartName>,
@@ -237,9 +237,14 @@ impl Watch {
         let now_ms = kit::clock::now().timestamp_millis();
         let playlist = parse_media(&text)?;
         let before = (self.seen.playlists > 0).then_some(&self.seen.last);
-        let position = format!("{}, playlist {}", self.path, self.seen.playlists);
-        let broken = rules::check(before, &playlist, &text);
-        self.seen.violations.extend(broken.into_iter().map(|rule| format!("{position}: {rule}")));
+        let name = self.folder.rsplit('/').next().unwrap_or_default();
+        for rule in rules::check(before, &playlist, &text) {
+            // A broken line stays in the window for long: it is told once.
+            let rule = format!("{name}: {rule}");
+            if !self.seen.violations.contains(&rule) {
+                self.seen.violations.push(rule);
+            }
+        }
         self.seen.playlists += 1;
         self.take(&playlist, now_ms).await?;
         self.seen.is_ended = playlist.is_ended;
@@ -262,6 +267,7 @@ impl Watch {
         }
         let open = playlist.segments.last().map_or(playlist.media_sequence, |last| last.msn + 1);
         if !playlist.open_parts.is_empty() {
+            map = playlist.open_map.clone().unwrap_or(map);
             self.remember(open, false, playlist.is_open_discontinuity);
             let date = playlist.open_program_date_time.as_deref().and_then(parse_date_time);
             self.fetch(open, &playlist.open_parts, date, &map, now_ms).await?;

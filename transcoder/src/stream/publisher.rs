@@ -25,11 +25,11 @@ use crate::record::{RecordingEnd, Resume};
 pub(crate) const SOURCE: &str = "source";
 pub(crate) const AUDIO: &str = "audio";
 
-/// Audio is held until the picture is at most this much behind it, so that a stalled picture cannot leave audio segments
-/// longer than the target duration.
-const AUDIO_AHEAD_MS: i64 = 300;
-/// Audio held for longer than this means the picture has stopped: the period ends.
+/// Audio is held until the picture has got as far: then it is known where the segment ends, so audio segments end there too.
+/// Audio held for longer than this and two frames means the picture has stopped: the period ends.
 const VIDEO_STALL_MS: i64 = 1_000;
+/// No frame is believed to last longer.
+const FRAME_MS_MAX: i64 = 2_000;
 /// Finished segments remembered for followers.
 const SPANS_MAX: usize = 32;
 /// A follower this many segments behind gets gaps.
@@ -112,6 +112,7 @@ pub(crate) struct Publisher {
     /// Audio waiting for the picture; its time in 90 kHz beside it.
     held: VecDeque<(i64, Sample)>,
     video_pts: i64,
+    video_dts: i64,
     /// Where the period begins, in 90 kHz.
     begins_at: i64,
     frame_ticks: i64,
@@ -156,6 +157,7 @@ impl Publisher {
             is_first_period: !parts.resume.is_resumed,
             held: VecDeque::new(),
             video_pts: i64::MIN,
+            video_dts: 0,
             begins_at: 0,
             frame_ticks: 0,
             keys_seen: 0,
@@ -204,6 +206,7 @@ impl Publisher {
         self.leads_video = tracks.video.is_some();
         self.begins_at = pts;
         self.video_pts = pts;
+        self.video_dts = pts;
         self.keys_seen = 0;
         self.has_forced_cut = false;
         self.held.clear();
@@ -289,7 +292,7 @@ impl Publisher {
         let outputs = lane.segmenter.push(sample);
         let is_changed = !outputs.is_empty();
         self.lead(outputs);
-        let released = self.release_audio(self.video_pts + AUDIO_AHEAD_MS * 90);
+        let released = self.release_audio(self.video_pts);
         if is_changed || released {
             self.hang_out();
         }
@@ -311,10 +314,11 @@ impl Publisher {
             return true;
         }
         self.held.push_back((at, sample));
-        if self.release_audio(self.video_pts + AUDIO_AHEAD_MS * 90) {
+        if self.release_audio(self.video_pts) {
             self.hang_out();
         }
-        self.held.back().is_none_or(|(newest, _)| newest - self.video_pts < (AUDIO_AHEAD_MS + VIDEO_STALL_MS) * 90)
+        let frame = self.frame_ticks.min(FRAME_MS_MAX * 90);
+        self.held.back().is_none_or(|(newest, _)| newest - self.video_pts < VIDEO_STALL_MS * 90 + 2 * frame)
     }
 
     /// Gives held audio up to `until` to its segmenter. True when that published something.
@@ -364,8 +368,14 @@ impl Publisher {
         if self.pace.spans.len() > SPANS_MAX {
             self.pace.spans.pop_front();
         }
-        self.pace.begin(end.msn + 1, pts);
         self.next_msn = end.msn + 1;
+        if end.reason == CutReason::Discontinuity {
+            // The period is over: followers end with what they have, wherever that stops.
+            self.pace.open_msn = self.next_msn;
+            self.refresh_multivariant();
+            return;
+        }
+        self.pace.begin(self.next_msn, pts);
         let other = if self.leads_video { &mut self.audio } else { &mut self.source };
         if let Some(lane) = other {
             if self.leads_video {
@@ -417,9 +427,8 @@ impl Publisher {
     }
 
     fn learn_rate(&mut self, sample: &Sample) {
-        if sample.duration > 0 {
-            self.frame_ticks = i64::from(sample.duration);
-        }
+        let step = sample.dts - std::mem::replace(&mut self.video_dts, sample.dts);
+        self.frame_ticks = if sample.duration > 0 { i64::from(sample.duration) } else { step.max(0) };
         if sample.is_sync {
             self.keys_seen += 1;
         }

@@ -32,6 +32,8 @@ pub struct ParsedMedia {
     /// `EXT-X-PROGRAM-DATE-TIME` and `EXT-X-DISCONTINUITY` of that segment.
     pub open_program_date_time: Option<String>,
     pub is_open_discontinuity: bool,
+    /// URI of the init segment that holds for it.
+    pub open_map: Option<String>,
     /// URI of the hinted part.
     pub preload_hint: Option<String>,
     pub rendition_reports: Vec<ParsedReport>,
@@ -152,6 +154,7 @@ pub fn parse_media(text: &str) -> Result<ParsedMedia, ParseError> {
     media.open_parts = next.parts;
     media.open_program_date_time = next.program_date_time;
     media.is_open_discontinuity = next.is_discontinuity;
+    media.open_map = map;
     Ok(media)
 }
 

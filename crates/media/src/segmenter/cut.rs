@@ -3,8 +3,8 @@
 use super::CutReason;
 use crate::sample::{Ticks, rescale};
 
-/// How far over its target a segment may be and still round to it.
-const OVER_TARGET_MS: i64 = 499;
+/// How far over its target a segment may be and still round to it, less an audio frame by which a follower may be longer.
+const OVER_TARGET_MS: i64 = 450;
 
 /// The leader's knowledge of its groups of pictures.
 #[derive(Debug)]

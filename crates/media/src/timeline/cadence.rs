@@ -127,17 +127,21 @@ impl Cadence {
         // Whole frames may be missing.
         let steps = ((ahead + period / 2) / period).max(1);
         let deviation = told - grid.time(grid.n + steps);
+        let held = grid.n;
         grid.n += steps;
         if deviation.abs() > TOLERANCE {
             self.grid = None;
             self.measure = None;
-            // Let go of a rate that was refuted, but not for a slip of a nearly right one.
-            if deviation.abs() > DRIFT_MAX || grid.n < STEPS_TO_LOCK {
+            // Let go of a rate that was refuted, but neither for a slip of a nearly right one nor for a jump of a proven one.
+            let rate = if deviation.abs() <= DRIFT_MAX && grid.n >= STEPS_TO_LOCK {
+                nearest(told - grid.told_origin, grid.n)?
+            } else if held >= STEPS_TO_LOCK {
+                grid.rate
+            } else {
                 return None;
-            }
-            let measured = nearest(told - grid.told_origin, grid.n)?;
+            };
             let dts = told.max(last + 1);
-            grid = Grid { origin: dts, told_origin: told, rate: measured, n: 0 };
+            grid = Grid { origin: dts, told_origin: told, rate, n: 0 };
         }
         let dts = grid.time(grid.n);
         if dts <= last {
@@ -165,8 +169,11 @@ impl Cadence {
             self.measure = Some(Measure::start(dts));
             return;
         }
-        if measure.steps >= STEPS_TO_LOCK
-            && let Some(rate) = nearest(measure.last - measure.first, measure.steps)
+        let (span, steps) = (measure.last - measure.first, measure.steps);
+        // So few steps cannot tell 29.97 from 30: what the encoder says decides between them.
+        let told = self.hint.filter(|rate| (rate.ticks(steps) - span).abs() <= TOLERANCE);
+        if steps >= STEPS_TO_LOCK
+            && let Some(rate) = told.or_else(|| nearest(span, steps))
         {
             self.grid = Some(Grid { origin: dts, told_origin: dts, rate, n: 0 });
             self.measure = None;
