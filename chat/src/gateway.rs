@@ -52,8 +52,8 @@ pub(crate) struct Gateway {
 }
 
 /// What a client sends when it connects. Unknown fields are ignored.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Auth {
+#[derive(Debug, Deserialize)]
+struct Auth {
     #[serde(default)]
     token: Option<String>,
     /// The id under which the same person's player reads playlists: both count as one viewer.
@@ -88,8 +88,9 @@ pub(crate) enum Expiry {
 
 impl Gateway {
     /// Decides about a connection and prepares its socket. Runs before the client is told that it is connected.
-    pub(crate) async fn welcome(self: Arc<Self>, socket: SocketRef, auth: TryData<Auth>) -> Result<(), Refused> {
-        let TryData(Ok(auth)) = auth else { return Err(Refused("request.invalid")) };
+    pub(crate) async fn welcome(self: Arc<Self>, socket: SocketRef, auth: TryData<Value>) -> Result<(), Refused> {
+        let auth = auth.0.ok().filter(Value::is_object).and_then(|auth| serde_json::from_value::<Auth>(auth).ok());
+        let auth = auth.ok_or(Refused("request.invalid"))?;
         let identity = match auth.token.as_deref() {
             None | Some("") => None,
             Some(token) => Some(self.identify(token).await?),
@@ -226,8 +227,10 @@ impl Gateway {
     /// Says goodbye, and cuts the connection if the client does not.
     pub(crate) fn close(&self, member: &Member) {
         let member = member.clone();
-        let _goodbye = member.socket.clone().disconnect();
         self.tracker.spawn(async move {
+            // Events under way get their answers first.
+            let _in_time = timeout_at(Instant::now() + ACK_WAIT_MAX, member.session.idle()).await;
+            let _goodbye = member.socket.clone().disconnect();
             sleep(GOODBYE_WAIT).await;
             member.session.cut(&member.socket);
         });

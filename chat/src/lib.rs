@@ -35,6 +35,7 @@ use live::limits::{Limits, Quota};
 use live::presence::Presence;
 use live::revocations::Revocations;
 use live::viewers::Viewers;
+use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
@@ -47,7 +48,7 @@ use crate::counts::Counts;
 use crate::door::{Door, NotOurs, PATH};
 use crate::facts::Facts;
 use crate::fanout::Outward;
-use crate::gateway::{Auth, Gateway};
+use crate::gateway::Gateway;
 use crate::history::{History, MongoHistory, PostgresHistory};
 use crate::limits::*;
 use crate::line::Slots;
@@ -149,6 +150,7 @@ impl Chat {
         tasks.spawn(sweep::run(Arc::clone(&gateway), child.clone()));
         tasks.spawn(watch_history(Arc::clone(&gateway), health, child.clone()));
         let failed = tokio::select! {
+            biased;
             () = stop.cancelled() => None,
             Some(ended) = tasks.join_next() => Some(ended),
         };
@@ -194,7 +196,7 @@ fn open(io: &SocketIo, gateway: &Arc<Gateway>) {
         std::future::ready(())
     };
     let host = Arc::clone(gateway);
-    let welcome = move |socket: SocketRef, auth: TryData<Auth>| Arc::clone(&host).welcome(socket, auth);
+    let welcome = move |socket: SocketRef, auth: TryData<Value>| Arc::clone(&host).welcome(socket, auth);
     io.ns("/", announce.with(welcome));
 }
 

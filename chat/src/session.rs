@@ -108,6 +108,11 @@ impl Session {
         if allowance.refused > REFUSED_MAX { Admission::Cut } else { Admission::Later(wait) }
     }
 
+    /// Waits until no event of this socket is under way.
+    pub(crate) async fn idle(&self) {
+        let _all = self.in_flight.acquire_many(IN_FLIGHT_MAX as u32).await;
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
     }

@@ -7,11 +7,14 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const POM: &str = include_str!("../java/pom.xml");
 const MAIN: &str = include_str!("../java/MongoServerMain.java");
 const NEEDED: &str = "the MongoDB tests need Java and Maven: apt-get install default-jdk-headless maven \
                       (or set RILLCAST_TEST_MONGODB_URL to a MongoDB server)";
+
+const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A running server, or a real one named by the environment. Stopped when dropped.
 #[derive(Debug)]
@@ -56,9 +59,14 @@ impl MongoServer {
         self.own.is_some()
     }
 
-    /// Kills the server. Its data stays.
+    /// Stops the server. Its data stays: it ends by itself, since unlike MongoDB it writes to disk only then.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.own.as_mut().and_then(|own| own.child.take()) {
+            drop(child.stdin.take());
+            let deadline = Instant::now() + STOP_WAIT_MAX;
+            while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
             kill(&mut child);
         }
     }
@@ -75,7 +83,9 @@ impl MongoServer {
 
 impl Drop for MongoServer {
     fn drop(&mut self) {
-        self.stop();
+        if let Some(mut child) = self.own.as_mut().and_then(|own| own.child.take()) {
+            kill(&mut child);
+        }
     }
 }
 

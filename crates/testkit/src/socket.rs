@@ -199,6 +199,8 @@ impl SocketClient {
                 let arrived = self.inbox.arrived.notified();
                 tokio::pin!(arrived);
                 arrived.as_mut().enable();
+                // Looked at before the inbox: what came before the end is still found after it.
+                let is_closed = self.is_closed();
                 {
                     let mut events = self.inbox.events.lock().await;
                     let found = events.iter().position(|(name, body)| name == event && fits(body));
@@ -212,9 +214,12 @@ impl SocketClient {
                         return Ok(body);
                     }
                 }
+                if is_closed {
+                    bail!("the connection was closed while waiting for {event}");
+                }
                 tokio::select! {
                     () = arrived => {}
-                    () = self.inbox.closed.cancelled() => bail!("the connection was closed while waiting for {event}"),
+                    () = self.inbox.closed.cancelled() => {}
                 }
             }
         };

@@ -1,0 +1,11 @@
+//! The gateway as its clients meet it: over real sockets, against real Postgres, Redis and MongoDB's wire protocol.
+
+mod auth;
+mod events;
+mod history;
+mod hostile;
+mod nodes;
+mod outage;
+mod protocol;
+mod site;
+mod viewers;
