@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, info_span};
 
 use crate::net::Client;
 use crate::state::App;
@@ -46,7 +46,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let client = Client::of(&app.proxies, request.extensions(), request.headers());
-    let span = debug_span!("request", id = id.to_str().unwrap_or_default(), %method, path);
+    // At info, so that what goes wrong carries the id whatever the filter.
+    let span = info_span!("request", id = id.to_str().unwrap_or_default(), %method, path);
 
     let began = Instant::now();
     async move {

@@ -86,6 +86,52 @@ async fn without_postgres_the_api_says_503_in_time_and_live_goes_on() {
     assert!(missing.as_array().expect("a list").contains(&json!("postgres")));
 }
 
+/// An address that takes connections and never says a word: worse than one that refuses.
+async fn black_hole() -> (std::net::SocketAddr, tokio::task::JoinSet<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let mut holding = tokio::task::JoinSet::new();
+    holding.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            held.push(socket);
+        }
+    });
+    (addr, holding)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_hangs_is_503_in_time_too() {
+    let (addr, _holding) = black_hole().await;
+    let mut setup = Setup::new();
+    setup.database_url = Some(format!("postgres://nobody@{addr}/none"));
+    let site = setup.start().await;
+    let began = Instant::now();
+    site.get("/api/v1/streams?live=true").send().await.refused(503, "database.unavailable");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let began = Instant::now();
+    site.get("/c/alice").send().await.expect(200);
+    assert!(began.elapsed() < Duration::from_secs(2), "the page waits for nobody: {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_costs_half_a_second_and_then_nothing_for_a_while() {
+    let (addr, _holding) = black_hole().await;
+    let mut setup = Setup::new();
+    setup.redis_url = Some(format!("redis://{addr}"));
+    let site = setup.start().await;
+    let alice = site.register("alice").await;
+    let began = Instant::now();
+    site.get("/api/v1/me").bearer(&alice.token).send().await.expect(200);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let began = Instant::now();
+    let calls = (0..20).map(|_| site.get("/api/v1/me").bearer(&alice.token).send());
+    for answer in futures::future::join_all(calls).await {
+        answer.expect(200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_while_redis_was_away_is_told_when_it_is_back() {
     // Redis behind an address that answers only later: a port that is kept closed until then.
