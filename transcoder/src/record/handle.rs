@@ -3,7 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) spool_bytes_max: u64,
     /// True once the spool of an earlier run has been read.
     pub(super) ready: watch::Sender<bool>,
+    /// The task is over; the writer leaves.
+    pub(super) is_halted: AtomicBool,
     /// Closes that found the queue full; the sweeper delivers them.
     pub(super) late: Mutex<Vec<Command>>,
 }
@@ -166,6 +168,7 @@ impl Recorder {
             spool_dir: deps.data_dir.join("spool"),
             spool_bytes_max: deps.spool_bytes_max.max(1),
             ready: watch::Sender::new(false),
+            is_halted: AtomicBool::new(false),
             late: Mutex::default(),
         });
         (Self { shared: shared.clone() }, RecorderTask::new(shared, queue))

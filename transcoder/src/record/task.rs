@@ -1,6 +1,7 @@
 //! The recorder's tasks under one owner: they start together, and at the stop drain what can be drained.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -39,6 +40,7 @@ impl RecorderTask {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let Self { shared, queue } = self;
         let halt = Stop::new();
+        let _writer_guard = WriterGuard(shared.clone());
         let mut tasks: JoinSet<(&'static str, anyhow::Result<()>)> = JoinSet::new();
         let writer = Writer::new(shared.clone());
         tasks.spawn_blocking(move || ("writer", writer.run(queue).context("the spool folder cannot be used")));
@@ -82,6 +84,17 @@ impl RecorderTask {
             Some(Ok((name, Err(error)))) => Err(error.context(format!("the recorder's {name} failed"))),
             Some(Err(error)) => Err(error).context("a task of the recorder panicked"),
         }
+    }
+}
+
+/// Ends the writer's thread also when the task is cut off: a thread cannot be aborted, and would keep the process.
+struct WriterGuard(Arc<Shared>);
+
+impl Drop for WriterGuard {
+    fn drop(&mut self) {
+        self.0.is_halted.store(true, Ordering::SeqCst);
+        // A full queue wakes the writer anyway, and it looks at the flag.
+        let _full = self.0.commands.try_send(Command::Stop);
     }
 }
 

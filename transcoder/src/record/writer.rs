@@ -153,7 +153,7 @@ impl Writer {
         }
         self.shared.ready.send_replace(true);
         while let Some(command) = queue.blocking_recv() {
-            if matches!(command, Command::Stop) {
+            if matches!(command, Command::Stop) || self.shared.is_halted.load(Ordering::SeqCst) {
                 break;
             }
             self.perform(command);
