@@ -33,6 +33,8 @@ const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(4);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_CAP: Duration = Duration::from_secs(2);
+/// A new stream that this many transcoders in a row have no room for is refused to its broadcaster's face.
+const NO_ROOM_MAX: u32 = 3;
 /// Frames per write.
 const BATCH_FRAMES: usize = 32;
 /// Payloads up to this size are copied next to their header: cheaper than a slice of their own.
@@ -63,7 +65,7 @@ impl Feed {
         let (finish, finishing) = watch::channel(None);
         let (refuse, refused) = watch::channel(None);
         let (end, over) = watch::channel(false);
-        let link = Link { hello, route, queue: Arc::clone(&queue), finishing, refuse, was_accepted: false };
+        let link = Link { hello, route, queue: Arc::clone(&queue), finishing, refuse, was_accepted: false, no_room: 0 };
         tasks.spawn(async move {
             link.run().await;
             let _ = end.send(true);
@@ -110,6 +112,7 @@ struct Link {
     finishing: watch::Receiver<Option<Finish>>,
     refuse: watch::Sender<Option<String>>,
     was_accepted: bool,
+    no_room: u32,
 }
 
 /// How one connection to a transcoder came to its end.
@@ -117,8 +120,8 @@ enum Outcome {
     /// Everything is said.
     Finished,
     Lost(anyhow::Error),
-    /// A higher epoch has the stream; there is nobody to hear us.
-    Superseded,
+    /// A higher epoch has the stream, or it is over; there is nobody to hear us.
+    Unwanted,
 }
 
 impl Link {
@@ -142,12 +145,11 @@ impl Link {
         while self.queue.wait().await || self.was_accepted {
             let begun = Instant::now();
             match self.connection().await {
-                Outcome::Finished | Outcome::Superseded => return,
+                Outcome::Finished | Outcome::Unwanted => return,
                 Outcome::Lost(error) => {
                     let error = format!("{error:#}");
-                    warn!(stream = %self.hello.stream_id, error, "the link to the transcoder is lost");
+                    warn!(stream = %self.hello.stream_id, error, "no link to the transcoder");
                     metrics::counter!("rillcast_ingest_link_lost_total").increment(1);
-                    self.queue.broke();
                 }
             }
             if begun.elapsed() > RETRY_CAP {
@@ -160,18 +162,22 @@ impl Link {
     async fn connection(&mut self) -> Outcome {
         let socket = match self.open().await {
             Ok(Some(socket)) => socket,
-            Ok(None) => return Outcome::Superseded,
+            Ok(None) => return Outcome::Unwanted,
             Err(error) => return Outcome::Lost(error),
         };
         self.was_accepted = true;
         let (reader, writer) = socket.into_split();
         match self.pump(reader, writer).await {
             Ok(()) => Outcome::Finished,
-            Err(error) => Outcome::Lost(error),
+            Err(error) => {
+                // Only here frames were on the way: an attempt that never got through loses none.
+                self.queue.broke();
+                Outcome::Lost(error)
+            }
         }
     }
 
-    /// Connects and greets. `None` when the transcoder knows a newer connection of this stream.
+    /// Connects and greets. `None` when nobody wants this connection's media any more.
     async fn open(&mut self) -> anyhow::Result<Option<TcpStream>> {
         let addr = self.route.pick(&self.hello.stream_id).await?;
         let connected = timeout(CONNECT_WAIT_MAX, TcpStream::connect(&addr)).await;
@@ -193,15 +199,34 @@ impl Link {
                 debug!(stream = %self.hello.stream_id, addr, "linked");
                 Ok(Some(socket))
             }
-            HelloReply::Refused { code, .. } if code.contains("superseded") => Ok(None),
             HelloReply::Refused { code, reason } => {
                 self.route.failed(&addr);
-                // A stream that once ran is worth another try elsewhere; a new one is refused to its broadcaster's face.
-                if !self.was_accepted && !code.starts_with("link.") {
-                    let _ = self.refuse.send(Some(reason.clone()));
+                if self.is_final(&code, &reason) {
+                    return Ok(None);
                 }
                 anyhow::bail!("transcoder {addr} refused: {code}: {reason}");
             }
+        }
+    }
+
+    /// Whether a refusal is the last word, told to the session where the session does not know yet.
+    fn is_final(&mut self, code: &str, reason: &str) -> bool {
+        match code {
+            "link.stale-epoch" => true,
+            "link.stream-ended" => {
+                let _ = self.refuse.send(Some(reason.to_owned()));
+                true
+            }
+            // A stream that once ran is worth another try, here or elsewhere.
+            "link.full" | "link.spool-full" if !self.was_accepted => {
+                self.no_room += 1;
+                if self.no_room < NO_ROOM_MAX {
+                    return false;
+                }
+                let _ = self.refuse.send(Some(reason.to_owned()));
+                true
+            }
+            _ => false,
         }
     }
 

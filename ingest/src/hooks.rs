@@ -130,9 +130,8 @@ fn body(facts: &Facts, call: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_form_is_what_nginx_rtmp_sends() {
-        let facts = Facts {
+    fn facts() -> Facts {
+        Facts {
             app: "live".to_owned(),
             flash_ver: "FMLE/3.0 (x)".to_owned(),
             swf_url: String::new(),
@@ -142,9 +141,48 @@ mod tests {
             client_id: "7".to_owned(),
             username: "alice".to_owned(),
             args: "token=a%20b&x=1".to_owned(),
-        };
+        }
+    }
+
+    fn hooks(on_update: String) -> Hooks {
+        Hooks::new(&HooksConfig { on_update, ..HooksConfig::default() }).expect("valid")
+    }
+
+    #[tokio::test]
+    async fn only_an_explicit_error_cuts_a_running_publish() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        for (status, verdict) in [
+            ("204 No Content", Verdict::Allowed),
+            ("302 Found", Verdict::Allowed),
+            ("403 Forbidden", Verdict::Refused(StatusCode::FORBIDDEN)),
+            ("500 Oops", Verdict::Refused(StatusCode::INTERNAL_SERVER_ERROR)),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let hooks = hooks(format!("http://{}/", listener.local_addr().expect("an address")));
+            let answer = async {
+                let (mut socket, _) = listener.accept().await.expect("a call");
+                let mut request = vec![0; 4_096];
+                let length = socket.read(&mut request).await.expect("a request");
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                socket.write_all(answer.as_bytes()).await.expect("the caller listens");
+                String::from_utf8_lossy(&request[..length]).into_owned()
+            };
+            let facts = facts();
+            let (said, request) = tokio::join!(hooks.update(&facts, Duration::from_secs(61), 60_500), answer);
+            assert_eq!(said, verdict, "{status}");
+            assert!(request.contains("&call=update_publish&time=61&timestamp=60500&name=alice"), "{request}");
+        }
         assert_eq!(
-            body(&facts, &[("call", "publish"), ("name", "alice"), ("type", "live")]),
+            hooks("http://127.0.0.1:1/".to_owned()).update(&facts(), Duration::ZERO, 0).await,
+            Verdict::Unreachable
+        );
+    }
+
+    #[test]
+    fn the_form_is_what_nginx_rtmp_sends() {
+        assert_eq!(
+            body(&facts(), &[("call", "publish"), ("name", "alice"), ("type", "live")]),
             "app=live&flashver=FMLE%2F3.0+%28x%29&swfurl=&tcurl=rtmp%3A%2F%2Fh%2Flive&pageurl=&addr=192.0.2.1&clientid=7\
              &call=publish&name=alice&type=live&token=a%20b&x=1"
         );

@@ -130,6 +130,34 @@ async fn when_the_transcoder_is_lost_the_publisher_stays_and_the_next_link_begin
 }
 
 #[tokio::test]
+async fn what_is_sent_before_the_transcoder_is_there_waits_for_it() {
+    let rig = Rig::start().await;
+    rig.transcoder.fail();
+    let mut encoder = rig.publish(KEY).await;
+    let tags = made_up_tags(3);
+    encoder.send(tags.clone(), Pace::AsFastAsPossible).await.expect("sends");
+    // Long enough for a few attempts in vain.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.transcoder.mend();
+    encoder.unpublish().await.expect("the server hangs up");
+    let links = rig.transcoder.until("the end", |all| all.first().is_some_and(|link| link.has_ended())).await;
+    assert_eq!(links[0].frames.len(), tags.len() + 1, "every tag, and the end");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn when_no_transcoder_has_room_the_broadcaster_is_told() {
+    let rig = Rig::start().await;
+    rig.transcoder.fill();
+    let mut encoder = rig.publish(KEY).await;
+    encoder.send(made_up_tags(1), Pace::AsFastAsPossible).await.expect("sends");
+    let statuses = encoder.closed().await.expect("closed");
+    assert_eq!(statuses.last().map(|status| status.description.as_str()), Some("there is no room"));
+    rig.until("SELECT stream_id FROM streams WHERE status <> 'ended'", json!([])).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn stopping_the_node_ends_its_streams_properly() {
     let rig = Rig::start().await;
     let mut encoder = rig.publish(KEY).await;

@@ -167,13 +167,23 @@ impl Received {
     }
 }
 
+/// How the transcoder meets new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Healthy,
+    /// Hangs up.
+    Broken,
+    /// Refuses properly.
+    Full,
+}
+
 /// The receiving end of the link: accepts all, keeps every frame.
 #[derive(Clone)]
 pub struct Transcoder {
     pub addr: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
-    /// Each change cuts all connections; while true, new ones are refused.
-    broken: watch::Sender<bool>,
+    /// Each change cuts all connections.
+    mood: watch::Sender<Mood>,
     _tasks: Arc<JoinSet<()>>,
 }
 
@@ -181,25 +191,30 @@ impl Transcoder {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let (received, broken) = (Arc::<Mutex<Vec<Received>>>::default(), watch::Sender::new(false));
+        let (received, mood) = (Arc::<Mutex<Vec<Received>>>::default(), watch::Sender::new(Mood::Healthy));
         let mut tasks = JoinSet::new();
-        let (log, breaks) = (Arc::clone(&received), broken.subscribe());
+        let (log, breaks) = (Arc::clone(&received), mood.subscribe());
         tasks.spawn(async move {
             let mut links = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 links.spawn(link(socket, Arc::clone(&log), breaks.clone()));
             }
         });
-        Self { addr, received, broken, _tasks: Arc::new(tasks) }
+        Self { addr, received, mood, _tasks: Arc::new(tasks) }
     }
 
     /// Cuts all links and takes no new ones, until [`Transcoder::mend`].
     pub fn fail(&self) {
-        self.broken.send_replace(true);
+        self.mood.send_replace(Mood::Broken);
     }
 
     pub fn mend(&self) {
-        self.broken.send_replace(false);
+        self.mood.send_replace(Mood::Healthy);
+    }
+
+    /// Takes no new streams from now on.
+    pub fn fill(&self) {
+        self.mood.send_replace(Mood::Full);
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -218,8 +233,9 @@ impl Transcoder {
     }
 }
 
-async fn link(mut socket: TcpStream, log: Arc<Mutex<Vec<Received>>>, mut breaks: watch::Receiver<bool>) {
-    if *breaks.borrow_and_update() {
+async fn link(mut socket: TcpStream, log: Arc<Mutex<Vec<Received>>>, mut moods: watch::Receiver<Mood>) {
+    let mood = *moods.borrow_and_update();
+    if mood == Mood::Broken {
         return;
     }
     let (mut buffer, mut decoder) = (BytesMut::new(), link::Decoder::new());
@@ -232,6 +248,11 @@ async fn link(mut socket: TcpStream, log: Arc<Mutex<Vec<Received>>>, mut breaks:
         }
     };
     assert_eq!(hello.token, "cluster-secret");
+    if mood == Mood::Full {
+        let refused = HelloReply::Refused { code: "link.full".to_owned(), reason: "there is no room".to_owned() };
+        let _ = socket.write_all(&link::encode_json(&refused).expect("encodes")).await;
+        return;
+    }
     let accepted = link::encode_json(&HelloReply::Accepted).expect("encodes");
     socket.write_all(&accepted).await.expect("the node listens");
     let at = {
@@ -249,7 +270,7 @@ async fn link(mut socket: TcpStream, log: Arc<Mutex<Vec<Received>>>, mut breaks:
         }
         let read = tokio::select! {
             read = socket.read_buf(&mut buffer) => read.unwrap_or(0),
-            _ = breaks.changed() => 0,
+            _ = moods.changed() => 0,
         };
         if read == 0 {
             log.lock().expect("not poisoned")[at].is_closed = true;
