@@ -160,11 +160,11 @@ impl Door {
         match (ask.transport, request.method()) {
             ("websocket", &Method::GET) => self.upgrade(request, &ask),
             ("polling", &Method::GET) if ask.sid.is_none() => match self.line_for(&request) {
-                Ok(line) => {
+                Some(line) => {
                     request.extensions_mut().insert(line);
                     self.poll(request).await
                 }
-                Err(refusal) => refusal,
+                None => too_many(),
             },
             ("polling", &Method::GET | &Method::POST) => self.poll(request).await,
             ("polling" | "websocket", _) => bad_request(2, "Bad handshake method"),
@@ -173,18 +173,13 @@ impl Door {
     }
 
     /// A new connection's line, if its address may have one more.
-    fn line_for(&self, request: &Request<Body>) -> Result<Arc<Line>, Response> {
+    fn line_for(&self, request: &Request<Body>) -> Option<Arc<Line>> {
         let peer = request
             .extensions()
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
         let address = self.proxies.client(peer, request.headers());
-        self.slots.take(limit_key(address)).map(Line::new).ok_or_else(|| {
-            metrics::counter!("rillcast_chat_refused_total", "reason" => "address").increment(1);
-            Problem::new(Kind::Throttled, "chat.too-many-connections", "too many connections from your address")
-                .retry_after_ms(5_000)
-                .into_response()
-        })
+        self.slots.take(limit_key(address)).map(Line::new)
     }
 
     async fn poll(&self, request: Request<Body>) -> Response {
@@ -218,10 +213,7 @@ impl Door {
         };
         // A polling session that upgrades keeps its line, so that cutting it cuts the WebSocket.
         let known = sid.and_then(|sid| self.registry.find(sid)).and_then(|member| member.session.line());
-        let line = match known.map_or_else(|| self.line_for(&request), Ok) {
-            Ok(line) => line,
-            Err(refusal) => return refusal,
-        };
+        let Some(line) = known.or_else(|| self.line_for(&request)) else { return too_many() };
         let (mut parts, _body) = request.into_parts();
         // Kept as long as the socket: only what is still of use.
         parts.headers = HeaderMap::new();
@@ -264,6 +256,13 @@ fn switching(key: &HeaderValue) -> Response {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
     response
+}
+
+fn too_many() -> Response {
+    metrics::counter!("rillcast_chat_refused_total", "reason" => "address").increment(1);
+    Problem::new(Kind::Throttled, "chat.too-many-connections", "too many connections from your address")
+        .retry_after_ms(5_000)
+        .into_response()
 }
 
 /// A refusal in Engine.IO's own words, which its clients understand.

@@ -141,7 +141,7 @@ impl Gateway {
         let message = self.compose(author, channel, text, client_id).await;
         let (message, is_new) = match self.history.insert(&message).await? {
             Stored::New => (message, true),
-            Stored::Before(before) => (before, false),
+            Stored::Before(before) => (*before, false),
         };
         if message.channel != channel {
             return Err(Refusal::invalid("client_id was used for a message in another channel"));

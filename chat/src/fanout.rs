@@ -13,7 +13,7 @@ use futures::StreamExt;
 use kit::Stop;
 use kit::retry::Backoff;
 use live::Live;
-use live::fanout::{Push, Target};
+use live::fanout::{AUTH_REVOKED, Push, Target};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,8 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::gateway::Gateway;
 use crate::limits::{OUTWARD_AGE_MAX, OUTWARD_MAX, PAGE_MAX};
 
-/// Events between nodes that no browser sees.
-const AUTH_REVOKED: &str = "auth:revoked";
+/// Between nodes only, like [`AUTH_REVOKED`].
 const NODE_BEAT: &str = "node:beat";
 const BEAT_EVERY: Duration = Duration::from_secs(4);
 /// A subscription on which not even our own beats arrive is dead, whatever TCP says.

@@ -46,7 +46,7 @@ pub enum Stored {
     /// It is stored now.
     New,
     /// The author had stored this one before under the same `client_id`; the new one was dropped.
-    Before(Message),
+    Before(Box<Message>),
 }
 
 /// A store of messages. Pages are ascending, hold no deleted message, and leave no gap between one and the next.

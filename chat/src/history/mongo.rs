@@ -105,7 +105,7 @@ impl History for MongoHistory {
                 let filter = doc! { "user_id": id(message.author.id.as_uuid()), "client_id": &message.client_id };
                 let before = messages.find_one(filter).await?;
                 before
-                    .map(|stone| Stored::Before(message_of(stone)))
+                    .map(|stone| Stored::Before(Box::new(message_of(stone))))
                     .ok_or_else(|| HistoryError::new("a stored message vanished"))
             }
             Err(error) => Err(error.into()),

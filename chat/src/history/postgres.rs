@@ -37,7 +37,9 @@ impl History for PostgresHistory {
             return Ok(Stored::New);
         }
         let before = db::chat::by_client_id(&mut connection, message.author.id, &message.client_id).await?;
-        before.map(|row| Stored::Before(message_of(row))).ok_or_else(|| HistoryError::new("a stored message vanished"))
+        before
+            .map(|row| Stored::Before(Box::new(message_of(row))))
+            .ok_or_else(|| HistoryError::new("a stored message vanished"))
     }
 
     async fn channel_page(&self, channel: UserId, span: Span<MessageId>, limit: u32) -> Result<Vec<Message>> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use domain::user::Role;
 use kit::tokens::AccessTokens;
-use live::fanout::{Push, Target};
 use live::revocations::Revocations;
 use serde_json::json;
 use testkit::socket::{ConnectFailure, ConnectOptions, SocketClient};
@@ -54,16 +53,11 @@ async fn signing_out_closes_the_socket_at_once() {
     let (client, guest) = (node.sign_in(&alice).await, node.anonymous().await);
     join(&client, &alice).await;
     join(&guest, &alice).await;
-    let push = Push {
-        target: Target::User(alice.id),
-        event: "auth:revoked".to_owned(),
-        payload: json!({ "sid": alice.session }),
-        origin: None,
-    };
-    // Published until heard: the node may not have subscribed yet.
+    let revocations = Revocations::new(site.live(), TTL_S);
+    // Told until heard: the node may not have subscribed yet.
     let told = async {
         loop {
-            live::fanout::publish(&node.live, &push).await.unwrap();
+            revocations.revoke_session(alice.session).await.unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -95,7 +89,8 @@ async fn a_revoked_token_writes_nothing_even_before_the_sweep() {
     let node = site.node().await;
     let client = node.sign_in(&alice).await;
     assert_eq!(say(&client, &alice, "one").await["ok"], true);
-    Revocations::new(site.live(), TTL_S).revoke_session(alice.session).await.unwrap();
+    let jti = site.tokens.verify(&alice.token).unwrap().jti;
+    Revocations::new(site.live(), TTL_S).revoke_token(jti).await.unwrap();
     let answer = say(&client, &alice, "two").await;
     assert_eq!(answer["code"], "chat.unauthenticated");
     client.closed().await.unwrap();

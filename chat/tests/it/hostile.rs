@@ -179,7 +179,8 @@ async fn whoever_takes_nothing_is_cut_and_holds_nobody_up() {
             heard.push(stream.read_u8().await.unwrap());
         }
     }
-    let viewers = async || live::viewers::counts(&site.live(), &[alice.name.clone()]).await.unwrap()[&alice.name];
+    let viewers =
+        async || live::viewers::counts(&site.live(), std::slice::from_ref(&alice.name)).await.unwrap()[&alice.name];
     until(SOON, &viewers, |count| *count == 1).await;
     // Big pushes fill the pipe, the library's buffer of 64, and then the limit.
     let news = "x".repeat(100_000);

@@ -108,7 +108,7 @@ async fn a_stopping_node_closes_its_sockets_and_takes_no_new_ones() {
     client.closed().await.unwrap();
     let answer = reqwest::get(format!("{url}/socket.io/?EIO=4&transport=polling")).await.unwrap();
     assert_eq!(answer.status(), 503);
-    let counts = live::viewers::counts(&site.live(), &[alice.name.clone()]).await.unwrap();
+    let counts = live::viewers::counts(&site.live(), std::slice::from_ref(&alice.name)).await.unwrap();
     assert_eq!(counts[&alice.name], 0, "its viewers left with it");
     drop(server);
 }

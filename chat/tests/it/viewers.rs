@@ -15,7 +15,7 @@ use crate::site::{Account, Node, Relay, Site, join, until};
 const RIGHT_WITHIN: Duration = Duration::from_secs(5);
 
 async fn count(site: &Site, channel: &Account) -> u64 {
-    counts(&site.live(), &[channel.name.clone()]).await.unwrap()[&channel.name]
+    counts(&site.live(), std::slice::from_ref(&channel.name)).await.unwrap()[&channel.name]
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::client::{Live, LiveError};
 
 const CHANNEL: &str = "fanout";
+/// A sign-in is over: `{sid}`. Between nodes only; no browser sees it.
+pub const AUTH_REVOKED: &str = "auth:revoked";
 
 /// Whose sockets are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

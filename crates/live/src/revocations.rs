@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::breaker::Breaker;
 use crate::client::{Live, LiveError};
+use crate::fanout::{self, AUTH_REVOKED, Push, Target};
 
 /// Asks and tells about revoked tokens. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +29,18 @@ impl Revocations {
 
     /// Cancels every access token of a sign-in.
     pub async fn revoke_session(&self, session: SessionId) -> Result<(), LiveError> {
-        self.put(&session_key(session)).await
+        self.put(&session_key(session)).await?;
+        // Its open sockets are closed by whoever hears this. Who does not finds out by asking, a moment later.
+        let push = Push {
+            target: Target::Site,
+            event: AUTH_REVOKED.to_owned(),
+            payload: serde_json::json!({ "sid": session }),
+            origin: None,
+        };
+        if let Err(error) = fanout::publish(&self.live, &push).await {
+            tracing::debug!(%error, session.id = %session, "a revocation was not told");
+        }
+        Ok(())
     }
 
     /// Cancels one access token.

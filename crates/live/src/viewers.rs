@@ -87,13 +87,16 @@ impl Viewers {
     }
 }
 
+/// A channel and who reads its playlist.
+type Note = (Box<str>, Box<str>);
+
 /// Viewers known only by the playlists they read: noted in memory, told to Redis at most once a second.
 #[derive(Clone)]
 pub struct Touches {
     live: Live,
     breaker: Arc<Breaker>,
     life: Duration,
-    noted: Arc<Mutex<HashMap<(Box<str>, Box<str>), Instant>>>,
+    noted: Arc<Mutex<HashMap<Note, Instant>>>,
 }
 
 impl Touches {
