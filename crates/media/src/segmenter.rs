@@ -171,6 +171,8 @@ pub struct Segmenter {
     cuts: VecDeque<Cut>,
     waits_for: Option<Ticks>,
     needs_sync: bool,
+    /// Presentation minus decode time of the last key frame.
+    key_offset: i64,
     sequence: u32,
 }
 
@@ -196,6 +198,7 @@ impl Segmenter {
             cuts: VecDeque::new(),
             needs_sync: is_video && config.starts_at_pts.is_some(),
             waits_for: config.starts_at_pts,
+            key_offset: 0,
             sequence: 0,
             track: config.track,
         }
@@ -406,7 +409,10 @@ impl Segmenter {
                 if let Some(reason) =
                     self.leader.decide(sample.dts - start, sample.is_sync, length, self.track.is_video())
                 {
-                    self.end_segment(reason, Some(sample.pts()), out);
+                    // In decode order a picture may stand before others that are shown earlier: only a key frame's own time
+                    // parts what is shown before from what is shown after.
+                    let next = if sample.is_sync { sample.pts() } else { sample.dts + self.key_offset };
+                    self.end_segment(reason, Some(next), out);
                 }
             }
             Role::Follower => {
@@ -472,6 +478,7 @@ impl Segmenter {
         }
         if self.role == Role::Leader && self.track.is_video() && sample.is_sync {
             self.leader.saw_key(sample.dts);
+            self.key_offset = i64::from(sample.cts);
         }
         self.pending_bytes += sample.data.len();
         self.pending.push(sample);

@@ -42,9 +42,18 @@ impl Held {
         parse_media(&text).expect("a playlist")
     }
 
-    /// Waits until the playlist has nothing to come from what was sent.
-    async fn settled(&self, msn: u64, part: u64) -> ParsedMedia {
-        self.playlist(&format!("?_HLS_msn={msn}&_HLS_part={part}")).await
+    /// The playlist once it has come to that part.
+    async fn settled(&self, msn: u64, part: usize) -> ParsedMedia {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let playlist = self.playlist("").await;
+            let open = playlist.segments.last().map_or(playlist.media_sequence, |last| last.msn + 1);
+            if open > msn || (open == msn && playlist.open_parts.len() > part) {
+                return playlist;
+            }
+            assert!(Instant::now() < deadline, "never came to part {part} of segment {msn}: {playlist:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn status(&self, query: &str) -> u16 {
