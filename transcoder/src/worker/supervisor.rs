@@ -289,7 +289,12 @@ impl Running {
         loop {
             let ended = match self.next(owner).await {
                 Input::Nothing => None,
-                Input::Stop | Input::Offered(None) => {
+                // What was offered before the stop is still taken.
+                Input::Stop => {
+                    owner.input.close();
+                    None
+                }
+                Input::Offered(None) => {
                     self.drain();
                     None
                 }
@@ -338,7 +343,7 @@ impl Running {
             }
         };
         tokio::select! {
-            () = owner.stop.cancelled(), if !self.is_draining => Input::Stop,
+            () = owner.stop.cancelled(), if !owner.input.is_closed() => Input::Stop,
             () = owner.events.closed() => Input::ReceiverGone,
             unit = owner.input.recv(), if !self.is_draining => Input::Offered(unit),
             () = give(&owner.events, &mut owner.outbox), if !owner.outbox.is_empty() => Input::Nothing,

@@ -11,7 +11,7 @@ use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetSt
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid};
 
 use super::super::wire::Measure;
@@ -88,6 +88,8 @@ fn limit_memory(mib: u64) -> Result<(), String> {
 
 fn limit_files() -> nix::Result<String> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // A write to a file fails instead of killing: standard error may be one.
+    SigSet::from(Signal::SIGXFSZ).thread_block()?;
     setrlimit(Resource::RLIMIT_FSIZE, 0, 0)?;
     setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0)?;
     setrlimit(Resource::RLIMIT_NOFILE, FILES_MAX, FILES_MAX)?;

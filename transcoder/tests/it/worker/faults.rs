@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use tokio::time::Instant;
-use transcoder::worker::{WorkerEvent, WorkerSpec};
+use transcoder::worker::WorkerSpec;
 
-use super::clip::{Clip, SourceUnit, pattern};
+use super::clip::{Clip, pattern};
 use super::rig::{Rig, Yield, spec};
 
 /// What reliability asks for: other renditions are back within this time.
@@ -51,8 +51,8 @@ async fn a_killed_child_is_replaced_without_losing_a_picture() {
     let clip = pattern("1280x720", 5, 2);
     let (taken, back) = harmed(&clip, Signal::SIGKILL).await;
     println!("killed: back after {back:?}");
-    assert_eq!(taken.lost.len(), 1, "{:?}", taken.lost);
-    assert!(taken.lost[0].contains("signal: 9"), "{:?}", taken.lost);
+    // A reason would end in the child's complaints; a sandbox that is too tight makes it complain at each picture.
+    assert_eq!(taken.lost, ["signal: 9 (SIGKILL)"]);
     assert!(back < BACK_MAX, "{back:?}");
     assert_nothing_is_missing(&clip, &taken);
 }
@@ -98,23 +98,6 @@ async fn a_stretch_of_rubbish_costs_a_child_and_not_the_rendition() {
     }
 }
 
-/// Poison in the codec data kills each child at once; after five replacements nobody tries any more.
-#[tokio::test(flavor = "multi_thread")]
-async fn poison_ends_in_giving_up_and_not_in_a_crash_loop() {
-    let clip = pattern("320x240", 10, 0);
-    let mut taken = Yield::default();
-    let mut rig = Rig::start(WorkerSpec { codec_data: rubbish(40), ..spec(&clip) });
-    rig.feed(&clip.units, 1, &mut taken).await;
-    while let Some(event) = rig.next().await {
-        taken.take(event);
-    }
-    println!("poison: lost {:?}", taken.lost);
-    let reason = taken.gave_up.expect("it gave up");
-    assert!(reason.starts_with("6 GStreamer processes died within a minute"), "{reason}");
-    assert_eq!(taken.lost.len(), 5);
-    assert!(taken.units.is_empty());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_cannot_be_started_ends_in_giving_up() {
     let clip = pattern("320x240", 1, 0);
@@ -128,22 +111,24 @@ async fn a_program_that_cannot_be_started_ends_in_giving_up() {
     assert_eq!(taken.lost.len(), 5);
 }
 
-/// Its own bombs must not become the machine's: the limit is the child's death, with a reason.
+/// A bomb in a bitstream must not become the machine's: the limit is each child's death, and after five replacements
+/// nobody tries any more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_child_without_memory_dies_and_says_so() {
+async fn children_that_burst_their_memory_limit_end_in_giving_up_and_not_in_a_crash_loop() {
     let clip = pattern("1920x1080", 1, 0);
     let mut rig = Rig::start(WorkerSpec { memory_mib: 24, ..spec(&clip) });
-    rig.offer(&clip.units[0]);
-    let mut feed = clip.units.iter().cycle().skip(1);
-    let lost = loop {
-        match tokio::time::timeout(Duration::from_millis(30), rig.events.recv()).await {
-            Ok(Some(WorkerEvent::Lost { reason })) => break reason,
-            Ok(Some(other)) => panic!("{other:?} from a child without memory"),
-            Ok(None) => panic!("the events ended"),
-            Err(_) => rig.offer(feed.next().expect("endless")),
-        }
-    };
-    println!("without memory: {lost}");
+    for unit in &clip.units {
+        rig.offer(unit);
+    }
+    let mut taken = Yield::default();
+    while let Some(event) = rig.next().await {
+        taken.take(event);
+    }
+    println!("without memory: {:?}", taken.lost);
+    let reason = taken.gave_up.expect("it gave up");
+    assert!(reason.starts_with("6 GStreamer processes died within a minute"), "{reason}");
+    assert_eq!(taken.lost.len(), 5);
+    assert!(taken.units.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +155,6 @@ async fn the_stop_lets_the_last_pictures_out() {
         taken.take(event);
     }
     assert_eq!(taken.pictures(), clip.pictures());
-    let late = SourceUnit { ..clip.units[0].clone() };
-    rig.offer(&late);
+    // Whoever has not heard of the stop yet may go on offering.
+    rig.offer(&clip.units[0]);
 }

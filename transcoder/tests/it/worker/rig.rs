@@ -23,6 +23,8 @@ pub(crate) struct Rig {
     pub(crate) events: Receiver<WorkerEvent>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: Stop,
+    /// When each picture went in.
+    pub(crate) offered: Vec<(i64, Instant)>,
 }
 
 /// What came back, sorted by kind.
@@ -81,7 +83,7 @@ impl Rig {
     pub(crate) fn start(spec: WorkerSpec) -> Self {
         let (tasks, stop) = (TaskTracker::new(), Stop::new());
         let (input, events) = Supervisor::start(spec, &tasks, stop.clone());
-        Self { input: Some(input), events, tasks, stop }
+        Self { input: Some(input), events, tasks, stop, offered: Vec::new() }
     }
 
     pub(crate) fn input(&mut self) -> &mut WorkerInput {
@@ -90,6 +92,7 @@ impl Rig {
 
     pub(crate) fn offer(&mut self, unit: &SourceUnit) {
         let SourceUnit { dts, pts, is_sync, data } = unit.clone();
+        self.offered.push((pts, Instant::now()));
         self.input().offer(dts, pts, is_sync, data);
     }
 
