@@ -14,8 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::account::Account;
 use crate::extract::{Json, Path, Query};
 use crate::page::{self, PageQuery};
-use crate::shapes::{ChannelRef, Stream, avatar_url};
+use crate::shapes::{ChannelRef, Stream};
 use crate::state::App;
+use objects::keys::avatar_url;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {

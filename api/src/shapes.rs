@@ -50,16 +50,11 @@ impl From<db::users::User> for User {
             display_name: user.display_name,
             email: user.email,
             role: user.role.into(),
-            avatar_url: user.avatar_key.as_deref().map(avatar_url),
+            avatar_url: user.avatar_key.as_deref().map(objects::keys::avatar_url),
             bio: user.bio,
             created_at: user.created_at,
         }
     }
-}
-
-/// Where browsers find a stored picture. Keys are `avatar/{user}/{file}`.
-pub(crate) fn avatar_url(key: &str) -> String {
-    format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
 }
 
 /// A channel's name and face.
@@ -75,7 +70,7 @@ impl From<Person> for ChannelRef {
         Self {
             username: person.username,
             display_name: person.display_name,
-            avatar_url: person.avatar_key.as_deref().map(avatar_url),
+            avatar_url: person.avatar_key.as_deref().map(objects::keys::avatar_url),
         }
     }
 }

@@ -39,8 +39,6 @@ pub(crate) enum PlaybackError {
     NoRendition,
     #[error("the recording has no such file")]
     NoFile,
-    #[error("the range lies outside the file")]
-    Range,
     /// Found by somebody else who asked for the same at the same time.
     #[error("the recording's rows could not be read")]
     Rows(#[source] Arc<db::DbError>),
@@ -52,7 +50,6 @@ impl Classify for PlaybackError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound | Self::Empty | Self::NoRendition | Self::NoFile => Kind::NotFound,
-            Self::Range => Kind::Invalid,
             Self::Rows(error) => error.kind(),
             Self::Bucket(error) => error.kind(),
         }
@@ -64,7 +61,6 @@ impl Classify for PlaybackError {
             Self::Empty => "vod.empty",
             Self::NoRendition => "vod.no-rendition",
             Self::NoFile => "vod.no-file",
-            Self::Range => "request.range",
             Self::Rows(error) => error.code(),
             Self::Bucket(error) => error.code(),
         }
@@ -121,7 +117,7 @@ async fn multivariant(
         (status = 206, description = "A range of the file", content_type = "video/mp4"),
         (status = 304, description = "Not changed"),
         (status = 404, description = "No such recording, rendition or file", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 416, description = "The range lies outside the file; `Content-Range` says how long it is"),
     ),
     tag = "playback",
 )]

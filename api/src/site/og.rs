@@ -7,8 +7,8 @@ use domain::VodId;
 use domain::user::Username;
 use tokio::time::timeout;
 
-use crate::shapes::avatar_url;
 use crate::state::App;
+use objects::keys::avatar_url;
 
 /// A page without its preview is better than a page that waits.
 const LOOK_UP_WAIT_MAX: Duration = Duration::from_millis(800);

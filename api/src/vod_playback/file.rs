@@ -68,8 +68,7 @@ async fn serve(
         }
         Err(ObjectsError::RangeNotSatisfiable { .. }) => {
             let length = objects.head(key).await.map_err(missing)?.content_length;
-            let mut response = Problem::from(PlaybackError::Range).into_response();
-            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            let response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
             Ok(dress(response, &[(CONTENT_RANGE, format!("bytes */{length}"))]))
         }
         Err(error) => Err(missing(error)),

@@ -184,7 +184,7 @@ fn shared(error: &PlaybackError) -> PlaybackError {
         PlaybackError::NoRendition => PlaybackError::NoRendition,
         PlaybackError::Rows(error) => PlaybackError::Rows(error.clone()),
         PlaybackError::Bucket(_) => PlaybackError::Bucket(objects::ObjectsError::Settings("links cannot be made")),
-        PlaybackError::NotFound | PlaybackError::NoFile | PlaybackError::Range => PlaybackError::NotFound,
+        PlaybackError::NotFound | PlaybackError::NoFile => PlaybackError::NotFound,
     }
 }
 

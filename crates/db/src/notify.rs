@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::Conn;
 use crate::error::{DbError, Result};
+use crate::users::Person;
 
 /// What to write into many members' lists.
 #[derive(Debug, Clone)]
@@ -82,11 +83,15 @@ pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) ->
         .collect())
 }
 
-/// What a notification about a member says of them.
-pub async fn display_name(conn: &mut Conn, user: UserId) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!("SELECT display_name FROM users WHERE user_id = $1", user.as_uuid())
-        .fetch_optional(conn)
-        .await?)
+/// Whose doing a notification is about.
+pub async fn person(conn: &mut Conn, user: UserId) -> Result<Option<Person>> {
+    Ok(sqlx::query_as!(
+        Person,
+        "SELECT username, display_name, avatar_key FROM users WHERE user_id = $1",
+        user.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// A stream's title, for the notification that it began.

@@ -187,6 +187,7 @@ pub async fn insert_segments(conn: &mut Conn, segments: &[NewSegment]) -> Result
     let hashes: Vec<Vec<u8>> = segments.iter().map(|segment| segment.sha256.to_vec()).collect();
     let done = sqlx::query!(
         r#"
+        WITH fresh AS (
         INSERT INTO vod_segments (vod_id, rendition, seq, is_discontinuity, is_independent, init_key, object_key,
                                   byte_size, duration_us, program_at, sha256)
         SELECT n.*
@@ -196,6 +197,22 @@ pub async fn insert_segments(conn: &mut Conn, segments: &[NewSegment]) -> Result
                      duration_us, program_at, sha256)
           JOIN vods v ON v.vod_id = n.vod_id
         ON CONFLICT (vod_id, rendition, seq) DO NOTHING
+        RETURNING vod_id, rendition, byte_size, duration_us
+        ), grown AS (
+        SELECT f.vod_id, sum(f.byte_size)::bigint AS bytes,
+               coalesce(sum(f.duration_us) FILTER (WHERE f.rendition = lead.name), 0)::bigint / 1000 AS ms
+          FROM fresh f
+          CROSS JOIN LATERAL (
+               SELECT CASE WHEN EXISTS (SELECT 1 FROM vod_renditions r WHERE r.vod_id = f.vod_id AND r.name = 'source')
+                           THEN 'source' ELSE 'audio' END AS name) lead
+         GROUP BY f.vod_id
+        ), told AS (
+        UPDATE vods v
+           SET duration_ms = v.duration_ms + grown.ms, byte_size = v.byte_size + grown.bytes
+          FROM grown
+         WHERE v.vod_id = grown.vod_id AND v.status = 'recording'
+        )
+        SELECT count(*) AS "written!" FROM fresh
         "#,
         &vods,
         &renditions,
@@ -209,9 +226,9 @@ pub async fn insert_segments(conn: &mut Conn, segments: &[NewSegment]) -> Result
         &times,
         &hashes,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok(u64::try_from(done.written).unwrap_or(0))
 }
 
 /// What is stored of a recording so far, for a node that goes on with it.

@@ -1,7 +1,7 @@
 //! Writing notifications into members' lists, once each, and telling those who are here.
 
+use db::users::Person;
 use domain::notification::NotificationType;
-use domain::user::Username;
 use domain::{StreamId, UserId, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
@@ -12,64 +12,69 @@ use crate::job::message;
 /// Followers handled in one transaction: small enough that the API never waits behind it.
 const BATCH: i64 = 1_000;
 
-pub(crate) async fn stream_online(
-    deps: &Deps,
-    stream: StreamId,
-    channel: UserId,
-    username: &Username,
-) -> anyhow::Result<()> {
+pub(crate) async fn stream_online(deps: &Deps, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some(title) = db::notify::stream_title(&mut conn, stream).await? else { return Ok(()) };
-    let who = db::notify::display_name(&mut conn, channel).await?.unwrap_or_else(|| username.to_string());
+    let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
     let new = db::notify::NewNotification {
         kind: NotificationType::StreamOnline,
-        message: message(NotificationType::StreamOnline, &who, &title),
+        message: message(NotificationType::StreamOnline, &who.display_name, &title),
         entity_id: stream.as_uuid(),
     };
-    to_followers(deps, channel, &new).await
+    to_followers(deps, channel, &new, &who).await
 }
 
-pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId, username: &Username) -> anyhow::Result<()> {
+pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some(title) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
-    let who = db::notify::display_name(&mut conn, channel).await?.unwrap_or_else(|| username.to_string());
+    let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
     let new = db::notify::NewNotification {
         kind: NotificationType::VodReady,
-        message: message(NotificationType::VodReady, &who, &title),
+        message: message(NotificationType::VodReady, &who.display_name, &title),
         entity_id: vod.as_uuid(),
     };
-    to_users(deps, &new, &[channel]).await?;
-    to_followers(deps, channel, &new).await
+    to_users(deps, &new, &who, &[channel]).await?;
+    to_followers(deps, channel, &new, &who).await
 }
 
 pub(crate) async fn new_follower(deps: &Deps, channel: UserId, follower: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
-    let Some(who) = db::notify::display_name(&mut conn, follower).await? else { return Ok(()) };
+    let Some(who) = db::notify::person(&mut conn, follower).await? else { return Ok(()) };
     drop(conn);
     let new = db::notify::NewNotification {
         kind: NotificationType::NewFollower,
-        message: message(NotificationType::NewFollower, &who, ""),
+        message: message(NotificationType::NewFollower, &who.display_name, ""),
         entity_id: follower.as_uuid(),
     };
-    to_users(deps, &new, &[channel]).await
+    to_users(deps, &new, &who, &[channel]).await
 }
 
 /// Walks the followers in the order of their ids. A run that was cut short starts over and writes only what is missing.
-async fn to_followers(deps: &Deps, channel: UserId, new: &db::notify::NewNotification) -> anyhow::Result<()> {
+async fn to_followers(
+    deps: &Deps,
+    channel: UserId,
+    new: &db::notify::NewNotification,
+    who: &Person,
+) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let mut conn = deps.pool.acquire().await?;
         let batch = db::notify::followers_after(&mut conn, channel, after, BATCH).await?;
         drop(conn);
         let Some(last) = batch.last().copied() else { return Ok(()) };
-        to_users(deps, new, &batch).await?;
+        to_users(deps, new, who, &batch).await?;
         after = Some(last);
     }
 }
 
-async fn to_users(deps: &Deps, new: &db::notify::NewNotification, users: &[UserId]) -> anyhow::Result<()> {
+async fn to_users(
+    deps: &Deps,
+    new: &db::notify::NewNotification,
+    who: &Person,
+    users: &[UserId],
+) -> anyhow::Result<()> {
     let mut tx = db::begin(&deps.pool).await?;
     let written = db::notify::insert(&mut tx, new, users).await?;
     db::commit(tx).await?;
@@ -86,6 +91,11 @@ async fn to_users(deps: &Deps, new: &db::notify::NewNotification, users: &[UserI
                 "entity_type": new.kind.entity_type(),
                 "entity_id": new.entity_id,
                 "created_at": row.created_at,
+                "actor": {
+                    "username": who.username,
+                    "display_name": who.display_name,
+                    "avatar_url": who.avatar_key.as_deref().map(objects::keys::avatar_url),
+                },
             }),
             origin: None,
         };

@@ -78,6 +78,8 @@ pub struct Timeline {
     audio_clock: Clock,
     video: Cadence,
     audio: AudioTrack,
+    /// When the last picture to be shown leaves the screen, in 90 kHz.
+    shown_until: Option<Ticks>,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Timeline {
             audio_clock: Clock::default(),
             video: Cadence::default(),
             audio: AudioTrack { rate: 48_000, frame: 1_024, next: None, deviation16: 0, is_bending: false },
+            shown_until: None,
         }
     }
 
@@ -122,13 +125,9 @@ impl Timeline {
     pub fn video(&mut self, timestamp_ms: u32, cts_ms: i32) -> Placed {
         let at = self.map(Which::Video, timestamp_ms);
         let place = self.video.place(at * 90);
-        Placed {
-            dts: place.dts,
-            cts: self.video.offset(cts_ms, place.correction),
-            duration: place.duration,
-            gap: place.missing > VIDEO_GAP_MS * 90,
-            fill: 0,
-        }
+        let cts = self.video.offset(cts_ms, place.correction);
+        self.shown_until = self.shown_until.max(Some(place.dts + i64::from(cts) + i64::from(place.duration)));
+        Placed { dts: place.dts, cts, duration: place.duration, gap: place.missing > VIDEO_GAP_MS * 90, fill: 0 }
     }
 
     /// Places an audio frame; `None` when it lies where audio already is and must be dropped.
@@ -154,7 +153,8 @@ impl Timeline {
 
     /// The moment after everything placed, in milliseconds: the origin for the connection that resumes the stream.
     pub fn end_ms(&self) -> i64 {
-        let video = self.video.end().map(|end| rescale(end, 90_000, MS));
+        // Reordered frames are shown after the last one is decoded.
+        let video = self.video.end().max(self.shown_until).map(|end| rescale(end, 90_000, MS));
         let audio = self.audio.next.map(|next| rescale(next, self.audio.rate, MS));
         video.max(audio).map_or(self.origin_ms, |end| end + 1)
     }

@@ -29,6 +29,11 @@ pub fn vod_thumbnail(vod: VodId) -> String {
     format!("vod/{vod}/thumbnail.jpg")
 }
 
+/// Where the site serves an avatar, as a path of its own.
+pub fn avatar_url(key: &str) -> String {
+    format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,7 @@ async fn a_job_delivered_twice_notifies_each_follower_once() {
         let push = tokio::time::timeout(Duration::from_secs(5), heard.next()).await.unwrap().unwrap();
         if push.event == "notification" {
             assert_eq!(push.payload["message"], "alice is live: Hello");
+            assert_eq!(push.payload["actor"]["username"], "alice");
             assert!(matches!(push.target, Target::User(_)));
             pushed.push(push);
         } else {
