@@ -30,6 +30,9 @@ const THUMBNAIL_SIDE: u32 = 640;
 const THUMBNAIL_QUALITY: i32 = 80;
 /// Key frames remembered until the decoder gives their pictures.
 const KEYS_MAX: usize = 64;
+/// What a probe answers about data that goes no further. The bindings have released it by then: where `Drop` would make
+/// GStreamer 1.22 release it again and complain, this says that it is done with.
+const DROPPED: PadProbeReturn = PadProbeReturn::Handled;
 /// How long the last pictures may take at the end of the input.
 const FINISH_MAX: Duration = Duration::from_millis(1_500);
 
@@ -164,7 +167,7 @@ fn choose_sizes(
             if u64::from(width) * u64::from(height) > PIXELS_MAX {
                 let _ =
                     state.output.send(Kind::Failed, format!("pictures of {width}x{height} are too large").as_bytes());
-                return PadProbeReturn::Drop;
+                return DROPPED;
             }
             let short = THUMBNAIL_SIDE * width.min(height) / width.max(height).max(1);
             thumbnail.set_property("caps", raw_caps(output_size(short, width, height)));
@@ -241,7 +244,7 @@ fn thumbnail_branch(
                 *due = pts + every;
                 PadProbeReturn::Ok
             }
-            _ => PadProbeReturn::Drop,
+            _ => DROPPED,
         }
     });
     let chain = [&queue, &scaler()?, &size, &encoder, sink.upcast_ref()];
@@ -303,7 +306,7 @@ fn skip_delivered(queue: &gst::Element, after: i64, state: Arc<Shared>) -> Resul
         let pts = info.buffer().and_then(|buffer| buffer.pts());
         if pts.is_some_and(|pts| state.timeline.to_ticks(pts) <= after) {
             let _ = state.output.send(Kind::Progress, &[]);
-            return PadProbeReturn::Drop;
+            return DROPPED;
         }
         PadProbeReturn::Ok
     });
