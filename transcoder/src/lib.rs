@@ -225,7 +225,7 @@ fn advertised(config: &Config, addr: SocketAddr) -> String {
 fn describe_metrics() {
     metrics::describe_gauge!(
         "rillcast_live_streams",
-        "Streams this transcoder holds, ended ones included for two minutes."
+        "Streams that have not ended, those waiting for their publisher included."
     );
     metrics::describe_histogram!(
         "rillcast_part_latency_seconds",

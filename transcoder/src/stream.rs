@@ -197,7 +197,6 @@ impl Streams {
         let handle = self.begin(claim);
         let attachment = handle.attachment(connection, &self.connected);
         inner.handles.insert(id, handle);
-        metrics::gauge!("rillcast_live_streams").set(inner.handles.len() as f64);
         drop(inner);
         self.changed.notify_one();
         Ok(attachment)
@@ -253,7 +252,6 @@ impl Streams {
         self.index.remove(&info);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.handles.remove(&info.stream_id);
-        metrics::gauge!("rillcast_live_streams").set(inner.handles.len() as f64);
         drop(inner);
         self.changed.notify_one();
     }

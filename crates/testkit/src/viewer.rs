@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use media::playlist::{ParsedMedia, ParsedMultivariant, ParsedPart, ParsedSegment, parse_date_time, parse_media, parse_multivariant};
+use media::playlist::{
+    ParsedMedia, ParsedMultivariant, ParsedPart, ParsedSegment, parse_date_time, parse_media, parse_multivariant,
+};
 use reqwest::StatusCode;
 use tokio::time::{Instant, sleep};
 

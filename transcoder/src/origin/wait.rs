@@ -227,7 +227,8 @@ mod tests {
     async fn an_address_gets_only_so_many_turns() {
         let (shelf, waiters) = (shelf(), Waiters::default());
         let ip = Some(IpAddr::from([192, 0, 2, 1]));
-        let turns: Vec<_> = (0..BLOCKED_PER_IP_MAX).map(|_| waiters.enter(&shelf, ip).ok().expect("room")).collect();
+        let turns: Vec<_> =
+            (0..BLOCKED_PER_IP_MAX).map(|_| waiters.enter(&shelf, ip).unwrap_or_else(|_| panic!("room"))).collect();
         assert_eq!(waiters.enter(&shelf, ip).err(), Some(NoAnswer::AddressFull));
         assert!(waiters.enter(&shelf, Some(IpAddr::from([192, 0, 2, 2]))).is_ok());
         drop(turns);

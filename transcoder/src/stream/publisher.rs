@@ -28,6 +28,10 @@ pub(crate) const AUDIO: &str = "audio";
 /// Audio is held until the picture has got as far: then it is known where the segment ends, so audio segments end there too.
 /// Audio held for longer than this and two frames means the picture has stopped: the period ends.
 const VIDEO_STALL_MS: i64 = 1_000;
+/// Sound that is kept behind the last picture of a period.
+const AUDIO_TAIL_MS: i64 = 200;
+/// How far over its target an audio segment may be and still round to it, its own boundaries being an audio frame off.
+const AUDIO_OVER_TARGET_MS: i64 = 400;
 /// No frame is believed to last longer.
 const FRAME_MS_MAX: i64 = 2_000;
 /// Finished segments remembered for followers.
@@ -257,7 +261,8 @@ impl Publisher {
         if !std::mem::take(&mut self.is_open) {
             return;
         }
-        self.release_audio(i64::MAX);
+        self.release_audio(self.audio_ends_at());
+        self.held.clear();
         let leader = if self.leads_video { &mut self.source } else { &mut self.audio };
         if let Some(lane) = leader {
             let outputs = lane.segmenter.discontinuity(None, None);
@@ -319,6 +324,13 @@ impl Publisher {
         }
         let frame = self.frame_ticks.min(FRAME_MS_MAX * 90);
         self.held.back().is_none_or(|(newest, _)| newest - self.video_pts < VIDEO_STALL_MS * 90 + 2 * frame)
+    }
+
+    /// How far sound may go on when the picture has ended: a moment, and not past what a segment may last.
+    fn audio_ends_at(&self) -> i64 {
+        let start = self.pace.starts.back().map_or(i64::MAX / 2, |(_, pts)| *pts);
+        let segment_max = (i64::from(self.shop.target_duration_s) * 1_000 + AUDIO_OVER_TARGET_MS) * 90;
+        (self.video_pts + self.frame_ticks + AUDIO_TAIL_MS * 90).min(start + segment_max)
     }
 
     /// Gives held audio up to `until` to its segmenter. True when that published something.
@@ -541,12 +553,23 @@ impl Publisher {
         self.shop.tape.thumbnail(jpeg);
     }
 
-    /// Ends every playlist and the recording.
-    pub(crate) fn end(&mut self, end: RecordingEnd) {
+    /// This node stops while the stream may go on elsewhere: what is pending goes out, and the recording can be resumed.
+    pub(crate) fn interrupt(&mut self) {
+        self.close_all();
+        self.shop.tape.close(RecordingEnd::Interrupted);
+    }
+
+    fn close_all(&mut self) {
         self.close_period();
         if let Some(lower) = &mut self.lower {
             lower.close(&mut self.shop, &self.pace);
         }
+        self.hang_out();
+    }
+
+    /// The stream is over: ends every playlist and the recording.
+    pub(crate) fn end(&mut self) {
+        self.close_all();
         for lane in [self.source.as_mut(), self.audio.as_mut()].into_iter().flatten() {
             lane.rendition.end();
         }
@@ -555,7 +578,7 @@ impl Publisher {
         }
         self.shop.shelf.end();
         self.hang_out();
-        self.shop.tape.close(end);
+        self.shop.tape.close(RecordingEnd::Ended);
     }
 }
 

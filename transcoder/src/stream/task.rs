@@ -22,7 +22,6 @@ use super::publisher::{Publisher, Tracks};
 use super::session::{Heard, Media, Session};
 use super::{Shared, helpers};
 use crate::origin::shelf::StreamInfo;
-use crate::record::RecordingEnd;
 
 /// How often the stream's row is asked for while no publisher is connected.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -88,6 +87,8 @@ enum Woken {
 
 impl StreamTask {
     pub(crate) fn new(info: StreamInfo, shared: Arc<Shared>, publisher: Publisher) -> Self {
+        // A connection that dies before it has said anything must not leave a stream behind that nobody asks about.
+        let asking = Some(ask(shared.pool.clone(), info.clone()));
         Self {
             info,
             shared,
@@ -101,14 +102,16 @@ impl StreamTask {
             is_new_connection: true,
             early_audio: VecDeque::new(),
             child_config: None,
-            asking: None,
+            asking,
             heard: Vec::with_capacity(32),
         }
     }
 
     /// Runs until the stream has ended and nobody needs its playlists any more, or `stop`.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>, ended: Stop, stop: Stop) {
+        metrics::gauge!("rillcast_live_streams").increment(1.0);
         let left = self.serve(&mut commands, &stop).await;
+        metrics::gauge!("rillcast_live_streams").decrement(1.0);
         // From here on connections are turned away.
         ended.cancel();
         drop(commands);
@@ -121,7 +124,7 @@ impl StreamTask {
                 }
             }
             Left::Stopped => {
-                self.publisher.end(RecordingEnd::Interrupted);
+                self.publisher.interrupt();
                 tracing::info!("the stream was interrupted by the stop of this node");
             }
         }
@@ -219,7 +222,7 @@ impl StreamTask {
         if drained.await.is_err() {
             tracing::debug!("the GStreamer process did not give its last pictures in time");
         }
-        self.publisher.end(RecordingEnd::Ended);
+        self.publisher.end();
     }
 
     fn frame(&mut self, frame: &Frame, arrived: Instant) {

@@ -1,8 +1,10 @@
 //! Live, end to end: real FLV in through the link, playlists and parts out over HTTP, judged by decoding.
 
 mod blocking;
+mod crowd;
 mod fencing;
 mod follow;
+mod holes;
 mod lower;
 mod resume;
 mod rig;

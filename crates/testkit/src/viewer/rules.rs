@@ -32,7 +32,10 @@ fn alone(now: &ParsedMedia, text: &str, broken: &mut Vec<String>) {
     rule(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:"), "EXT-X-DISCONTINUITY-SEQUENCE is there");
     let target = f64::from(now.target_duration_s);
     let too_long = now.segments.iter().find(|segment| segment.duration_s.round() > target);
-    rule(too_long.is_none(), &format!("rounded EXTINF at most the target: {:?}", too_long.map(|s| (s.msn, s.duration_s))));
+    rule(
+        too_long.is_none(),
+        &format!("rounded EXTINF at most the target: {:?}", too_long.map(|s| (s.msn, s.duration_s))),
+    );
     rule(now.segments.iter().all(|segment| segment.duration_s > 0.0), "EXTINF above zero");
     let has_maps = now.skipped_segments > 0 || now.segments.iter().all(|segment| segment.map.is_some());
     rule(has_maps, "EXT-X-MAP holds for every segment");

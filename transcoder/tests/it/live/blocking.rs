@@ -134,7 +134,10 @@ async fn a_hinted_part_is_waited_for_and_stays_the_same() {
     assert!(!early.is_empty());
     assert_eq!(early, later);
     let listed = held.settled(2, 0).await;
-    assert!(listed.segments.iter().flat_map(|segment| &segment.parts).any(|part| part.uri == hint), "{hint} was listed");
+    assert!(
+        listed.segments.iter().flat_map(|segment| &segment.parts).any(|part| part.uri == hint),
+        "{hint} was listed"
+    );
     assert_eq!(viewer.get(&format!("{folder}/part1.99.m4s")).await.expect("an answer").status(), 404);
     held.node.stop().await;
 }
@@ -171,8 +174,12 @@ async fn arguments_of_the_site_reach_children_and_directives_never_do() {
     let rig = Rig::new().await;
     let held = Held::new(&rig, 2_500).await;
     held.settled(2, 0).await;
-    let (_, text) = held.node.viewer.text("/live/alice/index.m3u8?vs=7&token=x&_HLS_skip=YES").await.expect("an answer");
-    assert!(text.contains("/source/index.m3u8?vs=7&token=x\n") && text.contains("/audio/index.m3u8?vs=7&token=x\""), "{text}");
+    let (_, text) =
+        held.node.viewer.text("/live/alice/index.m3u8?vs=7&token=x&_HLS_skip=YES").await.expect("an answer");
+    assert!(
+        text.contains("/source/index.m3u8?vs=7&token=x\n") && text.contains("/audio/index.m3u8?vs=7&token=x\""),
+        "{text}"
+    );
     let path = format!("{}?_HLS_msn=1&_HLS_part=0&vs=7&token=x", held.path);
     let (_, text) = held.node.viewer.text(&path).await.expect("an answer");
     assert!(text.contains("init0.mp4?token=x\"") && text.contains("seg0.m4s?token=x\n"), "{text}");

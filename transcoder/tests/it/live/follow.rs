@@ -64,7 +64,7 @@ async fn every_frame_of_picture_and_sound_arrives_decodes_and_is_recorded() {
     assert_eq!((decoded.codec.as_str(), decoded.complaints.as_str()), ("aac", ""));
     assert!((decoded.duration_s - 4.0).abs() < 0.1, "{decoded:?}");
 
-    println!("latency p50 {} ms p95 {} ms, end {ended_after:?}", video.latency_ms(50), video.latency_ms(95));
+    eprintln!("latency p50 {} ms p95 {} ms, end {ended_after:?}", video.latency_ms(50), video.latency_ms(95));
     assert!(video.latency_ms(50) < 500, "a frame is there soon: {} ms", video.latency_ms(50));
     let (status, text) = node.viewer.text("/live/alice/index.m3u8").await.expect("an answer");
     assert_eq!((status.as_u16(), text.contains("stream.offline")), (404, true), "{text}");
@@ -108,7 +108,10 @@ async fn key_frames_far_apart_still_give_legal_playlists() {
     let seen = play(&rig, &node, &clip, Pace::Real, &["source", "audio"]).await;
     assert_sound(&seen[0], 6.0);
     assert_sound(&seen[1], 6.0);
-    assert!(seen[0].parts.values().filter(|part| part.is_independent).count() == 1, "one key frame, one independent part");
+    assert!(
+        seen[0].parts.values().filter(|part| part.is_independent).count() == 1,
+        "one key frame, one independent part"
+    );
     node.stop().await;
 }
 
@@ -133,7 +136,8 @@ async fn a_publisher_faster_than_time_loses_nothing() {
     let seen = play(&rig, &node, &clip, Pace::Fast, &[]).await;
     assert!(seen.is_empty());
     until("all of it is recorded", || async {
-        let rows = db::testing::rows(&rig.pool, "SELECT sum(duration_us) AS us FROM vod_segments WHERE rendition = 'source'");
+        let rows =
+            db::testing::rows(&rig.pool, "SELECT sum(duration_us) AS us FROM vod_segments WHERE rendition = 'source'");
         let us = rows.await.expect("a query")[0]["us"].as_f64().unwrap_or(0.0);
         (us / 1e6 - 10.0).abs() < 0.1
     })

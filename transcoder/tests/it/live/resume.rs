@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use domain::stream::PublishEnd;
 use media::playlist::parse_media;
-use testkit::viewer::decode::decode;
 use testkit::viewer::Until;
+use testkit::viewer::decode::decode;
 use tokio::join;
 
 use super::rig::{ClipPlan, PATIENCE, Pace, Rig, until};

@@ -60,7 +60,10 @@ async fn media_and_playlists_are_delivered_as_http_wants_it() {
     assert_eq!(header(&plain, "cache-control"), "public, max-age=0", "half of a target of one second");
     let text = plain.text().await.expect("a body");
     let packed = ask(Method::GET, path.clone()).header(ACCEPT_ENCODING, "gzip").send().await.expect("an answer");
-    assert_eq!((header(&packed, "content-encoding").as_str(), header(&packed, "vary").as_str()), ("gzip", "Accept-Encoding"));
+    assert_eq!(
+        (header(&packed, "content-encoding").as_str(), header(&packed, "vary").as_str()),
+        ("gzip", "Accept-Encoding")
+    );
     let packed = packed.bytes().await.expect("a body");
     assert!(packed.starts_with(&[0x1f, 0x8b]) && packed.len() * 3 < text.len(), "{} of {}", packed.len(), text.len());
     let head = ask(Method::HEAD, "/live/alice/index.m3u8".to_owned()).send().await.expect("an answer");
@@ -70,7 +73,10 @@ async fn media_and_playlists_are_delivered_as_http_wants_it() {
     assert_eq!((missing.status().as_u16(), header(&missing, "cache-control").as_str()), (404, "public, max-age=1"));
     assert_eq!(header(&missing, "access-control-allow-origin"), "*");
     let preflight = ask(Method::OPTIONS, path.clone()).send().await.expect("an answer");
-    assert_eq!((preflight.status().as_u16(), header(&preflight, "access-control-allow-methods").contains("HEAD")), (204, true));
+    assert_eq!(
+        (preflight.status().as_u16(), header(&preflight, "access-control-allow-methods").contains("HEAD")),
+        (204, true)
+    );
     for name in ["seg0.m4s%2f..%2finit0.mp4", "seg00.m4s", "part0.m4s", "init9.mp4", "%2e%2e/seg0.m4s", "seg0.m4s%00"] {
         let answer = ask(Method::GET, format!("{folder}/{name}")).send().await.expect("an answer");
         assert_eq!(answer.status(), 404, "{name}");
