@@ -4,23 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/auth/register": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Creates an account and signs it in. */
-        post: operations["register"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -38,23 +21,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/refresh": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Trades the refresh cookie for a new access token. */
-        post: operations["refresh"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/logout": {
         parameters: {
             query?: never;
@@ -64,8 +30,133 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends the session. */
+        /** Ends the sign-in. The access token is refused from then on. */
         post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trades the refresh cookie for a new access token.
+         * @description The cookie is replaced at each use. Using an old one again within ten seconds repeats the answer; later it ends the
+         *     sign-in on every device that shares it.
+         */
+        post: operations["refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Creates an account and signs it in. */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/categories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every category, in the editors' order. */
+        get: operations["categories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/categories/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Creates or replaces a category. For administrators. */
+        put: operations["put_category"];
+        post?: never;
+        /** Removes a category; what was in it has none afterwards. For administrators. */
+        delete: operations["delete_category"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A channel and what it airs. */
+        get: operations["channel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Follows a channel. Doing it again changes nothing. */
+        put: operations["follow"];
+        post?: never;
+        /** Stops following a channel. Doing it again changes nothing. */
+        delete: operations["unfollow"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/followers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A channel's followers, latest first. */
+        get: operations["followers"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -107,6 +198,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/following": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Channels the caller follows: those on air first, then the latest follow first. */
+        get: operations["following"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the next or current stream is called, and the stream on air. */
+        get: operations["stream_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Names the next stream; renames the current one and its recording. */
+        patch: operations["update_stream_settings"];
+        trace?: never;
+    };
     "/api/v1/me/stream-key": {
         parameters: {
             query?: never;
@@ -133,217 +259,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Replaces the stream key. */
+        /** Replaces the stream key. The old one is refused from now on; a stream on air with it goes on. */
         post: operations["rotate_stream_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/stream": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the next or current stream is called. */
-        get: operations["stream_settings"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Renames the next or current stream. */
-        patch: operations["update_stream_settings"];
-        trace?: never;
-    };
-    "/api/v1/me/following": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Channels the caller follows, live ones first. */
-        get: operations["following"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/channels/{username}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A channel and what it is airing. */
-        get: operations["channel"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/channels/{username}/follow": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Follows a channel. */
-        put: operations["follow"];
-        post?: never;
-        /** Stops following a channel. */
-        delete: operations["unfollow"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/channels/{username}/followers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who follows a channel. */
-        get: operations["followers"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/categories": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All categories. */
-        get: operations["categories"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/categories/{slug}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Creates or replaces a category. */
-        put: operations["put_category"];
-        post?: never;
-        /** Removes a category. */
-        delete: operations["delete_category"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/streams": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Streams, most viewers first. */
-        get: operations["streams"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/streams/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One stream. */
-        get: operations["stream"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/vods": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Recordings. */
-        get: operations["vods"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/vods/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One recording. */
-        get: operations["vod"];
-        put?: never;
-        post?: never;
-        /** Removes a recording and its files. */
-        delete: operations["delete_vod"];
-        options?: never;
-        head?: never;
-        /** Renames a recording. */
-        patch: operations["update_vod"];
-        trace?: never;
-    };
-    "/api/v1/vods/{id}/views": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Counts a view, once per viewer in five minutes. */
-        post: operations["count_view"];
         delete?: never;
         options?: never;
         head?: never;
@@ -357,27 +274,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the caller was told, newest first. */
+        /** The caller's notifications, latest first. */
         get: operations["notifications"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/notifications/{id}/read": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Marks one as read. */
-        post: operations["read_notification"];
         delete?: never;
         options?: never;
         head?: never;
@@ -401,228 +301,597 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Marks one as read. */
+        post: operations["read_notification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document. */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Streams on air, most watched first; or those that are over, latest first. */
+        get: operations["streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/streams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One stream, on air or over. */
+        get: operations["stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recordings, latest or most viewed first. */
+        get: operations["vods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vods/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One recording. */
+        get: operations["vod"];
+        put?: never;
+        post?: never;
+        /** Deletes a recording and its objects. For its owner and for moderators. */
+        delete: operations["delete_vod"];
+        options?: never;
+        head?: never;
+        /** Changes a recording. For its owner and for moderators. */
+        patch: operations["update_vod"];
+        trace?: never;
+    };
+    "/api/v1/vods/{id}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts a view: once per member or anonymous client in five minutes. */
+        post: operations["count_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The API, for reading. */
+        get: operations["docs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process runs. */
+        get: operations["healthz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/live/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Playlists, parts, segments and the thumbnail of a live stream.
+         * @description `{username}/index.m3u8` is the multivariant playlist. Everything else is named by playlists.
+         */
+        get: operations["live_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/media/avatars/{user}/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A member's picture. Its name changes with it, so it may be kept for ever. */
+        get: operations["avatar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prometheus metrics. For loopback and private addresses only; not here at all when they have their own address. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether everything the process needs is there; names what is not. */
+        get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/vod/{id}/index.m3u8": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recording's renditions. Also while it is still being made. */
+        get: operations["vod_playlist"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/vod/{id}/thumbnail.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of the recording, renewed while it is made. */
+        get: operations["vod_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/vod/{id}/{rendition}/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A rendition's playlist (`index.m3u8`) or one of the files it names.
+         * @description `EVENT` while the stream runs, `VOD` afterwards. Segments and inits never change under their names.
+         */
+        get: operations["vod_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
-            /** Format: int32 */
-            status: number;
-            code: string;
-            detail: string;
-            errors: components["schemas"]["ProblemField"][];
-        };
-        ProblemField: {
-            field: string;
-            message: string;
-        };
-        User: {
-            /** Format: uuid */
-            id: string;
-            username: string;
-            display_name: string;
-            email: string;
-            /** @enum {string} */
-            role: "user" | "moderator" | "admin";
-            bio: string;
-            /** Format: date-time */
-            created_at: string;
-            avatar_url?: string | null;
-        };
-        Session: {
-            user: components["schemas"]["User"];
-            access_token: string;
-            /** Format: int64 */
-            expires_in: number;
-        };
+        /** @description A fresh access token. */
         AccessToken: {
             access_token: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Seconds the access token lives.
+             */
             expires_in: number;
         };
-        Register: {
-            username: string;
-            email: string;
-            password: string;
-            display_name?: string | null;
+        /** @description The process runs. */
+        Alive: {
+            status: string;
         };
-        Login: {
-            login: string;
-            password: string;
+        /** @description The form, for the document. */
+        AvatarForm: {
+            /**
+             * Format: binary
+             * @description A JPEG, PNG, WebP or GIF of at most 5 MiB.
+             */
+            file: string;
         };
-        UpdateMe: {
-            display_name?: string | null;
-            bio?: string | null;
-        };
-        StreamKey: {
-            rtmp_url: string;
-            stream_key: string;
-        };
-        StreamSettings: {
-            title: string;
-            description: string;
-            tags: string[];
-            category_slug?: string | null;
-        };
-        UpdateStreamSettings: {
-            title?: string | null;
-            description?: string | null;
-            category_slug?: string | null;
-            tags?: string[] | null;
-        };
-        ChannelRef: {
-            username: string;
-            display_name: string;
-            avatar_url?: string | null;
-        };
-        CategoryRef: {
-            slug: string;
-            name: string;
-        };
+        /** @description What a stream is about. */
         Category: {
-            slug: string;
-            name: string;
             description: string;
-            tags: string[];
-            thumbnail_url?: string | null;
-            /** Format: int64 */
-            position?: number;
-        };
-        PutCategory: {
             name: string;
-            description?: string;
-            tags?: string[];
-            /** Format: int64 */
-            position?: number;
-        };
-        Playback: {
-            hls: string;
-            dash?: string | null;
-        };
-        Stream: {
-            /** Format: uuid */
-            id: string;
-            channel: components["schemas"]["ChannelRef"];
-            title: string;
+            /**
+             * Format: int32
+             * @description Lower comes first.
+             */
+            position: number;
+            slug: string;
             tags: string[];
-            /** @enum {string} */
-            status: "live" | "reconnecting" | "ended";
-            /** Format: date-time */
-            started_at: string;
-            /** Format: int64 */
-            viewers: number;
-            playback: components["schemas"]["Playback"];
-            description?: string;
-            category?: null | components["schemas"]["CategoryRef"];
-            /** Format: date-time */
-            ended_at?: string | null;
-            /** Format: date-time */
-            reconnect_until?: string | null;
             thumbnail_url?: string | null;
-            renditions_note?: string | null;
-            viewers_stale?: boolean;
-        };
-        Channel: {
-            username: string;
-            display_name: string;
-            bio: string;
-            /** Format: int64 */
-            followers_count: number;
-            is_following: boolean;
-            /** Format: date-time */
-            created_at: string;
-            avatar_url?: string | null;
-            live?: null | components["schemas"]["Stream"];
-        };
-        FollowedChannel: {
-            username: string;
-            display_name: string;
-            /** Format: date-time */
-            followed_at: string;
-            avatar_url?: string | null;
-            live?: null | components["schemas"]["Stream"];
-        };
-        Follower: {
-            username: string;
-            display_name: string;
-            /** Format: date-time */
-            followed_at: string;
-            avatar_url?: string | null;
-        };
-        Vod: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            stream_id: string;
-            channel: components["schemas"]["ChannelRef"];
-            title: string;
-            /** @enum {string} */
-            status: "recording" | "ready" | "failed";
-            /** Format: double */
-            duration_s: number;
-            /** Format: int64 */
-            views: number;
-            playback: components["schemas"]["Playback"];
-            /** Format: date-time */
-            created_at: string;
-            description?: string;
-            category?: null | components["schemas"]["CategoryRef"];
-            tags?: string[];
-            thumbnail_url?: string | null;
-            storyboard_url?: string | null;
-            fail_reason?: string | null;
-        };
-        UpdateVod: {
-            title?: string | null;
-            description?: string | null;
-            category_slug?: string | null;
-            tags?: string[] | null;
-        };
-        ViewCounted: {
-            counted: boolean;
-            /** Format: int64 */
-            views: number;
-        };
-        Notification: {
-            /** Format: uuid */
-            id: string;
-            type: string;
-            message: string;
-            is_read: boolean;
-            entity_type: string;
-            entity_id: string;
-            /** Format: date-time */
-            created_at: string;
-            actor?: null | components["schemas"]["ChannelRef"];
-        };
-        NotificationPage: {
-            items: components["schemas"]["Notification"][];
-            /** Format: int64 */
-            unread_count: number;
-            next_cursor?: string | null;
-        };
-        StreamPage: {
-            items: components["schemas"]["Stream"][];
-            next_cursor?: string | null;
-        };
-        VodPage: {
-            items: components["schemas"]["Vod"][];
-            next_cursor?: string | null;
         };
         CategoryPage: {
             items: components["schemas"]["Category"][];
+            next_cursor?: string | null;
+        };
+        /** @description A category's name. */
+        CategoryRef: {
+            name: string;
+            slug: string;
+        };
+        /** @description A channel and what it airs. */
+        Channel: {
+            avatar_url?: string | null;
+            bio: string;
+            /** Format: date-time */
+            created_at: string;
+            display_name: string;
+            /** Format: int64 */
+            followers_count: number;
+            /** @description Whether the caller follows it. */
+            is_following: boolean;
+            live?: components["schemas"]["Stream"] | null;
+            username: string;
+        };
+        /** @description A channel's name and face. */
+        ChannelRef: {
+            avatar_url?: string | null;
+            display_name: string;
+            username: string;
+        };
+        /** @description A channel in the caller's list. */
+        FollowedChannel: {
+            avatar_url?: string | null;
+            display_name: string;
+            /** Format: date-time */
+            followed_at: string;
+            live?: components["schemas"]["Stream"] | null;
+            username: string;
+        };
+        /** @description A follower in a channel's list. */
+        Follower: {
+            avatar_url?: string | null;
+            display_name: string;
+            /** Format: date-time */
+            followed_at: string;
+            username: string;
+        };
+        FollowerPage: {
+            items: components["schemas"]["Follower"][];
             next_cursor?: string | null;
         };
         FollowingPage: {
             items: components["schemas"]["FollowedChannel"][];
             next_cursor?: string | null;
         };
-        FollowerPage: {
-            items: components["schemas"]["Follower"][];
+        Login: {
+            /** @description Username or e-mail address. */
+            login: string;
+            password: string;
+        };
+        /** @description One line in the caller's list. */
+        Notification: {
+            actor?: components["schemas"]["ChannelRef"] | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            entity_id: string;
+            /** @description What `entity_id` names: `stream`, `vod`, `user`. */
+            entity_type: string;
+            /** Format: uuid */
+            id: string;
+            is_read: boolean;
+            message: string;
+            /** @description `stream_online`, `vod_ready`, `new_follower`; later features add more. */
+            type: string;
+        };
+        NotificationPage: {
+            items: components["schemas"]["Notification"][];
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description Of all, not of this page.
+             */
+            unread_count: number;
+        };
+        /** @description Where to play it. Paths on this site. */
+        Playback: {
+            dash?: string | null;
+            hls: string;
+        };
+        /** @description The body as it is sent; also its OpenAPI schema. */
+        Problem: {
+            /** @description Stable and documented, such as `publish.already-live`. */
+            code: string;
+            detail: string;
+            errors?: components["schemas"]["ProblemField"][];
+            /** Format: int32 */
+            status: number;
+            title: string;
+            /** @description A stable URI reference for the code. */
+            type: string;
+        };
+        /** @description One field of the request that broke a rule. */
+        ProblemField: {
+            field: string;
+            message: string;
+        };
+        PutCategory: {
+            /** @description Up to 500 characters. */
+            description?: string;
+            /** @description 1 to 60 characters. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Lower comes first.
+             */
+            position?: number;
+            /** @description At most ten of at most 25 characters. */
+            tags?: string[];
+        };
+        /** @description Whether the process can do its work, part by part. */
+        Readiness: {
+            /** @description The parts that are not up. */
+            missing: string[];
+            /** @description Each part: `state` is `starting`, `up` or `down`; `reason` says why it is down. */
+            parts: Record<string, never>;
+            /** @description `ready` or `not-ready`. */
+            status: string;
+        };
+        Register: {
+            /** @description The username unless given. */
+            display_name?: string | null;
+            email: string;
+            /** @description At least 8 characters, and not easy to guess. */
+            password: string;
+            /** @description 3 to 30 letters, digits or underscores. */
+            username: string;
+        };
+        /** @enum {string} */
+        Role: "user" | "moderator" | "admin";
+        /** @description A fresh sign-in. */
+        Session: {
+            access_token: string;
+            /**
+             * Format: int64
+             * @description Seconds the access token lives.
+             */
+            expires_in: number;
+            user: components["schemas"]["User"];
+        };
+        /** @description A stream. */
+        Stream: {
+            category?: components["schemas"]["CategoryRef"] | null;
+            channel: components["schemas"]["ChannelRef"];
+            description: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            /** Format: uuid */
+            id: string;
+            playback: components["schemas"]["Playback"];
+            /** Format: date-time */
+            reconnect_until?: string | null;
+            /** @description What the server decided about lower renditions and why. Only the broadcaster sees it. */
+            renditions_note?: string | null;
+            /** Format: date-time */
+            started_at: string;
+            status: components["schemas"]["StreamStatus"];
+            tags: string[];
+            thumbnail_url?: string | null;
+            title: string;
+            /**
+             * Format: int64
+             * @description Unique viewers now.
+             */
+            viewers: number;
+            /** @description The count is the last one known: the live service is away. */
+            viewers_stale?: boolean;
+        };
+        /** @description Where to publish, and with which key. */
+        StreamKey: {
+            /** @description OBS calls it "Server". */
+            rtmp_url: string;
+            /** @description Whoever has it can go live on this channel. */
+            stream_key: string;
+        };
+        StreamPage: {
+            items: components["schemas"]["Stream"][];
             next_cursor?: string | null;
         };
+        /** @description What the next or current stream is called. */
+        StreamSettings: {
+            category_slug?: string | null;
+            current?: components["schemas"]["Stream"] | null;
+            description: string;
+            tags: string[];
+            title: string;
+        };
+        /** @enum {string} */
+        StreamStatus: "live" | "reconnecting" | "ended";
+        UpdateMe: {
+            /** @description Up to 1,000 characters. */
+            bio?: string | null;
+            /** @description 1 to 50 characters. */
+            display_name?: string | null;
+        };
+        UpdateStreamSettings: {
+            /** @description Null for none. */
+            category_slug?: string | null;
+            /** @description Up to 5,000 characters. */
+            description?: string | null;
+            /** @description At most ten of at most 25 characters. */
+            tags?: string[] | null;
+            /** @description 1 to 140 characters. */
+            title?: string | null;
+        };
+        UpdateVod: {
+            /** @description Null for none. */
+            category_slug?: string | null;
+            /** @description Up to 5,000 characters. */
+            description?: string | null;
+            /** @description At most ten of at most 25 characters. */
+            tags?: string[] | null;
+            /** @description 1 to 140 characters. */
+            title?: string | null;
+        };
+        /** @description The caller's own account. */
+        User: {
+            avatar_url?: string | null;
+            bio: string;
+            /** Format: date-time */
+            created_at: string;
+            display_name: string;
+            email: string;
+            /** Format: uuid */
+            id: string;
+            role: components["schemas"]["Role"];
+            username: string;
+        };
+        /** @description Whether a view counted, and how many there are. */
+        ViewCounted: {
+            counted: boolean;
+            /** Format: int64 */
+            views: number;
+        };
+        /** @description A recording. */
+        Vod: {
+            category?: components["schemas"]["CategoryRef"] | null;
+            channel: components["schemas"]["ChannelRef"];
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** Format: double */
+            duration_s: number;
+            /** @description Why it failed. Only the owner and moderators see failed recordings. */
+            fail_reason?: string | null;
+            /** Format: uuid */
+            id: string;
+            playback: components["schemas"]["Playback"];
+            status: components["schemas"]["VodStatus"];
+            storyboard_url?: string | null;
+            /** Format: uuid */
+            stream_id: string;
+            tags: string[];
+            thumbnail_url?: string | null;
+            title: string;
+            /** Format: int64 */
+            views: number;
+        };
+        VodPage: {
+            items: components["schemas"]["Vod"][];
+            next_cursor?: string | null;
+        };
+        /** @enum {string} */
+        VodStatus: "recording" | "ready" | "failed";
     };
     responses: never;
     parameters: never;
@@ -632,39 +901,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Register"];
-            };
-        };
-        responses: {
-            /** @description The answer */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     login: {
         parameters: {
             query?: never;
@@ -678,42 +914,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer */
+            /** @description Signed in; the refresh token is in a cookie */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    refresh: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AccessToken"];
                 };
             };
             /** @description What went wrong */
@@ -736,12 +943,303 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
+            /** @description Signed out */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A new access token; the cookie is replaced */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessToken"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Register"];
+            };
+        };
+        responses: {
+            /** @description The account, signed in; the refresh token is in a cookie */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    categories: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of categories */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CategoryPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_category: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The category's name in addresses, such as `just-chatting`. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutCategory"];
+            };
+        };
+        responses: {
+            /** @description The category as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Category"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_category: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The category's name in addresses, such as `just-chatting`. */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The channel */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Followed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unfollow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not followed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    followers: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of followers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowerPage"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -763,7 +1261,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description The caller's account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -796,7 +1294,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer */
+            /** @description The changed account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -825,14 +1323,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": {
-                    /** Format: binary */
-                    file: string;
-                };
+                "multipart/form-data": components["schemas"]["AvatarForm"];
             };
         };
         responses: {
-            /** @description The answer */
+            /** @description The changed account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -852,51 +1347,27 @@ export interface operations {
             };
         };
     };
-    stream_key: {
+    following: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description A page of channels */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["StreamKey"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    rotate_stream_key: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["StreamKey"];
+                    "application/json": components["schemas"]["FollowingPage"];
                 };
             };
             /** @description What went wrong */
@@ -919,7 +1390,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description The settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -952,7 +1423,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer */
+            /** @description The changed settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -972,10 +1443,70 @@ export interface operations {
             };
         };
     };
-    following: {
+    stream_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server and key for the encoder */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamKey"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_stream_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The new key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamKey"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notifications: {
         parameters: {
             query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
             header?: never;
@@ -984,13 +1515,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description A page of notifications */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FollowingPage"];
+                    "application/json": components["schemas"]["NotificationPage"];
                 };
             };
             /** @description What went wrong */
@@ -1004,208 +1535,16 @@ export interface operations {
             };
         };
     };
-    channel: {
+    read_all_notifications: {
         parameters: {
             query?: never;
-            header?: never;
-            path: {
-                username: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Channel"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    follow: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                username: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    unfollow: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                username: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    followers: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                username: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FollowerPage"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    categories: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CategoryPage"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_category: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                slug: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PutCategory"];
-            };
-        };
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Category"];
-                };
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_category: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                slug: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
+            /** @description All read */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -1219,6 +1558,56 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_notification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The notification's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Read */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
         };
@@ -1226,10 +1615,15 @@ export interface operations {
     streams: {
         parameters: {
             query?: {
+                /** @description True (unless said): on air, reconnecting included. False: over. */
                 live?: boolean;
+                /** @description Only of this category. */
                 category?: string;
+                /** @description Words in the title or the channel's name. */
                 q?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
             header?: never;
@@ -1238,7 +1632,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description A page of streams */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1263,13 +1657,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The stream's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description The stream */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1292,11 +1687,17 @@ export interface operations {
     vods: {
         parameters: {
             query?: {
+                /** @description Only of this channel, by its name. */
                 channel?: string;
+                /** @description Only of this category. */
                 category?: string;
+                /** @description Words in the title or the channel's name. */
                 q?: string;
+                /** @description `recent` (unless said) or `views`. */
                 sort?: "recent" | "views";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
                 limit?: number;
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
             header?: never;
@@ -1305,7 +1706,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description A page of recordings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1330,13 +1731,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The recording's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description The recording */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1361,13 +1763,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The recording's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
+            /** @description Deleted */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -1390,6 +1793,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The recording's id. */
                 id: string;
             };
             cookie?: never;
@@ -1400,7 +1804,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer */
+            /** @description The changed recording */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1425,13 +1829,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The recording's id. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description Whether it counted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1451,25 +1856,108 @@ export interface operations {
             };
         };
     };
-    notifications: {
+    docs: {
         parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer */
+            /** @description A page */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NotificationPage"];
+                    "text/html": unknown;
+                };
+            };
+        };
+    };
+    healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alive"];
+                };
+            };
+        };
+    };
+    live_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `{username}/index.m3u8`, `{username}/thumbnail.jpg`, or what a playlist names */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The playlist, part, segment or picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description `stream.offline`, or no such part */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node that has the stream does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's id. */
+                user: string;
+                /** @description The file, as `avatar_url` names it. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
                 };
             };
             /** @description What went wrong */
@@ -1483,26 +1971,94 @@ export interface operations {
             };
         };
     };
-    read_notification: {
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Prometheus text format */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Not for you */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything is there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Something is missing */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    vod_playlist: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The recording */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
-            204: {
+            /** @description HLS multivariant playlist */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What went wrong */
-            "4XX": {
+            /** @description `vod.not-found` or `vod.empty` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1512,30 +2068,101 @@ export interface operations {
             };
         };
     };
-    read_all_notifications: {
+    vod_thumbnail: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description The recording */
+                id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
-            204: {
+            /** @description JPEG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What went wrong */
-            "4XX": {
+            /** @description No such recording, or no picture yet */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    vod_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording */
+                id: string;
+                /** @description As the multivariant playlist names it */
+                rendition: string;
+                /** @description `index.m3u8`, `init{n}.mp4` or `seg{n}.m4s` */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The playlist or the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description A range of the file */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such recording, rendition or file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The range lies outside the file; `Content-Range` says how long it is */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
