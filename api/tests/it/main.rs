@@ -8,4 +8,5 @@ mod lists;
 mod media;
 mod sessions;
 mod site;
+mod vod_playback;
 mod vods;

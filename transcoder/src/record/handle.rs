@@ -327,15 +327,14 @@ impl Recording {
         }
         let mut local = lock(&self.local);
         let close = Command::Close { key: self.key, end };
-        let is_flushed = self.flush(&mut local);
-        let mut rest: Vec<Command> = local.unsent.drain(..).collect();
-        match is_flushed.then(|| self.shared.commands.try_send(close)) {
-            Some(Ok(()) | Err(mpsc::error::TrySendError::Closed(_))) => {}
-            Some(Err(mpsc::error::TrySendError::Full(close))) => lock(&self.shared.late).push(close),
-            None => {
-                rest.push(Command::Close { key: self.key, end });
-                lock(&self.shared.late).append(&mut rest);
-            }
+        if !self.flush(&mut local) {
+            let mut late = lock(&self.shared.late);
+            late.extend(local.unsent.drain(..));
+            late.push(close);
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Full(close)) = self.shared.commands.try_send(close) {
+            lock(&self.shared.late).push(close);
         }
     }
 

@@ -108,11 +108,7 @@ impl Rig {
         let claim = db::publish::claim(&mut tx, &new, RULES).await.expect("claim").expect("the slot is free");
         db::publish::online(&mut tx, claim.stream_id, claim.publish_id, claim.epoch).await.expect("online");
         db::commit(tx).await.expect("commit");
-        let info = RecordingInfo {
-            stream_id: claim.stream_id,
-            vod_id: claim.vod_id,
-            username: username.to_owned(),
-        };
+        let info = RecordingInfo { stream_id: claim.stream_id, vod_id: claim.vod_id, username: username.to_owned() };
         Live { info, claim }
     }
 
@@ -154,10 +150,8 @@ impl Rig {
     /// Waits until the recording is ready. Returns how long that took.
     pub(super) async fn until_ready(&self, live: &Live) -> Duration {
         let started = Instant::now();
-        until("the recording is ready", || async {
-            self.vod(live).await.is_some_and(|vod| vod["status"] == "ready")
-        })
-        .await;
+        until("the recording is ready", || async { self.vod(live).await.is_some_and(|vod| vod["status"] == "ready") })
+            .await;
         started.elapsed()
     }
 
