@@ -82,8 +82,8 @@ pub async fn open(base_url: &str, origin: Option<&str>) -> Result<RawSocket, Con
     };
     let mut raw = RawSocket { socket };
     let greeting = raw.read().await.context("no greeting")?;
-    let greeting: Value = serde_json::from_str(greeting.strip_prefix('0').context("not a greeting")?)
-        .map_err(anyhow::Error::from)?;
+    let greeting: Value =
+        serde_json::from_str(greeting.strip_prefix('0').context("not a greeting")?).map_err(anyhow::Error::from)?;
     if greeting["maxPayload"].is_null() {
         return Err(ConnectFailure::Other(anyhow::anyhow!("a greeting without maxPayload")));
     }
@@ -250,11 +250,7 @@ impl SocketClient {
     }
 }
 
-async fn read_all(
-    mut stream: SplitStream<Socket>,
-    sink: Arc<Mutex<SplitSink<Socket, Message>>>,
-    inbox: Arc<Inbox>,
-) {
+async fn read_all(mut stream: SplitStream<Socket>, sink: Arc<Mutex<SplitSink<Socket, Message>>>, inbox: Arc<Inbox>) {
     while let Some(Ok(message)) = stream.next().await {
         let Message::Text(text) = message else {
             if matches!(message, Message::Close(_)) {
