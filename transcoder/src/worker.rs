@@ -60,7 +60,7 @@ pub(crate) fn output_size(short_side: u32, width: u32, height: u32) -> (u32, u32
     let short = u64::from(short_side.max(2)).min(source_short);
     let scale = |side: u64| {
         let scaled = (side * short + source_short / 2) / source_short;
-        u32::try_from((scaled + 1) / 2 * 2).unwrap_or(u32::MAX - 1)
+        u32::try_from(scaled.div_ceil(2) * 2).unwrap_or(u32::MAX - 1)
     };
     let floor_even = |side: u32, source: u64| if u64::from(side) > source { side - 2 } else { side };
     (floor_even(scale(width), width).max(2), floor_even(scale(height), height).max(2))

@@ -61,6 +61,9 @@ fn plugin_dir() -> Option<PathBuf> {
     dir.is_dir().then_some(dir)
 }
 
+/// A plugin and where it was loaded from, or why not.
+pub(super) type Loaded = (&'static Plugin, Result<PathBuf, String>);
+
 /// Initialises GStreamer and loads the allow-list. The error names the file and the package.
 pub(super) fn load() -> Result<(), String> {
     for (plugin, loaded) in load_each()? {
@@ -70,7 +73,7 @@ pub(super) fn load() -> Result<(), String> {
 }
 
 /// The same, plugin by plugin.
-pub(super) fn load_each() -> Result<Vec<(&'static Plugin, Result<PathBuf, String>)>, String> {
+pub(super) fn load_each() -> Result<Vec<Loaded>, String> {
     gstreamer::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
     let dir = plugin_dir().ok_or("the folder of GStreamer's plugins was not found")?;
     Ok(PLUGINS.iter().map(|plugin| (plugin, plugin.load(&dir))).collect())
