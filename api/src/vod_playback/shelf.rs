@@ -160,11 +160,10 @@ impl Shelf {
                 self.known.insert(id, Known { asked_at: Instant::now(), playable: playable.clone() }).await;
                 Ok(playable)
             }
-            Err(error) if error.is_unavailable() => match self.known.get(&id).await {
+            Err(error) => match self.known.get(&id).await {
                 Some(known) => Ok(known.playable),
                 None => Err(PlaybackError::Rows(Arc::new(error))),
             },
-            Err(error) => Err(PlaybackError::Rows(Arc::new(error))),
         }
     }
 

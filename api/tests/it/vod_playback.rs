@@ -311,3 +311,21 @@ async fn a_bucket_that_is_away_is_told_as_such() {
     let answer = cinema.get("source/seg0.m4s").await.refused(503, "storage.unavailable");
     assert!(!answer.header("retry-after").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_plays_on_while_the_database_is_away() {
+    let cinema = Cinema::new("ready").await;
+    cinema.store_all(0..2).await;
+    let before = cinema.get("source/index.m3u8").await.expect(200).text();
+
+    let name =
+        cinema.site.rows("SELECT current_database() AS name").await[0]["name"].as_str().expect("text").to_owned();
+    let admin = db::testing::pool(&testkit::services::admin_database_url()).expect("pool");
+    let away = format!(r#"ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false"#);
+    db::testing::execute(&admin, &away).await.expect("closed");
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    db::testing::execute(&admin, &cut).await.expect("cut");
+
+    assert_eq!(cinema.get("source/index.m3u8").await.expect(200).text(), before);
+    assert_eq!(cinema.get("source/seg1.m4s").await.expect(200).text(), "source 1 0123456789");
+}
