@@ -61,6 +61,8 @@ pub(crate) async fn live_media(
         *here.method_mut() = parts.method.clone();
         *here.uri_mut() = parts.uri.clone();
         *here.headers_mut() = parts.headers.clone();
+        // By this the origin bounds how many answers one address may have it hold.
+        here.extensions_mut().insert(Client::of(&app.proxies, &parts.extensions, &parts.headers).addr);
         let mut response = match origin.clone().oneshot(here).await {
             Ok(response) => response,
             Err(never) => match never {},

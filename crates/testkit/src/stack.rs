@@ -141,7 +141,8 @@ impl Process {
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let started = Instant::now();
         signal(self.pid(), libc::SIGTERM);
-        let status = timeout(Duration::from_secs(30), self.child.wait()).await.expect("it ends").expect("it is waited for");
+        let status =
+            timeout(Duration::from_secs(30), self.child.wait()).await.expect("it ends").expect("it is waited for");
         (status, started.elapsed())
     }
 }
@@ -342,7 +343,8 @@ impl Ffmpeg {
 
     /// Waits for its own end; what it complained of is in the error.
     pub async fn finish(self) -> anyhow::Result<()> {
-        let output = timeout(Duration::from_secs(300), self.child.wait_with_output()).await.context("ffmpeg hangs")??;
+        let output =
+            timeout(Duration::from_secs(300), self.child.wait_with_output()).await.context("ffmpeg hangs")??;
         if !output.status.success() {
             bail!("ffmpeg: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
@@ -373,14 +375,39 @@ pub struct Decoded {
 /// Decodes the whole of `url` and counts what comes out.
 pub async fn decode(url: &str) -> Decoded {
     let errors = Command::new("ffmpeg")
-        .args(["-hide_banner", "-nostdin", "-v", "error", "-i", url, "-map", "0:v:0?", "-map", "0:a:0?", "-f", "null", "-"])
+        .args([
+            "-hide_banner",
+            "-nostdin",
+            "-v",
+            "error",
+            "-i",
+            url,
+            "-map",
+            "0:v:0?",
+            "-map",
+            "0:a:0?",
+            "-f",
+            "null",
+            "-",
+        ])
         .output();
     let errors = timeout(Duration::from_secs(120), errors).await.expect("ffmpeg ends").expect("ffmpeg is installed");
     let packets = |stream: &'static str| async move {
         let probe = Command::new("ffprobe")
-            .args(["-v", "error", "-select_streams", stream, "-show_entries", "packet=pts_time,duration_time", "-of", "json", url])
+            .args([
+                "-v",
+                "error",
+                "-select_streams",
+                stream,
+                "-show_entries",
+                "packet=pts_time,duration_time",
+                "-of",
+                "json",
+                url,
+            ])
             .output();
-        let output = timeout(Duration::from_secs(120), probe).await.expect("ffprobe ends").expect("ffprobe is installed");
+        let output =
+            timeout(Duration::from_secs(120), probe).await.expect("ffprobe ends").expect("ffprobe is installed");
         let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let number = |value: &Value| value.as_str().and_then(|text| text.parse::<f64>().ok());
         let spans: Vec<(f64, f64)> = json["packets"]

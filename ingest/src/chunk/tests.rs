@@ -1,3 +1,5 @@
+//! Every way a chunk can be cut, interleaved, aborted or lied about.
+
 use super::*;
 
 fn read(wire: &[u8], step: usize) -> Result<Vec<Message>, ChunkError> {

@@ -9,7 +9,8 @@ use crate::EXE;
 /// The same broadcast with every role group in a process of its own, chat in MongoDB and objects in another S3 server.
 #[tokio::test]
 async fn roles_in_four_processes_carry_a_broadcast_to_its_recording() {
-    let mongodb_url = testkit::mongo::url().await;
+    let mongo = testkit::mongo::MongoServer::start();
+    let mongo_database = mongo.database();
     let s3 = S3Server::start().await.unwrap();
     let storage = s3.config();
     let (database_url, _guard) = services::database().await;
@@ -28,8 +29,8 @@ async fn roles_in_four_processes_carry_a_broadcast_to_its_recording() {
             ("STORAGE__BUCKET", storage.bucket.clone()),
             ("STORAGE__ACCESS_KEY", storage.access_key.expose().to_owned()),
             ("STORAGE__SECRET_KEY", storage.secret_key.expose().to_owned()),
-            ("CHAT__MONGODB_URL", mongodb_url.clone()),
-            ("CHAT__MONGODB_DATABASE", format!("split_{}", kit_token())),
+            ("CHAT__MONGODB_URL", mongo.url().to_owned()),
+            ("CHAT__MONGODB_DATABASE", mongo_database.clone()),
             ("TRANSCODER__LADDER", "none".to_owned()),
             ("LIMITS__REGISTER_PER_IP_PER_HOUR", "1000".to_owned()),
         ]
@@ -73,8 +74,4 @@ async fn roles_in_four_processes_carry_a_broadcast_to_its_recording() {
         assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
     }
     stack.stop().await;
-}
-
-fn kit_token() -> String {
-    std::process::id().to_string()
 }
