@@ -87,7 +87,7 @@ fn hint(measure: &str) -> Option<String> {
     let hint = match measure {
         "landlock" => "use a kernel with Landlock (5.13 or newer) and `landlock` in its list of security modules",
         "seccomp" => "use a kernel with seccomp filters; in a container, allow the system call",
-        "no network namespace" => "allow unprivileged user namespaces; without them seccomp and Landlock stand alone",
+        "own network namespace" => "allow unprivileged user namespaces; without them seccomp and Landlock stand alone",
         "unprivileged user" => "run as an unprivileged user, or allow the program to change its user",
         "low priority" => "allow the program to lower its own priority",
         _ => return None,

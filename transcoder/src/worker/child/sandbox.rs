@@ -53,7 +53,7 @@ pub(super) fn enter(memory_mib: u64, parent_pid: i32) -> Result<Vec<Measure>, St
         measure("memory limit", Ok::<_, String>(format!("{memory_mib} MiB"))),
         measure("limits on files and core dumps", limit_files()),
         measure("low priority", priority()),
-        measure("no network namespace", leave_network()),
+        measure("own network namespace", leave_network()),
         measure("unprivileged user", drop_user()),
     ];
     // Becoming somebody else cleared it.

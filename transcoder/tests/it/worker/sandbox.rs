@@ -6,7 +6,7 @@ use transcoder::worker::{CheckStatus, doctor_of};
 
 /// What a system can lack and the others make up for.
 const REPLACEABLE: [&str; 4] =
-    ["sandbox: landlock", "sandbox: seccomp", "sandbox: no network namespace", "sandbox: unprivileged user"];
+    ["sandbox: landlock", "sandbox: seccomp", "sandbox: own network namespace", "sandbox: unprivileged user"];
 
 #[test]
 fn from_inside_the_sandbox_nothing_outside_can_be_reached() {
