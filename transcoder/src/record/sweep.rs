@@ -170,7 +170,12 @@ impl Sweeper {
 
     async fn watch_disk(&mut self) {
         let folder = self.shared.spool_dir.clone();
-        let used = tokio::task::spawn_blocking(move || nix::sys::statvfs::statvfs(&folder)).await;
+        let used = tokio::task::spawn_blocking(move || {
+            // A fresh node has no spool yet, which is no reason to call its disk full.
+            std::fs::create_dir_all(&folder)?;
+            nix::sys::statvfs::statvfs(&folder).map_err(std::io::Error::from)
+        })
+        .await;
         let is_full = match used {
             Ok(Ok(disk)) => {
                 let size = disk.fragment_size();

@@ -1,0 +1,39 @@
+//! What a process has used, as the kernel counts it; and the site under measurement.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use testkit::stack::{Plan, Stack};
+
+/// The release build beside this one.
+pub fn rillcast() -> anyhow::Result<String> {
+    let exe = std::env::current_exe()?.with_file_name("rillcast");
+    anyhow::ensure!(exe.exists(), "build it first: cargo build --release --bin rillcast");
+    Ok(exe.display().to_string())
+}
+
+/// A site that delivers the source only and records, on the Postgres and Redis named by the environment.
+pub async fn site() -> anyhow::Result<Stack> {
+    let plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("hls.part_ms", "200");
+    Ok(plan.set("log.filter", "warn").start().await)
+}
+
+/// User and system time of a process since it began.
+pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    /// The kernel reports in hundredths of a second on every Linux this runs on.
+    const TICKS_PER_S: u64 = 100;
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+    let (_, rest) = stat.rsplit_once(") ").context("an odd stat line")?;
+    let columns: Vec<&str> = rest.split(' ').collect();
+    let ticks =
+        |column: usize| -> anyhow::Result<u64> { Ok(columns.get(column).context("a short stat line")?.parse()?) };
+    Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_PER_S))
+}
+
+/// Resident memory of a process, in KiB.
+pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
