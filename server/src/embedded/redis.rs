@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kit::{Secret, config::RedisConfig};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +15,8 @@ use super::postgres::socket_dir;
 use super::service::{Account, Service};
 
 const START_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long the server of an earlier run may take to go.
+const EARLIER_END_WAIT_MAX: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Starts Redis and puts its address into the configuration.
@@ -30,6 +33,7 @@ pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<
     }
     let dir = super::postgres::reachable(&dir, account, data_dir)?;
     let run = socket_dir(data_dir, "redis", account)?;
+    end_earlier(&run).await?;
     let socket = run.join("redis.sock");
     let _stale = std::fs::remove_file(&socket);
     let arguments: &[(&str, &str)] = &[
@@ -64,6 +68,38 @@ pub async fn start(data_dir: &Path, config: &mut RedisConfig) -> anyhow::Result<
         }
         sleep(POLL_EVERY).await;
     }
+}
+
+/// Ends and waits for the server an earlier process left on this socket: on its way out it would remove the new one's.
+async fn end_earlier(run: &Path) -> anyhow::Result<()> {
+    let until = Instant::now() + EARLIER_END_WAIT_MAX;
+    loop {
+        let left = holders_of(run);
+        if left.is_empty() {
+            return Ok(());
+        }
+        for pid in &left {
+            let _gone = kill(Pid::from_raw(*pid), Signal::SIGTERM);
+        }
+        if Instant::now() > until {
+            bail!("an earlier redis-server (process {}) still runs on {}", left[0], run.display());
+        }
+        sleep(POLL_EVERY).await;
+    }
+}
+
+/// Processes whose command line names the socket's folder. Redis shows its socket there.
+fn holders_of(run: &Path) -> Vec<i32> {
+    let wanted = run.display().to_string();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let command = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            (command.contains("redis-server") && command.contains(&wanted)).then_some(pid)
+        })
+        .collect()
 }
 
 /// The socket of the Redis that a running `up` keeps on this data folder.
