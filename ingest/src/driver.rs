@@ -3,6 +3,7 @@
 //! Performing an action never fails: whatever goes wrong comes back as the next input, so no early return can skip the end of
 //! a stream. Rules are the session's; bytes are the chunk reader's; the farewell is [`crate::farewell`]'s.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::beat::{self, BeatSocket};
 use crate::chunk::{self, Limits, Message, kind};
 use crate::delivery::{Delivery, Judgement, Rate, data_role};
 use crate::desk::Grant;
@@ -32,8 +34,9 @@ use crate::{amf, command};
 
 /// Read buffer of a stranger; thousands of them may be open.
 const STRANGER_READ: usize = 4 * 1024;
-/// Read buffer of a publisher.
+/// Read buffer of a publisher, and how often it may be filled per beat.
 const PUBLISHER_READ: usize = 32 * 1024;
+const READS_PER_BEAT: usize = 16;
 /// Bytes taken from a peer who goes on before he has our yes.
 const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
@@ -104,27 +107,60 @@ impl Connection {
         }
     }
 
-    /// Serves the peer until the session has ended.
-    pub(crate) async fn serve(&mut self, socket: &mut TcpStream, stop: &Stop) {
+    /// Serves the peer until the session has ended, and gives the socket back for the last words.
+    pub(crate) async fn serve(&mut self, mut socket: TcpStream, stop: &Stop) -> Option<TcpStream> {
+        while !self.session.is_ended() {
+            if !self.session.is_live() {
+                self.negotiate(&mut socket, stop).await;
+                continue;
+            }
+            let outcome = match BeatSocket::new(socket) {
+                Ok(mut beating) => {
+                    self.deliver(&mut beating, stop).await;
+                    beating.into_polled()
+                }
+                Err(error) => Err(error),
+            };
+            socket = match outcome {
+                Ok(socket) => socket,
+                Err(error) => {
+                    self.broke(error, Instant::now());
+                    return None;
+                }
+            };
+        }
+        // A yes that crossed with the peer's leaving.
+        if let Some(mut verdict) = self.verdict.take() {
+            verdict.close();
+            if let Ok(Ok(grant)) = verdict.try_recv() {
+                self.grant = Some(grant);
+                self.feed_session(Input::Granted, Instant::now());
+            }
+        }
+        Some(socket)
+    }
+
+    /// Up to the yes, and for who never gets one: every byte is answered as it comes.
+    async fn negotiate(&mut self, socket: &mut TcpStream, stop: &Stop) {
         let (mut from_peer, mut to_peer) = socket.split();
         let timer = tokio::time::sleep_until(self.session.deadline());
         tokio::pin!(timer);
-        while !self.session.is_ended() {
+        while !self.session.is_ended() && !self.session.is_live() {
             let deadline = self.deadline();
             // Deadlines mostly move away: the timer is set anew when it fires, not at every message.
             if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
             let may_read = !self.session.is_authorizing() || self.input.len() < AHEAD_BYTES_MAX;
-            self.make_room();
+            if self.input.capacity() - self.input.len() < STRANGER_READ / 4 {
+                self.input.reserve(STRANGER_READ);
+            }
             let has_pending = self.output.has_pending();
-            let Self { verdict, grant, feed, input, output, .. } = self;
+            let Self { verdict, input, output, .. } = self;
             let event = tokio::select! {
                 biased;
                 verdict = heard(verdict) => Event::Verdict(verdict),
                 () = stop.cancelled() => Event::Stop,
-                cut = told(grant) => Event::Told(cut),
-                reason = link_refused(feed) => Event::LinkRefused(reason),
                 () = timer.as_mut() => Event::Timer,
                 wrote = to_peer.write_buf(output.pending()), if has_pending => Event::Wrote(wrote),
                 read = from_peer.read_buf(input), if may_read => Event::Read(read),
@@ -138,27 +174,63 @@ impl Connection {
             }
             self.read_input(now);
         }
-        // A yes that crossed with the peer's leaving.
-        if let Some(mut verdict) = self.verdict.take() {
-            verdict.close();
-            if let Ok(Ok(grant)) = verdict.try_recv() {
-                self.grant = Some(grant);
-                self.feed_session(Input::Granted, Instant::now());
+    }
+
+    /// A publisher's media, looked at on the common beat.
+    async fn deliver(&mut self, socket: &mut BeatSocket, stop: &Stop) {
+        while self.session.is_live() {
+            beat::next(Instant::now()).await;
+            let now = Instant::now();
+            for event in self.events(stop, now) {
+                if let Some(learned) = self.learn(event, now) {
+                    self.feed_session(learned, now);
+                }
             }
+            if self.output.has_pending() {
+                let wrote = socket.write(self.output.pending());
+                self.take(Event::Wrote(wrote), now);
+            }
+            // What is more than this waits in the kernel, and slows its sender down.
+            for _read in 0..READS_PER_BEAT {
+                if !self.session.is_live() {
+                    break;
+                }
+                let read = socket.read(&mut self.input, PUBLISHER_READ);
+                // A buffer that was not filled has emptied the socket: no need to ask again.
+                let is_drained = read.is_err() || self.input.len() < self.input.capacity();
+                self.take(Event::Read(read), now);
+                self.read_input(now);
+                if is_drained {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What came up besides bytes since the last beat.
+    fn events(&mut self, stop: &Stop, now: Instant) -> impl Iterator<Item = Event> + use<> {
+        let stopped = stop.is_cancelled().then_some(Event::Stop);
+        let told = self.grant.as_ref().and_then(|grant| grant.presence.told_to_go()).map(Event::Told);
+        let refused = self.feed.as_mut().and_then(Feed::refusal).map(Event::LinkRefused);
+        let timer = (self.deadline() <= now).then_some(Event::Timer);
+        [stopped, told, refused, timer].into_iter().flatten()
+    }
+
+    /// Takes the outcome of a read or write outside the poller; one that would have had to wait is none.
+    fn take(&mut self, event: Event, now: Instant) {
+        if let Event::Read(Err(error)) | Event::Wrote(Err(error)) = &event
+            && error.kind() == ErrorKind::WouldBlock
+        {
+            return;
+        }
+        if let Some(learned) = self.learn(event, now) {
+            self.feed_session(learned, now);
         }
     }
 
     fn deadline(&self) -> Instant {
         let session = self.session.deadline();
         self.output.deadline().map_or(session, |output| output.min(session))
-    }
-
-    fn make_room(&mut self) {
-        let wanted = if self.session.is_live() { PUBLISHER_READ } else { STRANGER_READ };
-        // Topping up a nearly full buffer would copy; a fresh one is begun instead when the old is sliced away.
-        if self.input.capacity() - self.input.len() < wanted / 4 {
-            self.input.reserve(wanted);
-        }
     }
 
     /// Turns what happened outside into the session's words.
@@ -424,20 +496,6 @@ impl Connection {
 async fn heard(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Option<Box<Verdict>> {
     match verdict {
         Some(verdict) => verdict.await.ok().map(Box::new),
-        None => std::future::pending().await,
-    }
-}
-
-async fn told(grant: &Option<Grant>) -> Cut {
-    match grant {
-        Some(grant) => grant.presence.told_to_go().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn link_refused(feed: &mut Option<Feed>) -> String {
-    match feed {
-        Some(feed) => feed.refused().await,
         None => std::future::pending().await,
     }
 }

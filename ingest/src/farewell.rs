@@ -19,8 +19,8 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(1_000);
 /// pressed stop themselves report an error when the server is quicker (GStreamer's do).
 const LINGER_MAX: Duration = Duration::from_millis(1_000);
 
-/// Ends a connection whose session has ended.
-pub(crate) async fn part(mut connection: Connection, socket: TcpStream) {
+/// Ends a connection whose session has ended. There is no socket when it broke on its way back to the poller.
+pub(crate) async fn part(mut connection: Connection, socket: Option<TcpStream>) {
     let now = Instant::now();
     match std::mem::replace(&mut connection.outcome, Outcome::Dropped) {
         Outcome::Dropped => {
@@ -43,7 +43,7 @@ pub(crate) async fn part(mut connection: Connection, socket: TcpStream) {
     }
 }
 
-async fn finish(mut connection: Connection, socket: TcpStream, end: PublishEnd) {
+async fn finish(mut connection: Connection, socket: Option<TcpStream>, end: PublishEnd) {
     let Some(grant) = connection.grant.take() else { return };
     grant.presence.begin_ending();
     let claim = grant.claim();
@@ -90,7 +90,8 @@ enum First {
 }
 
 /// Says what is left to say, and gives the peer a moment to close his side.
-async fn hang_up(connection: &mut Connection, mut socket: TcpStream, first: First) {
+async fn hang_up(connection: &mut Connection, socket: Option<TcpStream>, first: First) {
+    let Some(mut socket) = socket else { return };
     let flushed = timeout(FLUSH_WAIT_MAX, async {
         socket.write_all_buf(connection.output.pending()).await?;
         match first {

@@ -78,16 +78,12 @@ impl Feed {
         self.queue.push(frame, role);
     }
 
-    /// Resolves with the reason when the transcoder will not have this stream at all.
-    pub(crate) async fn refused(&mut self) -> String {
-        loop {
-            if let Some(reason) = self.refused.borrow_and_update().clone() {
-                return reason;
-            }
-            if self.refused.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+    /// The reason, when the transcoder will not have this stream at all.
+    pub(crate) fn refusal(&mut self) -> Option<String> {
+        if !self.refused.has_changed().unwrap_or(false) {
+            return None;
         }
+        self.refused.borrow_and_update().clone()
     }
 
     /// Says the last word, within a bounded time.

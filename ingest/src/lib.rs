@@ -5,6 +5,7 @@
 //! they can be fuzzed.
 
 pub mod amf;
+mod beat;
 pub mod chunk;
 pub mod command;
 mod delivery;
@@ -124,12 +125,12 @@ async fn accept(listener: &TcpListener, node: &Arc<Node>, sessions: &TaskTracker
     }
 }
 
-async fn connection(mut socket: TcpStream, addr: SocketAddr, node: Arc<Node>, stop: &Stop) {
+async fn connection(socket: TcpStream, addr: SocketAddr, node: Arc<Node>, stop: &Stop) {
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%addr, %error, "a connection was gone before it began");
         return;
     }
     let mut connection = Connection::new(addr, node);
-    connection.serve(&mut socket, stop).await;
+    let socket = connection.serve(socket, stop).await;
     Box::pin(farewell::part(connection, socket)).await;
 }

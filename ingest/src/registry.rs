@@ -68,10 +68,9 @@ impl Presence {
         self.told.cancel();
     }
 
-    /// Resolves once the session is told to go.
-    pub(crate) async fn told_to_go(&self) -> Cut {
-        self.told.cancelled().await;
-        self.cut.get().copied().unwrap_or(Cut::Revoked)
+    /// What the session was told, if it was told to go.
+    pub(crate) fn told_to_go(&self) -> Option<Cut> {
+        self.told.is_cancelled().then(|| self.cut.get().copied().unwrap_or(Cut::Revoked))
     }
 
     /// The connection is over; its end is being written down.
@@ -244,7 +243,7 @@ mod tests {
         let newcomer = registry.reserve(channel).await.expect("silent for six seconds");
         assert!(registry.reserve(channel).await.is_none(), "one newcomer at a time");
         let second = newcomer.occupy(claim(channel, 2));
-        assert_eq!(first.told_to_go().await, Cut::Superseded);
+        assert_eq!(first.told_to_go(), Some(Cut::Superseded));
         registry.remove(&first);
         assert_eq!(registry.present().len(), 1, "the newcomer stays");
         registry.remove(&second);

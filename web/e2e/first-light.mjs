@@ -195,8 +195,7 @@ async function run(browser) {
       "the recording's end",
       async () => {
         results.player = await bobs.getByTestId("video").evaluate(where);
-        // Where audio ends before the picture, the player may wait on the last frames instead of saying "ended".
-        return results.player.ended || results.player.time > vod.duration_s - 0.3;
+        return results.player.ended;
       },
       30,
     );

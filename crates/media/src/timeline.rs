@@ -139,10 +139,20 @@ impl Timeline {
     /// A place for a frame of silence when audio has fallen more than `lag_ms` behind video; call until `None`. For
     /// senders that announce audio and then stop sending it.
     pub fn missing_audio(&mut self, lag_ms: i64) -> Option<Placed> {
-        let next = self.audio.next?;
-        let due = self.video_clock.at - lag_ms.max(AUDIO_FILL_MS);
         self.video_clock.raw?;
-        if rescale(next, self.audio.rate, MS) >= due {
+        self.silence_before(self.video_clock.at - lag_ms.max(AUDIO_FILL_MS))
+    }
+
+    /// A place for a frame of silence when nothing more comes and audio ends before the last picture leaves the screen; call
+    /// until `None`. Players treat a track that is a frame short as a hole, and wait in front of it.
+    pub fn closing_audio(&mut self) -> Option<Placed> {
+        let shown_until = rescale(self.shown_until?, 90_000, MS);
+        self.silence_before(shown_until)
+    }
+
+    fn silence_before(&mut self, due_ms: i64) -> Option<Placed> {
+        let next = self.audio.next?;
+        if rescale(next, self.audio.rate, MS) >= due_ms {
             return None;
         }
         let (dts, frame) = (next, self.audio.frame);

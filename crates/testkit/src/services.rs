@@ -1,7 +1,11 @@
 //! Where tests find the real services, and a database of their own.
 //!
 //! Owns no service: whoever runs the tests starts them and may name them in `RILLCAST_TEST_DATABASE_URL` and
-//! `RILLCAST_TEST_REDIS_URL`.
+//! `RILLCAST_TEST_REDIS_URL`. A MinIO is asked as well when `RILLCAST_TEST_MINIO_URL` names one
+//! (`http://user:password@host:port`).
+
+use kit::Secret;
+use kit::config::StorageConfig;
 
 const DATABASE_URL: &str = "postgres://postgres@127.0.0.1:55432/postgres";
 const REDIS_URL: &str = "redis://127.0.0.1:56379";
@@ -19,6 +23,23 @@ pub fn redis_url() -> String {
 /// A prefix nobody else uses.
 pub fn redis_prefix() -> String {
     format!("test:{}:", kit::ids::random_token::<8>())
+}
+
+/// A bucket nobody else uses, on the MinIO the environment names; `None` when it names none. The bucket is yet to be made.
+///
+/// # Panics
+/// When what the environment names is no URL.
+pub fn minio() -> Option<StorageConfig> {
+    let url = variable("RILLCAST_TEST_MINIO_URL")?;
+    let url = reqwest::Url::parse(&url).expect("RILLCAST_TEST_MINIO_URL is a URL");
+    let host = url.host_str().unwrap_or("127.0.0.1");
+    Some(StorageConfig {
+        endpoint: format!("{}://{host}:{}", url.scheme(), url.port().unwrap_or(9_000)),
+        bucket: format!("rillcast-{}", kit::ids::uuid()),
+        access_key: Secret::new(url.username()),
+        secret_key: Secret::new(url.password().unwrap_or_default()),
+        ..StorageConfig::default()
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told of services by the environment")]

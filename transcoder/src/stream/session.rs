@@ -12,6 +12,8 @@ use media::timeline::{Placed, Timeline};
 
 /// Audio that falls this far behind the picture, in milliseconds, is replaced by silence.
 const SILENCE_LAG_MS: i64 = 1_000;
+/// No more silence than this is put behind a connection's last audio.
+const CLOSING_FRAMES_MAX: u32 = 128;
 
 /// One thing learned from a frame.
 #[derive(Debug)]
@@ -82,6 +84,15 @@ impl Session {
         let _placed = self.timeline.audio(at_ms);
         self.has_audio_begun = true;
         true
+    }
+
+    /// Nothing more comes: appends the silence that carries audio to the end of the last picture.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Heard>) {
+        let (Some(silence), true) = (&self.silence, self.has_audio_begun) else { return };
+        for _frame in 0..CLOSING_FRAMES_MAX {
+            let Some(placed) = self.timeline.closing_audio() else { return };
+            out.push(Heard::Audio(media(placed, true, silence.clone())));
+        }
     }
 
     /// Reads a frame and appends what it says to `out`.

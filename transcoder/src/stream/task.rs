@@ -201,7 +201,13 @@ impl StreamTask {
         if self.gather.is_some() {
             self.begin_gathered(Instant::now());
         }
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            let mut heard = std::mem::take(&mut self.heard);
+            session.finish(&mut heard);
+            for item in heard.drain(..) {
+                self.hear(item, Instant::now());
+            }
+            self.heard = heard;
             self.origin_ms = session.end_ms();
         }
         self.publisher.close_period();

@@ -138,6 +138,21 @@ fn audio_that_never_comes_again_is_stood_in_for() {
 }
 
 #[test]
+fn at_the_end_audio_is_carried_to_the_end_of_the_picture() {
+    let mut timeline = timeline();
+    for n in 0..50_u32 {
+        timeline.video(n * 40, 0);
+    }
+    assert_eq!(timeline.closing_audio(), None, "there is no audio to carry on");
+    for n in 0..90_u32 {
+        timeline.audio(n * 1_024 / 48);
+    }
+    let silent: Vec<_> = std::iter::from_fn(|| timeline.closing_audio()).map(|placed| placed.dts / 1_024).collect();
+    assert_eq!(silent, [90, 91, 92, 93], "the fewest frames that reach 2 s");
+    assert!((2_000..2_022).contains(&timeline.end_ms()), "{}", timeline.end_ms());
+}
+
+#[test]
 fn a_drifting_sound_card_is_followed_in_small_steps() {
     let mut timeline = timeline();
     // 0.1 % too fast: a second in 1000.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use kit::Secret;
 use kit::config::StorageConfig;
 use objects::{NewObject, Objects, ObjectsError};
 use testkit::s3::S3Server;
+use testkit::services;
 
 /// A key prefix of this test alone: stores outside the process are shared.
 fn unique() -> String {
@@ -117,25 +117,10 @@ async fn a_store_that_refuses_what_backblaze_b2_refuses_keeps_the_contract() {
 
 #[tokio::test]
 async fn minio_keeps_the_contract() {
-    #[expect(clippy::disallowed_methods, reason = "where test services are is told by the environment")]
-    let Ok(url) = std::env::var("RILLCAST_TEST_MINIO_URL") else {
-        eprintln!("RILLCAST_TEST_MINIO_URL is not set; MinIO is not asked");
-        return;
-    };
-    let url = reqwest::Url::parse(&url).expect("RILLCAST_TEST_MINIO_URL is a URL");
-    keeps_the_contract(&StorageConfig {
-        endpoint: format!(
-            "{}://{}:{}",
-            url.scheme(),
-            url.host_str().unwrap_or("127.0.0.1"),
-            url.port().unwrap_or(9000)
-        ),
-        bucket: format!("rillcast-{}", kit::ids::uuid()),
-        access_key: Secret::new(url.username()),
-        secret_key: Secret::new(url.password().unwrap_or_default()),
-        ..StorageConfig::default()
-    })
-    .await;
+    match services::minio() {
+        Some(config) => keeps_the_contract(&config).await,
+        None => eprintln!("RILLCAST_TEST_MINIO_URL is not set; MinIO is not asked"),
+    }
 }
 
 /// Guards the mode itself: with the SDK's own defaults the B2-like server must say no, or the tests above prove nothing.

@@ -46,6 +46,15 @@ async fn sound_that_stops_is_replaced_by_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_that_ends_early_is_carried_to_the_end_of_the_picture() {
+    let rig = Rig::new().await;
+    let (video, audio) = play_without(&rig, 4, |kind, at_ms| kind == FrameKind::Audio && at_ms >= 3_500).await;
+    assert!(video.violations.is_empty() && audio.violations.is_empty(), "{:#?}", audio.violations);
+    let longer = audio.duration_s() - video.duration_s();
+    assert!((0.0..0.025).contains(&longer), "less than a frame longer, and it is {longer} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_that_stops_ends_the_period_and_begins_one_when_it_is_back() {
     let rig = Rig::new().await;
     let (video, audio) =
