@@ -1,13 +1,16 @@
 //! What a source-only stream costs: processor time and memory, with the same publishers on both servers. Rillcast records
-//! into its bucket meanwhile; Postgres and Redis are processes of their own and not counted.
+//! into a bucket meanwhile. Postgres, Redis and the bucket are services of their own and not counted; a second figure counts
+//! the bucket that `rillcast up` brings along.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kit::config::StorageConfig;
 use media::flv::file_tags;
 use serde_json::{Value, json};
 use testkit::rtmp::{Encoder, Pace};
+use testkit::s3::S3Server;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -27,34 +30,42 @@ struct Cost {
 
 pub async fn run() -> anyhow::Result<Value> {
     let clip = crate::clip::flv(CLIP_S).await?;
-    let site = process::site().await?;
+    let bucket = S3Server::start().await?;
+    let ours = rillcast(Some(&bucket.config()), &clip).await?;
+    let embedded = rillcast(None, &clip).await?;
+    let server = Nginx::start().await?;
+    let names: Vec<String> = (0..STREAMS).map(|number| format!("bench{number}")).collect();
+    let theirs = measure(server.pid(), server.rtmp, &names, &clip).await?;
+    println!("one of {STREAMS} source-only streams            share of a core   ratio   memory");
+    for (name, cost) in [
+        ("rillcast (LL-HLS, recording)", &ours),
+        ("  its own bucket included", &embedded),
+        ("nginx-rtmp (HLS)", &theirs),
+    ] {
+        let (percent, ratio) = (cost.core * 100.0, cost.core / theirs.core);
+        println!("  {name:<36} {percent:>8.2} %  {ratio:>6.2}   {:>6.1} MiB", cost.resident_mib);
+    }
+    let told = |cost: &Cost| json!({ "core": cost.core, "resident_mib": cost.resident_mib });
+    Ok(json!({
+        "streams": STREAMS,
+        "rillcast": told(&ours),
+        "rillcast_with_bucket": told(&embedded),
+        "nginx_rtmp": told(&theirs),
+        "core_ratio": ours.core / theirs.core,
+    }))
+}
+
+/// The streams on a site that records into `bucket`, or into its own.
+async fn rillcast(bucket: Option<&StorageConfig>, clip: &Bytes) -> anyhow::Result<Cost> {
+    let site = process::site(bucket).await?;
     let mut keys = Vec::new();
     for number in 0..STREAMS {
         keys.push(site.member(&format!("bench{number}")).await.stream_key);
     }
     let addr = site.process.rtmp.trim_start_matches("rtmp://").trim_end_matches("/live").parse()?;
-    let ours = measure(site.process.pid(), addr, &keys, &clip).await?;
+    let cost = measure(site.process.pid(), addr, &keys, clip).await?;
     site.stop().await;
-    let server = Nginx::start().await?;
-    let names: Vec<String> = (0..STREAMS).map(|number| format!("bench{number}")).collect();
-    let theirs = measure(server.pid(), server.rtmp, &names, &clip).await?;
-    let ratio = ours.core / theirs.core;
-    println!("one of {STREAMS} source-only streams   rillcast (LL-HLS, recording)   nginx-rtmp (HLS)   ratio");
-    println!(
-        "  share of a core              {:>8.2} %                     {:>8.2} %         {ratio:.2}",
-        ours.core * 100.0,
-        theirs.core * 100.0
-    );
-    println!(
-        "  memory                       {:>8.1} MiB                   {:>8.1} MiB",
-        ours.resident_mib, theirs.resident_mib
-    );
-    Ok(json!({
-        "streams": STREAMS,
-        "rillcast": { "core": ours.core, "resident_mib": ours.resident_mib },
-        "nginx_rtmp": { "core": theirs.core, "resident_mib": theirs.resident_mib },
-        "core_ratio": ratio,
-    }))
+    Ok(cost)
 }
 
 async fn measure(pid: u32, addr: SocketAddr, names: &[String], clip: &Bytes) -> anyhow::Result<Cost> {

@@ -77,7 +77,7 @@ fn ways(sent: &Sent, from_s: f64, seconds: f64, at: Instant) -> Vec<f64> {
 }
 
 async fn rillcast(clip: &Bytes) -> anyhow::Result<Vec<f64>> {
-    let site = process::site().await?;
+    let site = process::site(None).await?;
     let alice = site.member("alice").await;
     let addr = site.process.rtmp.trim_start_matches("rtmp://").trim_end_matches("/live").parse()?;
     let sent = Sent::default();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use kit::config::StorageConfig;
 use testkit::stack::{Plan, Stack};
 
 /// The release build beside this one.
@@ -13,9 +14,17 @@ pub fn rillcast() -> anyhow::Result<String> {
     Ok(exe.display().to_string())
 }
 
-/// A site that delivers the source only and records, on the Postgres and Redis named by the environment.
-pub async fn site() -> anyhow::Result<Stack> {
-    let plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("hls.part_ms", "200");
+/// A site that delivers the source only and records, on the Postgres and Redis named by the environment, into `bucket` or
+/// into one of its own.
+pub async fn site(bucket: Option<&StorageConfig>) -> anyhow::Result<Stack> {
+    let mut plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("hls.part_ms", "200");
+    if let Some(bucket) = bucket {
+        plan = plan
+            .set("storage.endpoint", &bucket.endpoint)
+            .set("storage.bucket", &bucket.bucket)
+            .set("storage.access_key", bucket.access_key.expose())
+            .set("storage.secret_key", bucket.secret_key.expose());
+    }
     Ok(plan.set("log.filter", "warn").start().await)
 }
 

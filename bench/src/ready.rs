@@ -14,7 +14,7 @@ const CLIP_S: u32 = 60;
 
 pub async fn run() -> anyhow::Result<Value> {
     let clip = crate::clip::flv(CLIP_S).await?;
-    let site = process::site().await?;
+    let site = process::site(None).await?;
     let alice = site.member("alice").await;
     let addr = site.process.rtmp.trim_start_matches("rtmp://").trim_end_matches("/live").parse()?;
     let mut encoder =

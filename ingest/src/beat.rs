@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// From one look to the next.
-pub(crate) const BEAT: Duration = Duration::from_millis(10);
+pub(crate) const BEAT: Duration = Duration::from_millis(20);
 
 /// Beats are counted from here, so that everybody's fall together.
 static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -14,16 +14,18 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use kit::retry::Backoff;
 use media::link::{self, Frame, FrameKind, Hello, HelloReply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use queue::{Queue, Role};
+pub use route::Fixed;
 pub(crate) use route::Route;
+use route::Way;
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 const GREETING_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -162,7 +164,7 @@ impl Link {
             Err(error) => return Outcome::Lost(error),
         };
         self.was_accepted = true;
-        let (reader, writer) = socket.into_split();
+        let (reader, writer) = tokio::io::split(socket);
         match self.pump(reader, writer).await {
             Ok(()) => Outcome::Finished,
             Err(error) => {
@@ -174,33 +176,31 @@ impl Link {
     }
 
     /// Connects and greets. `None` when nobody wants this connection's media any more.
-    async fn open(&mut self) -> anyhow::Result<Option<TcpStream>> {
-        let addr = self.route.pick(&self.hello.stream_id).await?;
-        let connected = timeout(CONNECT_WAIT_MAX, TcpStream::connect(&addr)).await;
-        let mut socket = match connected {
+    async fn open(&mut self) -> anyhow::Result<Option<Transport>> {
+        let way = self.route.pick(&self.hello.stream_id).await?;
+        let mut socket = match timeout(CONNECT_WAIT_MAX, connect(&way)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => {
-                self.route.failed(&addr);
-                return Err(anyhow::Error::from(error).context(format!("transcoder {addr}")));
+                self.route.failed(&way);
+                return Err(anyhow::Error::from(error).context(format!("transcoder {way}")));
             }
             Err(_) => {
-                self.route.failed(&addr);
-                anyhow::bail!("transcoder {addr} did not answer");
+                self.route.failed(&way);
+                anyhow::bail!("transcoder {way} did not answer");
             }
         };
-        socket.set_nodelay(true)?;
         let reply = timeout(GREETING_WAIT_MAX, greet(&mut socket, &self.hello)).await??;
         match reply {
             HelloReply::Accepted => {
-                debug!(stream = %self.hello.stream_id, addr, "linked");
+                debug!(stream = %self.hello.stream_id, %way, "linked");
                 Ok(Some(socket))
             }
             HelloReply::Refused { code, reason } => {
-                self.route.failed(&addr);
+                self.route.failed(&way);
                 if self.is_final(&code, &reason) {
                     return Ok(None);
                 }
-                anyhow::bail!("transcoder {addr} refused: {code}: {reason}");
+                anyhow::bail!("transcoder {way} refused: {code}: {reason}");
             }
         }
     }
@@ -226,7 +226,7 @@ impl Link {
         }
     }
 
-    async fn pump(&mut self, mut reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> anyhow::Result<()> {
+    async fn pump(&mut self, mut reader: ReadHalf<Transport>, mut writer: WriteHalf<Transport>) -> anyhow::Result<()> {
         let headers = self.queue.headers();
         if !headers.is_empty() {
             send(&mut writer, headers).await?;
@@ -262,7 +262,21 @@ impl Link {
     }
 }
 
-async fn greet(socket: &mut TcpStream, hello: &Hello) -> anyhow::Result<HelloReply> {
+/// What a link runs on: a socket, or a pipe within the process.
+type Transport = Either<TcpStream, DuplexStream>;
+
+async fn connect(way: &Way) -> std::io::Result<Transport> {
+    match way {
+        Way::Here(dialer) => dialer.connect().await.map(Either::Right),
+        Way::Over(addr) => {
+            let socket = TcpStream::connect(addr).await?;
+            socket.set_nodelay(true)?;
+            Ok(Either::Left(socket))
+        }
+    }
+}
+
+async fn greet(socket: &mut Transport, hello: &Hello) -> anyhow::Result<HelloReply> {
     socket.write_all(&link::encode_json(hello)?).await?;
     let mut buffer = BytesMut::with_capacity(512);
     loop {
@@ -273,7 +287,7 @@ async fn greet(socket: &mut TcpStream, hello: &Hello) -> anyhow::Result<HelloRep
     }
 }
 
-async fn wait_ended(reader: &mut OwnedReadHalf) -> anyhow::Result<()> {
+async fn wait_ended(reader: &mut ReadHalf<Transport>) -> anyhow::Result<()> {
     let (mut decoder, mut buffer) = (link::Decoder::new(), BytesMut::with_capacity(64));
     loop {
         match decoder.decode(&mut buffer)? {
@@ -286,7 +300,7 @@ async fn wait_ended(reader: &mut OwnedReadHalf) -> anyhow::Result<()> {
     }
 }
 
-async fn send(writer: &mut OwnedWriteHalf, frames: Vec<Frame>) -> anyhow::Result<()> {
+async fn send(writer: &mut WriteHalf<Transport>, frames: Vec<Frame>) -> anyhow::Result<()> {
     let mut slices = Slices::of(frames);
     while slices.has_remaining() {
         // The deadline is per write, not per batch: slow is not dead.

@@ -36,6 +36,7 @@ use tracing::{debug, info, warn};
 
 use crate::desk::Desk;
 use crate::driver::Connection;
+pub use crate::feed::Fixed;
 use crate::feed::Route;
 use crate::hooks::Hooks;
 use crate::journal::Journal;
@@ -54,8 +55,8 @@ pub struct Deps {
     pub health: Health,
     /// This node's lasting name; streams of an earlier run are found by it.
     pub node: String,
-    /// Link address of a transcoder in this process; `None`: choose by [`live::directory`].
-    pub link: Option<SocketAddr>,
+    /// The transcoder to hand media to; `None`: choose by [`live::directory`].
+    pub link: Option<Fixed>,
 }
 
 /// Serves publishers until the stop, then says goodbye to each, within six seconds.

@@ -127,7 +127,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             exe: std::env::current_exe()?,
         };
         let transcoder = transcoder::Transcoder::new(deps, link_listener, origin_listener)?;
-        link = Some(transcoder.link_addr());
+        link = Some(ingest::Fixed::Here(transcoder.link_dialer()));
         local_origin = Some(transcoder.origin_router());
         tasks.spawn("transcoder", transcoder.run(stop.clone()));
     }

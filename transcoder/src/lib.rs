@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kit::{Config, Stop};
+use kit::{Config, Stop, inproc};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -59,6 +59,7 @@ pub struct Transcoder {
     node: Node,
     link: TcpListener,
     link_addr: SocketAddr,
+    local_link: (inproc::Dialer, inproc::Listener),
     origin: TcpListener,
     origin_addr: SocketAddr,
     index: Arc<Index>,
@@ -113,6 +114,7 @@ impl Transcoder {
             node,
             link,
             link_addr,
+            local_link: inproc::listener(),
             origin,
             origin_addr,
             index,
@@ -126,6 +128,11 @@ impl Transcoder {
     /// Where ingest hands streams over.
     pub fn link_addr(&self) -> SocketAddr {
         self.link_addr
+    }
+
+    /// The same for an ingest in this process, without the kernel between.
+    pub fn link_dialer(&self) -> inproc::Dialer {
+        self.local_link.0.clone()
     }
 
     /// Where `api` nodes fetch from.
@@ -168,10 +175,10 @@ impl Transcoder {
             directory::run(live, node, known, index, recorder, until).await;
             Ok(())
         });
-        let (listener, config) = (self.link, Arc::clone(&self.config));
+        let (listener, (_, local), config) = (self.link, self.local_link, Arc::clone(&self.config));
         let (known, soft, harder) = (Arc::clone(&streams), after.clone(), hard.clone());
         parts.spawn(async move {
-            link::serve(listener, &config.cluster.secret, known, soft, harder).await;
+            link::serve(listener, local, &config.cluster.secret, known, soft, harder).await;
             Ok(())
         });
         self.health.up("transcoder");

@@ -8,11 +8,12 @@ mod connection;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::{Secret, Stop};
+use kit::{Secret, Stop, inproc};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -40,7 +41,14 @@ impl Token {
 }
 
 /// Accepts connections until `stop`; those that are open go on until their streams end or `hard` is given.
-pub(crate) async fn serve(listener: TcpListener, secret: &Secret, streams: Arc<Streams>, stop: Stop, hard: Stop) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    mut local: inproc::Listener,
+    secret: &Secret,
+    streams: Arc<Streams>,
+    stop: Stop,
+    hard: Stop,
+) {
     let token = Token::of(secret.expose());
     let (turns, strangers) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Semaphore::new(STRANGERS_MAX)));
     let connections = TaskTracker::new();
@@ -52,10 +60,16 @@ pub(crate) async fn serve(listener: TcpListener, secret: &Secret, streams: Arc<S
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            stream = local.accept() => Ok((Either::Right(stream), None)),
+            accepted = listener.accept() => accepted.map(|(stream, peer)| (Either::Left(stream), Some(peer))),
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok((stream, peer)) => {
+                if let Either::Left(socket) = &stream {
+                    let _ = socket.set_nodelay(true);
+                }
+                (stream, peer)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the link could not accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -63,7 +77,7 @@ pub(crate) async fn serve(listener: TcpListener, secret: &Secret, streams: Arc<S
             }
         };
         let (token, streams, hard) = (token.clone(), Arc::clone(&streams), hard.clone());
-        let span = tracing::info_span!("link", %peer);
+        let span = tracing::info_span!("link", peer = peer.map(tracing::field::display));
         connections.spawn(
             async move {
                 connection::run(stream, &token, &streams, stranger, hard).await;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod health;
 pub mod ids;
+pub mod inproc;
 pub mod net;
 pub mod problem;
 pub mod retry;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use kit::inproc::Dialer;
 use live::directory::{StreamEntry, TranscoderEntry};
 use live::{Live, directory};
 use tokio::time::Instant;
@@ -23,22 +24,49 @@ struct Known {
     failed: HashMap<String, Instant>,
 }
 
+/// A transcoder that needs no choosing.
+#[derive(Debug, Clone)]
+pub enum Fixed {
+    /// In this process.
+    Here(Dialer),
+    /// Always the one behind this link address.
+    At(SocketAddr),
+}
+
+/// Where a stream is to go.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    Here(Dialer),
+    Over(String),
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Here(_) => f.write_str("in this process"),
+            Self::Over(addr) => f.write_str(addr),
+        }
+    }
+}
+
 /// The choice of transcoders.
 pub(crate) struct Route {
-    local: Option<SocketAddr>,
+    fixed: Option<Fixed>,
     live: Live,
     known: Mutex<Known>,
 }
 
 impl Route {
-    pub(crate) fn new(local: Option<SocketAddr>, live: Live) -> Self {
-        Self { local, live, known: Mutex::default() }
+    pub(crate) fn new(fixed: Option<Fixed>, live: Live) -> Self {
+        Self { fixed, live, known: Mutex::default() }
     }
 
-    /// The link address to connect to.
-    pub(crate) async fn pick(&self, stream_id: &str) -> anyhow::Result<String> {
-        if let Some(local) = self.local {
-            return Ok(local.to_string());
+    /// Where to connect to.
+    pub(crate) async fn pick(&self, stream_id: &str) -> anyhow::Result<Way> {
+        match &self.fixed {
+            Some(Fixed::Here(dialer)) => return Ok(Way::Here(dialer.clone())),
+            Some(Fixed::At(addr)) => return Ok(Way::Over(addr.to_string())),
+            None => {}
         }
         let (transcoders, streams) = (directory::transcoders(&self.live).await, directory::streams(&self.live).await);
         let mut known = self.lock();
@@ -48,12 +76,14 @@ impl Route {
         if let Ok(streams) = streams {
             known.streams = streams;
         }
-        choose(&known, stream_id).context("no transcoder is known")
+        choose(&known, stream_id).map(Way::Over).context("no transcoder is known")
     }
 
     /// Remembers that an address did not work, so that the next pick tries another first.
-    pub(crate) fn failed(&self, addr: &str) {
-        if self.local.is_none() {
+    pub(crate) fn failed(&self, way: &Way) {
+        if self.fixed.is_none()
+            && let Way::Over(addr) = way
+        {
             let mut known = self.lock();
             known.failed.retain(|_, at| at.elapsed() < SHUNNED_FOR);
             known.failed.insert(addr.to_owned(), Instant::now());

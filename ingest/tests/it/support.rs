@@ -81,7 +81,7 @@ impl Rig {
             live: live::Live::new(&self.config.redis).expect("an address"),
             health: Health::default(),
             node: "node-1".to_owned(),
-            link: Some(self.transcoder.addr),
+            link: Some(ingest::Fixed::At(self.transcoder.addr)),
         };
         self.tasks.spawn(ingest::serve(listener, deps, self.stop.clone()));
     }

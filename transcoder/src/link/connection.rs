@@ -8,8 +8,7 @@ use domain::Classify;
 use domain::user::Username;
 use kit::Stop;
 use media::link::{self, Decoder, End, Frame, FrameKind, Hello, HelloReply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -27,6 +26,11 @@ const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 const ENDED_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What is read at once.
 const READ_BYTES: usize = 32 * 1024;
+
+/// What connections run on: a socket, or a pipe within the process.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +51,12 @@ enum Over {
 
 /// Runs a connection to its end.
 pub(super) async fn run(
-    mut stream: TcpStream,
+    mut stream: impl Transport,
     token: &Token,
     streams: &Arc<Streams>,
     stranger: OwnedSemaphorePermit,
     hard: Stop,
 ) {
-    let _ = stream.set_nodelay(true);
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let greeting = tokio::select! {
         greeting = timeout(HELLO_WAIT_MAX, hello(&mut stream, &mut buffer)) => greeting,
@@ -92,7 +95,7 @@ pub(super) async fn run(
     let _ = commands.send(Command::Gone { connection }).await;
 }
 
-async fn hello(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Hello, Over> {
+async fn hello(stream: &mut impl Transport, buffer: &mut BytesMut) -> Result<Hello, Over> {
     loop {
         if let Some(hello) = link::decode_json(buffer)? {
             return Ok(hello);
@@ -121,17 +124,17 @@ fn claim(hello: &Hello) -> Option<Claim> {
     Some(Claim { info, publish_id: hello.publish_id.clone(), epoch: hello.epoch })
 }
 
-async fn answer(stream: &mut TcpStream, reply: &HelloReply) -> Result<(), Over> {
+async fn answer(stream: &mut impl Transport, reply: &HelloReply) -> Result<(), Over> {
     write(stream, &link::encode_json(reply)?).await
 }
 
-async fn write(stream: &mut TcpStream, bytes: &Bytes) -> Result<(), Over> {
+async fn write(stream: &mut impl Transport, bytes: &Bytes) -> Result<(), Over> {
     timeout(WRITE_WAIT_MAX, stream.write_all(bytes)).await.map_err(|_| Over::Silent)??;
     Ok(())
 }
 
 /// Moves frames from the socket to the stream's task until one of them ends.
-async fn pump(stream: &mut TcpStream, mut buffer: BytesMut, attachment: Attachment) -> Over {
+async fn pump(stream: &mut impl Transport, mut buffer: BytesMut, attachment: Attachment) -> Over {
     let mut decoder = Decoder::new();
     let Attachment { connection, commands, room, cut, connected: _connected } = attachment;
     loop {
@@ -174,7 +177,7 @@ async fn pump(stream: &mut TcpStream, mut buffer: BytesMut, attachment: Attachme
 
 /// The publisher has left: answers once the stream's last segment is closed.
 async fn end(
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     frame: &Frame,
     connection: u64,
     commands: &tokio::sync::mpsc::Sender<Command>,

@@ -1,5 +1,6 @@
 // Plays one HLS address in one <video>: quality, delay, recovery. Knows nothing of React or of the page.
 import Hls, { type ErrorData, ErrorDetails, ErrorTypes, Events, type HlsConfig } from "hls.js";
+import { pace } from "./pace";
 import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
 
 export type LatencyMode = "low" | "normal";
@@ -26,10 +27,23 @@ export type EngineOptions = {
 };
 
 const LATENCY_EVERY_MS = 500;
+/** So long after its first picture a player may still jump to its place. */
+const STARTING_MS = 5_000;
 /** A viewer who fell this many segments behind is moved forward rather than sped up. */
 const LATENCY_SEGMENTS_MAX = 8;
 /** Further from the edge than this is offered "go to live". */
 const BEHIND_S = { low: 6, normal: 20 } as const;
+
+/**
+ * In a broadcast's first moments a playlist is still empty, which hls.js counts as an error, for picture and sound
+ * together. With its own waits of 1 s and 2 s the sound would come late and the picture wait for it.
+ */
+const EAGER_PLAYLISTS: HlsConfig["playlistLoadPolicy"] = {
+  default: {
+    ...Hls.DefaultConfig.playlistLoadPolicy.default,
+    errorRetry: { maxNumRetry: 12, retryDelayMs: 400, maxRetryDelayMs: 400, backoff: "linear" },
+  },
+};
 
 const initial: EngineState = {
   phase: "loading",
@@ -51,6 +65,10 @@ export class Engine {
   private state = initial;
   private isDestroyed = false;
   private startAt = -1;
+  /** While the start may still end in a jump: when that ends, or null before the first picture. */
+  private startingUntil: number | null = null;
+  /** The speed that this set, or 1. */
+  private rate = 1;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -59,6 +77,9 @@ export class Engine {
     video.addEventListener("playing", this.onPlaying);
     video.addEventListener("ended", this.onEnded);
     video.addEventListener("seeking", this.onSeeking);
+    video.addEventListener("pause", this.endStart);
+    video.addEventListener("waiting", this.onWaiting);
+    video.addEventListener("timeupdate", this.keepPace);
     video.addEventListener("error", this.onNativeError);
     this.ticker = setInterval(this.measure, LATENCY_EVERY_MS);
     this.open();
@@ -78,6 +99,9 @@ export class Engine {
     this.video.removeEventListener("playing", this.onPlaying);
     this.video.removeEventListener("ended", this.onEnded);
     this.video.removeEventListener("seeking", this.onSeeking);
+    this.video.removeEventListener("pause", this.endStart);
+    this.video.removeEventListener("waiting", this.onWaiting);
+    this.video.removeEventListener("timeupdate", this.keepPace);
     this.video.removeEventListener("error", this.onNativeError);
     this.close();
     this.video.removeAttribute("src");
@@ -98,6 +122,7 @@ export class Engine {
   }
 
   goLive(): void {
+    this.endStart();
     const edge = this.hls?.liveSyncPosition ?? this.seekableEnd();
     if (edge !== null && Number.isFinite(edge)) this.video.currentTime = edge;
     void this.play();
@@ -142,6 +167,7 @@ export class Engine {
   private openHls(): void {
     const hls = new Hls(configFor(this.options, this.startAt));
     this.hls = hls;
+    this.startingUntil = null;
     // Set here and not in the config: there it would demand a fixed distance and override PART-HOLD-BACK.
     if (this.options.isLive) hls.config.liveMaxLatencyDurationCount = LATENCY_SEGMENTS_MAX;
     hls.on(Events.MANIFEST_PARSED, () => {
@@ -168,6 +194,7 @@ export class Engine {
   }
 
   private close(): void {
+    this.setRate(1);
     this.hls?.destroy();
     this.hls = null;
   }
@@ -196,12 +223,41 @@ export class Engine {
   }
 
   private onPlaying = () => {
+    this.startingUntil ??= performance.now() + STARTING_MS;
+    this.keepPace();
     this.history = { ...this.history, failures: 0 };
     this.set({ phase: "playing", isEnded: false, needsTap: false });
   };
 
   private onEnded = () => this.set({ isEnded: true });
   private onSeeking = () => this.set({ isEnded: false });
+  private onWaiting = () => this.setRate(1);
+
+  private endStart = () => {
+    this.startingUntil = 0;
+  };
+
+  /** Where hls.js holds the rate only while more than a second is buffered, and so switches it at every part. */
+  private keepPace = () => {
+    const { hls, video } = this;
+    if (!hls || !this.options.isLive || this.options.latencyMode !== "low") return;
+    const place = hls.liveSyncPosition;
+    if (place === null || video.paused || video.seeking || this.startingUntil === null) return;
+    if (hls.latestLevelDetails?.live !== true) return this.setRate(1);
+    const at = video.currentTime;
+    const isStarting = performance.now() < this.startingUntil;
+    const next = pace({ at, place, bufferedTo: bufferedTo(video, at), isStarting }, this.rate);
+    this.setRate(next.rate);
+    if (next.jumpTo === null) return;
+    this.endStart();
+    video.currentTime = next.jumpTo;
+  };
+
+  private setRate(rate: number): void {
+    if (rate === this.rate) return;
+    this.rate = rate;
+    this.video.playbackRate = rate;
+  }
 
   private onNativeError = () => {
     if (this.hls || !this.video.src || this.isDestroyed) return;
@@ -240,6 +296,12 @@ export class Engine {
   }
 }
 
+function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
+  for (let i = 0; i < buffered.length; i += 1)
+    if (buffered.start(i) <= at && at <= buffered.end(i)) return buffered.end(i);
+  return at;
+}
+
 function configFor({ isLive, latencyMode }: EngineOptions, startAt: number): Partial<HlsConfig> {
   const shared: Partial<HlsConfig> = {
     enableWorker: true,
@@ -252,16 +314,18 @@ function configFor({ isLive, latencyMode }: EngineOptions, startAt: number): Par
   const live: Partial<HlsConfig> = {
     ...shared,
     liveDurationInfinity: true,
+    // The speed is pace.ts's.
+    maxLiveSyncPlaybackRate: 1,
+    playlistLoadPolicy: EAGER_PLAYLISTS,
     backBufferLength: 30,
     maxBufferLength: 12,
   };
-  if (latencyMode === "normal") return { ...live, lowLatencyMode: false, maxLiveSyncPlaybackRate: 1 };
+  if (latencyMode === "normal") return { ...live, lowLatencyMode: false };
   return {
     ...live,
     // The distance from the edge is the playlist's PART-HOLD-BACK; each stall adds a little to it.
     lowLatencyMode: true,
     liveSyncOnStallIncrease: 0.4,
-    maxLiveSyncPlaybackRate: 1.1,
   };
 }
 
