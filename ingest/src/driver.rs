@@ -208,10 +208,10 @@ impl Connection {
     }
 
     /// What came up besides bytes since the last beat.
-    fn events(&mut self, stop: &Stop, now: Instant) -> impl Iterator<Item = Event> + use<> {
+    fn events(&self, stop: &Stop, now: Instant) -> impl Iterator<Item = Event> + use<> {
         let stopped = stop.is_cancelled().then_some(Event::Stop);
         let told = self.grant.as_ref().and_then(|grant| grant.presence.told_to_go()).map(Event::Told);
-        let refused = self.feed.as_mut().and_then(Feed::refusal).map(Event::LinkRefused);
+        let refused = self.feed.as_ref().and_then(Feed::refusal).map(Event::LinkRefused);
         let timer = (self.deadline() <= now).then_some(Event::Timer);
         [stopped, told, refused, timer].into_iter().flatten()
     }

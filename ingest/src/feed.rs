@@ -81,11 +81,8 @@ impl Feed {
     }
 
     /// The reason, when the transcoder will not have this stream at all.
-    pub(crate) fn refusal(&mut self) -> Option<String> {
-        if !self.refused.has_changed().unwrap_or(false) {
-            return None;
-        }
-        self.refused.borrow_and_update().clone()
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.refused.borrow().clone()
     }
 
     /// Says the last word, within a bounded time.

@@ -6,14 +6,18 @@ import {
   createRouter,
   lazyRouteComponent,
   Outlet,
+  parseSearchWith,
+  stringifySearchWith,
 } from "@tanstack/react-router";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
 import { Shell } from "@/shell/Shell";
 
 type Filter = { category?: string; q?: string };
 
+/** The router reads "7" and "true" as what they look like. */
 const text = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined;
+  typeof value === "number" || typeof value === "boolean" ? String(value) : asWord(value);
+const asWord = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 
 const filter = (search: Record<string, unknown>): Filter => ({
   ...(text(search.category) ? { category: text(search.category) } : {}),
@@ -139,6 +143,9 @@ export function newRouter(queryClient: QueryClient) {
     routeTree: tree,
     context: { queryClient },
     defaultPreload: "intent",
+    // Values are words, not JSON: a search for "8e56" is not one for a number.
+    parseSearch: parseSearchWith((value) => value),
+    stringifySearch: stringifySearchWith(JSON.stringify),
     scrollRestoration: true,
     defaultErrorComponent: ({ error, reset }) => <ServerError error={error} onRetry={reset} />,
     defaultNotFoundComponent: NotFound,

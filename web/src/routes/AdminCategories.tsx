@@ -65,7 +65,7 @@ function List() {
                 <Tag key={tag}>{tag}</Tag>
               ))}
             </div>
-            <div className="flex gap-1">
+            <div className="ml-auto flex gap-1">
               <Button
                 look="ghost"
                 size="icon"

@@ -154,7 +154,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
               <span className="text-faint text-sm">
                 {t("channel.handle", { username: channel.username })}
               </span>
-              <span aria-hidden="true" className="text-faint">
+              <span aria-hidden="true" className="text-faint max-sm:hidden">
                 ·
               </span>
               <span className="text-sm" data-testid="followers" data-count={channel.followers_count}>

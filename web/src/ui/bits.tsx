@@ -94,9 +94,9 @@ export function Empty({
         className,
       )}
     >
-      <Rills className="pointer-events-none absolute inset-y-0 right-0 h-full w-1/2 opacity-35 max-sm:hidden [mask-image:linear-gradient(to_right,transparent,black)]" />
+      <Rills className="pointer-events-none absolute inset-y-0 right-0 h-full w-1/2 opacity-35 max-sm:hidden [mask-image:linear-gradient(to_right,transparent_25%,black)]" />
       <p className="relative font-bold font-display text-xl">{title}</p>
-      {children && <div className="relative max-w-prose text-soft">{children}</div>}
+      {children && <div className="relative max-w-prose text-soft sm:max-w-[62%]">{children}</div>}
       {action && <div className="relative mt-3">{action}</div>}
     </div>
   );
