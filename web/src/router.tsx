@@ -19,7 +19,7 @@ const text = (value: unknown): string | undefined =>
   typeof value === "number" || typeof value === "boolean" ? String(value) : asWord(value);
 const asWord = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 
-const filter = (search: Record<string, unknown>): Filter => ({
+export const filter = (search: Record<string, unknown>): Filter => ({
   ...(text(search.category) ? { category: text(search.category) } : {}),
   ...(text(search.q) ? { q: text(search.q) } : {}),
 });

@@ -16,7 +16,7 @@ const TOKEN_HEADER: &str = "x-amz-checksum-by-md5";
 const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
 
 /// The value of `Content-MD5`.
-pub(crate) fn content_md5(body: &[u8]) -> String {
+fn content_md5(body: &[u8]) -> String {
     BASE64_STANDARD.encode(Md5::digest(body))
 }
 

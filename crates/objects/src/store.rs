@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures::stream::{self, TryStreamExt};
 use kit::config::StorageConfig;
 
-use crate::dialect::{Md5ForDeleteObjects, content_md5};
+use crate::dialect::Md5ForDeleteObjects;
 use crate::error::{ObjectsError, Result};
 use crate::read::{Meta, Object, body_of, length, seconds};
 
@@ -112,7 +112,8 @@ impl Objects {
 
     /// Writes an object with one attempt: for callers that keep the bytes and own the retry.
     ///
-    /// Safe to repeat: the key's bytes are the same, and `Content-MD5` lets no truncated body be stored.
+    /// Safe to repeat: the key's bytes are the same, and the signature covers their SHA-256, so a store keeps no body that
+    /// was cut short or changed on the way.
     pub async fn put_once(&self, object: NewObject<'_>) -> Result<()> {
         self.put_with(object, 1).await
     }
@@ -126,11 +127,8 @@ impl Objects {
             .key(object.key)
             .content_type(object.content_type)
             .cache_control(object.cache_control)
-            .content_md5(content_md5(&object.body))
             .body(ByteStream::from(object.body))
             .customize()
-            // The signed Content-MD5 covers the body; hashing it once more would only cost time.
-            .disable_payload_signing()
             .config_override(
                 Builder::new()
                     .retry_config(RetryConfig::standard().with_max_attempts(attempts))

@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use kit::Secret;
@@ -47,6 +49,7 @@ struct Shared {
     delay_ms: AtomicU64,
     fail_after: AtomicUsize,
     fail_before: AtomicUsize,
+    garble: AtomicUsize,
     log: std::sync::Mutex<VecDeque<String>>,
 }
 
@@ -67,6 +70,7 @@ impl S3Server {
             delay_ms: AtomicU64::new(0),
             fail_after: AtomicUsize::new(0),
             fail_before: AtomicUsize::new(0),
+            garble: AtomicUsize::new(0),
             log: std::sync::Mutex::default(),
         });
         let mut accepting = JoinSet::new();
@@ -116,6 +120,11 @@ impl S3Server {
     /// The next `count` writes are answered with 503 SlowDown and not carried out.
     pub fn slow_down_next_writes(&self, count: usize) {
         self.shared.fail_before.store(count, Ordering::SeqCst);
+    }
+
+    /// The bodies of the next `count` writes arrive with a bit changed.
+    pub fn garble_next_writes(&self, count: usize) {
+        self.shared.garble.store(count, Ordering::SeqCst);
     }
 
     /// The latest requests as `PUT /bucket/key`, oldest first.
@@ -201,7 +210,17 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     if is_write && take_one(&shared.fail_before) {
         return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."));
     }
-    let answer = Service::call(&shared.s3, request).await.map_err(|_| Broken)?;
+    let request = if is_write && take_one(&shared.garble) {
+        let (head, body) = request.into_parts();
+        let mut bytes = body.collect().await.map_err(|_| Broken)?.to_bytes().to_vec();
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        Request::from_parts(head, Body::from(Bytes::from(bytes)))
+    } else {
+        request.map(Body::from)
+    };
+    let answer = shared.s3.call(request).await.map_err(|_| Broken)?;
     if is_write && take_one(&shared.fail_after) {
         return Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The answer was lost."));
     }

@@ -46,6 +46,17 @@ async fn an_interactive_put_survives_two_slow_downs_and_a_spooled_one_is_told() 
 }
 
 #[tokio::test]
+async fn a_body_that_was_changed_on_the_way_is_not_kept() {
+    let server = S3Server::start().await.expect("server");
+    let objects = Objects::new(&server.config()).expect("settings");
+    server.garble_next_writes(1);
+    objects.put_once(object()).await.expect_err("it is not what was signed");
+    assert!(objects.head(KEY).await.expect_err("nothing was kept").is_not_found());
+    objects.put_once(object()).await.expect("sent again");
+    assert_eq!(server.read(KEY).expect("object"), b"bytes");
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_a_refusal() {
     let server = S3Server::start().await.expect("server");
     let config = StorageConfig { secret_key: Secret::new("wrong"), ..server.config() };

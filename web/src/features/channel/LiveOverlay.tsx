@@ -36,10 +36,11 @@ export function Offline({
 }) {
   const { t } = useTranslation();
   const lang = useLang();
+  const nothing = isEmbed ? t("embed.offline_text") : t("channel.offline_text");
   return (
     <Screen
       title={t("channel.offline", { name: channel.display_name })}
-      text={last ? t("channel.last_live", { ago: ago(last.created_at, lang) }) : t("channel.offline_text")}
+      text={last ? t("channel.last_live", { ago: ago(last.created_at, lang) }) : nothing}
       backdrop={last?.thumbnail_url}
       testId="state-offline"
     >
