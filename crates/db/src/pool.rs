@@ -31,9 +31,16 @@ pub fn connect(config: &DatabaseConfig) -> Result<Pool> {
         .connect_lazy_with(options))
 }
 
-/// Begins a transaction.
+/// Begins a transaction. A caller may give up at any moment.
+///
+/// The driver loses sight of a `BEGIN` whose answer nobody waited for: its connection would go back to the pool inside a
+/// transaction, and what the next borrower writes would be rolled back with it. So every `BEGIN` runs to its end, and a
+/// transaction nobody takes is rolled back like any other that is dropped.
+#[expect(clippy::disallowed_methods, reason = "it must outlive its caller; the pool's deadlines bound it")]
 pub async fn begin(pool: &Pool) -> Result<Tx> {
-    Ok(pool.begin().await?)
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin().await });
+    Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
 }
 
 pub async fn commit(tx: Tx) -> Result<()> {
