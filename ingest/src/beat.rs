@@ -6,6 +6,7 @@
 //!
 //! The socket leaves the runtime's poller for that, which would wake up for every packet even if nobody waited.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream as Std;
 use std::sync::LazyLock;
@@ -17,6 +18,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// From one look to the next.
 pub(crate) const BEAT: Duration = Duration::from_millis(20);
+
+/// Most bytes of one read: what a publisher of 40 Mbit/s sends in a beat.
+pub(crate) const READ_BYTES: usize = 128 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Beats are counted from here, so that everybody's fall together.
 static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -41,23 +49,22 @@ impl BeatSocket {
         TcpStream::from_std(self.0)
     }
 
-    /// Fills `input`'s spare room, `room` bytes of which are made when little is left, with what is there; 0 when the peer
-    /// has closed, an error of the kind [`ErrorKind::WouldBlock`] when nothing is there.
-    pub(crate) fn read(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
-        let filled = input.len();
-        // Topping up a nearly full buffer would copy; a fresh one is begun instead when the old is sliced away.
-        if input.capacity() - filled < room / 4 {
-            input.reserve(room);
-        }
-        input.resize(input.capacity(), 0);
-        let read = loop {
-            match self.0.read(&mut input[filled..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        };
-        input.truncate(filled + read.as_ref().copied().unwrap_or(0));
-        read
+    /// Appends what is there to `input`, at most [`READ_BYTES`]; 0 when the peer has closed, an error of the kind
+    /// [`ErrorKind::WouldBlock`] when nothing is there.
+    ///
+    /// It is read into a buffer of the thread and copied: frames are slices of `input` and keep what it has reserved alive, so
+    /// it had better be no larger than they are.
+    pub(crate) fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let read = loop {
+                match self.0.read(scratch) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    read => break read?,
+                }
+            };
+            input.extend_from_slice(&scratch[..read]);
+            Ok(read)
+        })
     }
 
     /// Writes what the peer takes at once; an error of the kind [`ErrorKind::WouldBlock`] when that is nothing.
@@ -81,7 +88,7 @@ mod tests {
         let (socket, _) = listener.accept().await.expect("accepted");
         let mut socket = BeatSocket::new(socket).expect("taken from the poller");
         let mut input = BytesMut::new();
-        let nothing = socket.read(&mut input, 64).expect_err("nothing is there");
+        let nothing = socket.read(&mut input).expect_err("nothing is there");
         assert_eq!((nothing.kind(), input.len()), (ErrorKind::WouldBlock, 0));
         for word in [&b"one "[..], b"two ", b"three"] {
             peer.write_all(word).await.expect("sent");
@@ -89,7 +96,7 @@ mod tests {
         let read = async {
             while input.len() < 13 {
                 next(Instant::now()).await;
-                let _ = socket.read(&mut input, 64);
+                let _ = socket.read(&mut input);
             }
         };
         tokio::time::timeout(Duration::from_secs(5), read).await.expect("it arrives");

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use domain::Classify;
 use domain::stream::{PublishEnd, PublishError};
 use kit::Stop;
+use kit::lanes::Lane;
 use media::link::{Frame, FrameKind, Hello};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,9 +35,8 @@ use crate::{amf, command};
 
 /// Read buffer of a stranger; thousands of them may be open.
 const STRANGER_READ: usize = 4 * 1024;
-/// Read buffer of a publisher, and how often it may be filled per beat.
-const PUBLISHER_READ: usize = 32 * 1024;
-const READS_PER_BEAT: usize = 16;
+/// Reads of a publisher per beat.
+const READS_PER_BEAT: usize = 4;
 /// Bytes taken from a peer who goes on before he has our yes.
 const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
@@ -70,6 +70,8 @@ pub(crate) struct Connection {
     reader: chunk::Reader,
     input: BytesMut,
     rate: Rate,
+    /// Where its media moves once it is accepted.
+    lane: Lane,
 }
 
 enum Event {
@@ -87,6 +89,7 @@ impl Connection {
     pub(crate) fn new(addr: SocketAddr, node: Arc<Node>) -> Self {
         let now = Instant::now();
         let rate = Rate::new(node.config.ingest.bitrate_kbps_max, now);
+        let lane = node.lanes.pick();
         Self {
             addr,
             node,
@@ -104,11 +107,17 @@ impl Connection {
             reader: chunk::Reader::new(Limits::STRANGER),
             input: BytesMut::new(),
             rate,
+            lane,
         }
     }
 
-    /// Serves the peer until the session has ended, and gives the socket back for the last words.
-    pub(crate) async fn serve(&mut self, mut socket: TcpStream, stop: &Stop) -> Option<TcpStream> {
+    /// Serves the peer until the session has ended, and gives the socket back for the last words. There is none when it broke
+    /// on its way back to the poller, and nothing at all when the media thread is gone.
+    pub(crate) async fn serve(
+        mut self: Box<Self>,
+        mut socket: TcpStream,
+        stop: &Stop,
+    ) -> Option<(Box<Self>, Option<TcpStream>)> {
         while !self.session.is_ended() {
             if !self.session.is_live() {
                 self.negotiate(&mut socket, stop).await;
@@ -116,7 +125,13 @@ impl Connection {
             }
             let outcome = match BeatSocket::new(socket) {
                 Ok(mut beating) => {
-                    self.deliver(&mut beating, stop).await;
+                    let (lane, stop) = (self.lane.clone(), stop.clone());
+                    let delivered = lane.run(async move {
+                        self.deliver(&mut beating, &stop).await;
+                        (self, beating)
+                    });
+                    let (connection, beating) = delivered.await?;
+                    self = connection;
                     beating.into_polled()
                 }
                 Err(error) => Err(error),
@@ -125,7 +140,7 @@ impl Connection {
                 Ok(socket) => socket,
                 Err(error) => {
                     self.broke(error, Instant::now());
-                    return None;
+                    return Some((self, None));
                 }
             };
         }
@@ -137,7 +152,7 @@ impl Connection {
                 self.feed_session(Input::Granted, Instant::now());
             }
         }
-        Some(socket)
+        Some((self, Some(socket)))
     }
 
     /// Up to the yes, and for who never gets one: every byte is answered as it comes.
@@ -195,9 +210,9 @@ impl Connection {
                 if !self.session.is_live() {
                     break;
                 }
-                let read = socket.read(&mut self.input, PUBLISHER_READ);
-                // A buffer that was not filled has emptied the socket: no need to ask again.
-                let is_drained = read.is_err() || self.input.len() < self.input.capacity();
+                let read = socket.read(&mut self.input);
+                // A read that brought less than it could has emptied the socket: no need to ask again.
+                let is_drained = !matches!(read, Ok(beat::READ_BYTES..));
                 self.take(Event::Read(read), now);
                 self.read_input(now);
                 if is_drained {
@@ -483,7 +498,7 @@ impl Connection {
             remote_addr: self.addr.to_string(),
         };
         self.node.desk.report(grant);
-        self.feed = Some(Feed::start(hello, Arc::clone(&self.node.route), &self.node.desk.tasks));
+        self.feed = Some(Feed::start(hello, Arc::clone(&self.node.route), &self.node.desk.tasks, &self.lane));
         self.reader.set_limits(Limits::PUBLISHER);
         self.node.meters.streams.increment(1.0);
         match self.output.publish_started(self.publish_stream, now) {

@@ -20,7 +20,7 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(1_000);
 const LINGER_MAX: Duration = Duration::from_millis(1_000);
 
 /// Ends a connection whose session has ended. There is no socket when it broke on its way back to the poller.
-pub(crate) async fn part(mut connection: Connection, socket: Option<TcpStream>) {
+pub(crate) async fn part(mut connection: Box<Connection>, socket: Option<TcpStream>) {
     let now = Instant::now();
     match std::mem::replace(&mut connection.outcome, Outcome::Dropped) {
         Outcome::Dropped => {
@@ -43,7 +43,7 @@ pub(crate) async fn part(mut connection: Connection, socket: Option<TcpStream>) 
     }
 }
 
-async fn finish(mut connection: Connection, socket: Option<TcpStream>, end: PublishEnd) {
+async fn finish(mut connection: Box<Connection>, socket: Option<TcpStream>, end: PublishEnd) {
     let Some(grant) = connection.grant.take() else { return };
     grant.presence.begin_ending();
     let claim = grant.claim();

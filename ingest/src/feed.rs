@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use kit::lanes::Lane;
 use kit::retry::Backoff;
 use media::link::{self, Frame, FrameKind, Hello, HelloReply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
@@ -61,17 +62,18 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Starts the link's task. It connects when there is something to send.
-    pub(crate) fn start(hello: Hello, route: Arc<Route>, tasks: &TaskTracker) -> Self {
+    /// Starts the link's task on `lane`. It connects when there is something to send.
+    pub(crate) fn start(hello: Hello, route: Arc<Route>, tasks: &TaskTracker, lane: &Lane) -> Self {
         let queue = Arc::new(Queue::default());
         let (finish, finishing) = watch::channel(None);
         let (refuse, refused) = watch::channel(None);
         let (end, over) = watch::channel(false);
         let link = Link { hello, route, queue: Arc::clone(&queue), finishing, refuse, was_accepted: false, no_room: 0 };
-        tasks.spawn(async move {
+        let delivery = async move {
             link.run().await;
             let _ = end.send(true);
-        });
+        };
+        tasks.spawn_on(delivery, lane.handle());
         Self { queue, finish, refused, over }
     }
 

@@ -53,6 +53,8 @@ pub struct Deps {
     pub pool: db::Pool,
     pub live: live::Live,
     pub health: Health,
+    /// Where publishers are read.
+    pub lanes: kit::lanes::Lanes,
     /// This node's lasting name; streams of an earlier run are found by it.
     pub node: String,
     /// The transcoder to hand media to; `None`: choose by [`live::directory`].
@@ -61,7 +63,7 @@ pub struct Deps {
 
 /// Serves publishers until the stop, then says goodbye to each, within six seconds.
 pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Result<()> {
-    let Deps { config, pool, live, health, node, link } = deps;
+    let Deps { config, pool, live, health, lanes, node, link } = deps;
     health.expect("ingest");
     let began = kit::clock::now();
     let rules = Rules {
@@ -76,6 +78,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
         route: Arc::new(Route::new(link, live)),
         meters: Meters::new(),
         log_gate: LogGate::new(),
+        lanes,
         config,
     });
     info!(addr = %listener.local_addr()?, "RTMP is served");
@@ -131,7 +134,7 @@ async fn connection(socket: TcpStream, addr: SocketAddr, node: Arc<Node>, stop: 
         debug!(%addr, %error, "a connection was gone before it began");
         return;
     }
-    let mut connection = Connection::new(addr, node);
-    let socket = connection.serve(socket, stop).await;
+    let connection = Box::new(Connection::new(addr, node));
+    let Some((connection, socket)) = connection.serve(socket, stop).await else { return };
     Box::pin(farewell::part(connection, socket)).await;
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kit::lanes::Lanes;
 use metrics::{Counter, Gauge};
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ pub(crate) struct Node {
     pub(crate) route: Arc<Route>,
     pub(crate) meters: Meters,
     pub(crate) log_gate: LogGate,
+    pub(crate) lanes: Lanes,
 }
 
 /// The node's metrics. Handles are looked up once, not per message.

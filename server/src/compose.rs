@@ -52,6 +52,8 @@ pub struct Assembled {
     pub config: Arc<Config>,
     pub pool: db::Pool,
     pub tasks: Tasks,
+    /// Held until everything else has ended: connections to Postgres may have been opened there.
+    pub lanes: kit::lanes::Lanes,
     pub http_url: String,
     pub site_url: String,
     pub rtmp_url: String,
@@ -80,7 +82,9 @@ pub async fn serve(mut config: Config, roles: &[Role]) -> anyhow::Result<ExitCod
     let listeners = Listeners::bind(&config, &roles).await?;
     let roles = assemble(config, &roles, listeners).await?;
     println!("rillcast ready http={} rtmp={}", roles.http_url, roles.rtmp_url);
-    Ok(roles.tasks.run().await)
+    let code = roles.tasks.run().await;
+    drop(roles.lanes);
+    Ok(code)
 }
 
 /// Connects, migrates and starts the given roles.
@@ -112,6 +116,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
         tracing::error!(%error, bucket = config.storage.bucket, "the bucket does not answer");
     }
 
+    let lanes = kit::lanes::Lanes::start().context("cannot start the media threads")?;
     let mut tasks = Tasks::new(ROLES_GRACE);
     let stop = tasks.stop();
     let mut link = None;
@@ -123,6 +128,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             live: live.clone(),
             objects: objects.clone(),
             health: health.clone(),
+            lanes: lanes.clone(),
             node: node.clone(),
             exe: std::env::current_exe()?,
         };
@@ -137,6 +143,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             pool: pool.clone(),
             live: live.clone(),
             health: health.clone(),
+            lanes: lanes.clone(),
             node: node.clone(),
             link,
         };
@@ -186,7 +193,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
     }
     tasks.spawn("http", serve_http(listeners.http, router, stop.clone()));
     tasks.spawn("probe", probe(pool.clone(), live, objects, health, metrics, stop));
-    Ok(Assembled { config, pool, tasks, http_url, site_url, rtmp_url })
+    Ok(Assembled { config, pool, tasks, lanes, http_url, site_url, rtmp_url })
 }
 
 async fn serve_http(listener: TcpListener, router: Router, stop: kit::Stop) -> anyhow::Result<()> {

@@ -73,6 +73,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     let code = roles.tasks.run().await;
     // Last out: whatever the roles still wrote while stopping has been taken.
     services.drain().await;
+    drop(roles.lanes);
     info!("stopped");
     Ok(code)
 }

@@ -7,6 +7,7 @@
 mod directory;
 mod link;
 mod origin;
+mod place;
 pub mod record;
 mod stream;
 pub mod worker;
@@ -45,6 +46,8 @@ pub struct Deps {
     pub live: live::Live,
     pub objects: objects::Objects,
     pub health: kit::health::Health,
+    /// Where streams run.
+    pub lanes: kit::lanes::Lanes,
     /// This node's name, unique in the cluster.
     pub node: String,
     /// The executable whose `media-worker` argument runs [`worker::child_main`].
@@ -56,6 +59,7 @@ pub struct Transcoder {
     config: Arc<Config>,
     live: live::Live,
     health: kit::health::Health,
+    lanes: kit::lanes::Lanes,
     node: Node,
     link: TcpListener,
     link_addr: SocketAddr,
@@ -111,6 +115,7 @@ impl Transcoder {
             config: deps.config,
             live: deps.live,
             health: deps.health,
+            lanes: deps.lanes,
             node,
             link,
             link_addr,
@@ -176,9 +181,9 @@ impl Transcoder {
             Ok(())
         });
         let (listener, (_, local), config) = (self.link, self.local_link, Arc::clone(&self.config));
-        let (known, soft, harder) = (Arc::clone(&streams), after.clone(), hard.clone());
+        let (known, lanes, soft, harder) = (Arc::clone(&streams), self.lanes, after.clone(), hard.clone());
         parts.spawn(async move {
-            link::serve(listener, local, &config.cluster.secret, known, soft, harder).await;
+            link::serve(listener, local, &config.cluster.secret, known, &lanes, soft, harder).await;
             Ok(())
         });
         self.health.up("transcoder");

@@ -8,6 +8,7 @@ mod connection;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::lanes::Lanes;
 use kit::{Secret, Stop, inproc};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -46,6 +47,7 @@ pub(crate) async fn serve(
     mut local: inproc::Listener,
     secret: &Secret,
     streams: Arc<Streams>,
+    lanes: &Lanes,
     stop: Stop,
     hard: Stop,
 ) {
@@ -60,15 +62,15 @@ pub(crate) async fn serve(
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            stream = local.accept() => Ok((Either::Right(stream), None)),
-            accepted = listener.accept() => accepted.map(|(stream, peer)| (Either::Left(stream), Some(peer))),
+            (stream, lane) = local.accept() => Ok((Either::Right(stream), None, lane)),
+            accepted = listener.accept() => accepted.map(|(stream, peer)| (Either::Left(stream), Some(peer), lanes.pick())),
         };
-        let (stream, peer) = match accepted {
-            Ok((stream, peer)) => {
+        let (stream, peer, lane) = match accepted {
+            Ok((stream, peer, lane)) => {
                 if let Either::Left(socket) = &stream {
                     let _ = socket.set_nodelay(true);
                 }
-                (stream, peer)
+                (stream, peer, lane)
             }
             Err(error) => {
                 tracing::warn!(%error, "the link could not accept a connection");
@@ -78,12 +80,14 @@ pub(crate) async fn serve(
         };
         let (token, streams, hard) = (token.clone(), Arc::clone(&streams), hard.clone());
         let span = tracing::info_span!("link", peer = peer.map(tracing::field::display));
-        connections.spawn(
+        // The stream's own task is begun from there and stays on the lane as well.
+        connections.spawn_on(
             async move {
                 connection::run(stream, &token, &streams, stranger, hard).await;
                 drop(turn);
             }
             .instrument(span),
+            lane.handle(),
         );
     }
     connections.close();

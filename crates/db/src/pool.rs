@@ -31,6 +31,14 @@ pub fn connect(config: &DatabaseConfig) -> Result<Pool> {
         .connect_lazy_with(options))
 }
 
+/// A small pool to the same database, for a library that begins transactions itself: what it leaves open stays its own.
+pub fn beside(pool: &Pool, connections_max: u32) -> Pool {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_WAIT_MAX)
+        .connect_lazy_with((*pool.connect_options()).clone())
+}
+
 /// Begins a transaction. A caller may give up at any moment.
 ///
 /// The driver loses sight of a `BEGIN` whose answer nobody waited for: its connection would go back to the pool inside a

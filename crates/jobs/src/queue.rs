@@ -24,6 +24,8 @@ const HEARTBEATS_MISSED_MAX: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// Jobs one process runs at a time.
 const CONCURRENCY: usize = 4;
+/// The queue's own connections to Postgres: fetching, acknowledging, heartbeat, listening.
+const CONNECTIONS_MAX: u32 = 4;
 /// With the waits below: a day and a half.
 const ATTEMPTS_MAX: usize = 25;
 /// The storage's `run_at` is compared with the database's clock, which may be behind ours.
@@ -64,6 +66,7 @@ pub(crate) async fn push(conn: &mut db::Conn, jobs: Vec<Job>) -> Result<(), JobE
 /// Runs workers until the stop; a worker that loses the database starts over under a new name.
 pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    let pool = db::pool::beside(&deps.pool, CONNECTIONS_MAX);
     while !stop.is_cancelled() {
         let name = format!("{}-{}", deps.node, kit::ids::random_token::<4>());
         let config = QueueConfig::default()
@@ -71,7 +74,7 @@ pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
             .batch_size(CONCURRENCY)
             .heartbeat_interval(HEARTBEAT_EVERY)
             .missed_heartbeats(HEARTBEATS_MISSED_MAX);
-        let storage = PostgresStorage::<Job>::new(&deps.pool)
+        let storage = PostgresStorage::<Job>::new(&pool)
             .with_config(config)
             .poll_with_strategy(Strategy::new().interval(POLL_EVERY));
         let worker =

@@ -1,11 +1,14 @@
 //! Connections within a process, for roles that speak TCP to each other when they live apart.
 //!
-//! Both ends read and write bytes as with a socket; nothing of it passes through the kernel.
+//! Both ends read and write bytes as with a socket; nothing of it passes through the kernel. The accepting end is told where
+//! the other runs, so that both can run on the same thread.
 
 use std::io;
 
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
+
+use crate::lanes::Lane;
 
 /// Bytes one end may be ahead of the other: a large key frame, so that it goes over in one piece.
 const BUFFER_BYTES: usize = 512 * 1024;
@@ -14,11 +17,11 @@ const BACKLOG: usize = 128;
 
 /// Connects to the [`Listener`] it was made with.
 #[derive(Debug, Clone)]
-pub struct Dialer(mpsc::Sender<DuplexStream>);
+pub struct Dialer(mpsc::Sender<(DuplexStream, Lane)>);
 
 /// Accepts what its [`Dialer`]s open.
 #[derive(Debug)]
-pub struct Listener(mpsc::Receiver<DuplexStream>);
+pub struct Listener(mpsc::Receiver<(DuplexStream, Lane)>);
 
 /// A listener and the way to it.
 pub fn listener() -> (Dialer, Listener) {
@@ -33,16 +36,16 @@ impl Dialer {
     /// `ConnectionRefused` when the listener is gone.
     pub async fn connect(&self) -> io::Result<DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(BUFFER_BYTES);
-        self.0.send(theirs).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        self.0.send((theirs, Lane::here())).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
         Ok(ours)
     }
 }
 
 impl Listener {
-    /// The next connection. Pending for ever once all dialers are gone. Cancel safe.
-    pub async fn accept(&mut self) -> DuplexStream {
+    /// The next connection, and where its other end runs. Pending for ever once all dialers are gone. Cancel safe.
+    pub async fn accept(&mut self) -> (DuplexStream, Lane) {
         match self.0.recv().await {
-            Some(stream) => stream,
+            Some(opened) => opened,
             None => std::future::pending().await,
         }
     }
@@ -57,7 +60,7 @@ mod tests {
     async fn both_ends_hear_each_other_and_the_end() {
         let (dialer, mut listener) = listener();
         let mut ours = dialer.connect().await.expect("it listens");
-        let mut theirs = listener.accept().await;
+        let (mut theirs, _) = listener.accept().await;
         ours.write_all(b"ping").await.expect("taken");
         theirs.write_all(b"pong").await.expect("taken");
         let (mut heard, mut answer) = ([0; 4], [0; 4]);

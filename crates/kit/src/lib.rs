@@ -7,6 +7,7 @@ pub mod config;
 pub mod health;
 pub mod ids;
 pub mod inproc;
+pub mod lanes;
 pub mod net;
 pub mod problem;
 pub mod retry;

@@ -10,6 +10,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     StalledStreamProtectionConfig,
 };
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
@@ -18,6 +19,7 @@ use aws_sdk_s3::types::{
 use bytes::Bytes;
 use futures::stream::{self, TryStreamExt};
 use kit::config::StorageConfig;
+use tokio::time::timeout;
 
 use crate::dialect::Md5ForDeleteObjects;
 use crate::error::{ObjectsError, Result};
@@ -45,6 +47,9 @@ const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone, Debug)]
 pub struct Objects {
     client: Client,
+    /// Tries once and knows no deadline but that of connecting: for callers that bring their own. Settings given with a
+    /// request would be cheaper to write and are dearer to send.
+    once: Client,
     bucket: Arc<str>,
     region: Arc<str>,
 }
@@ -94,8 +99,14 @@ impl Objects {
             )
             .timeout_config(timeouts(ATTEMPT_WAIT_MAX, OPERATION_WAIT_MAX))
             .build();
+        let once = sdk
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_WAIT_MAX).build())
+            .build();
         Ok(Self {
             client: Client::from_conf(sdk),
+            once: Client::from_conf(once),
             bucket: config.bucket.as_str().into(),
             region: config.region.as_str().into(),
         })
@@ -107,7 +118,11 @@ impl Objects {
 
     /// Writes an object, trying up to three times. Overwrites.
     pub async fn put(&self, object: NewObject<'_>) -> Result<()> {
-        self.put_with(object, ATTEMPTS_MAX).await
+        let attempt = attempt_wait(&object);
+        let settings = Builder::new().timeout_config(timeouts(attempt, attempt * ATTEMPTS_MAX));
+        let key = object.key;
+        let sent = self.filled(&self.client, object).customize().config_override(settings).send().await;
+        sent.map(|_| ()).map_err(|error| ObjectsError::sort("put", key, error))
     }
 
     /// Writes an object with one attempt: for callers that keep the bytes and own the retry.
@@ -115,29 +130,21 @@ impl Objects {
     /// Safe to repeat: the key's bytes are the same, and the signature covers their SHA-256, so a store keeps no body that
     /// was cut short or changed on the way.
     pub async fn put_once(&self, object: NewObject<'_>) -> Result<()> {
-        self.put_with(object, 1).await
+        let (key, wait) = (object.key, attempt_wait(&object));
+        match timeout(wait, self.filled(&self.once, object).send()).await {
+            Ok(sent) => sent.map(|_| ()).map_err(|error| ObjectsError::sort("put", key, error)),
+            Err(late) => Err(ObjectsError::Unavailable { what: format!("put {key}"), source: late.into() }),
+        }
     }
 
-    async fn put_with(&self, object: NewObject<'_>, attempts: u32) -> Result<()> {
-        let bytes = u64::try_from(object.body.len()).unwrap_or(u64::MAX);
-        let attempt = ATTEMPT_WAIT_MAX + Duration::from_secs(bytes / UPLOAD_BYTES_PER_S_MIN);
-        self.client
+    fn filled(&self, client: &Client, object: NewObject<'_>) -> PutObjectFluentBuilder {
+        client
             .put_object()
             .bucket(&*self.bucket)
             .key(object.key)
             .content_type(object.content_type)
             .cache_control(object.cache_control)
             .body(ByteStream::from(object.body))
-            .customize()
-            .config_override(
-                Builder::new()
-                    .retry_config(RetryConfig::standard().with_max_attempts(attempts))
-                    .timeout_config(timeouts(attempt, attempt * attempts)),
-            )
-            .send()
-            .await
-            .map_err(|error| ObjectsError::sort("put", object.key, error))?;
-        Ok(())
     }
 
     /// Opens an object. `range` is the value of an HTTP `Range` header, passed on as it is.
@@ -320,6 +327,11 @@ impl Objects {
             .map_err(|error| ObjectsError::sort("open", &self.bucket, error))?;
         Ok(())
     }
+}
+
+/// How long one attempt may take: longer for larger bodies.
+fn attempt_wait(object: &NewObject<'_>) -> Duration {
+    ATTEMPT_WAIT_MAX + Duration::from_secs(object.body.len() as u64 / UPLOAD_BYTES_PER_S_MIN)
 }
 
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {

@@ -76,6 +76,7 @@ impl Rig {
         self.rtmp = listener.local_addr().expect("an address");
         self.stop = Stop::new();
         let deps = ingest::Deps {
+            lanes: kit::lanes::Lanes::here(),
             config: Arc::new(self.config.clone()),
             pool: db::pool::connect(&self.config.database).expect("lazy"),
             live: live::Live::new(&self.config.redis).expect("an address"),

@@ -26,6 +26,8 @@ const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 const ENDED_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What is read at once.
 const READ_BYTES: usize = 32 * 1024;
+/// Frames are handed over together up to this many bytes; with a longest frame on top it stays below what may wait.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// What connections run on: a socket, or a pipe within the process.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {}
@@ -133,38 +135,44 @@ async fn write(stream: &mut impl Transport, bytes: &Bytes) -> Result<(), Over> {
     Ok(())
 }
 
-/// Moves frames from the socket to the stream's task until one of them ends.
+/// Moves frames from the socket to the stream's task until one of them ends. What arrived together goes over together.
 async fn pump(stream: &mut impl Transport, mut buffer: BytesMut, attachment: Attachment) -> Over {
     let mut decoder = Decoder::new();
     let Attachment { connection, commands, room, cut, connected: _connected } = attachment;
     loop {
         loop {
-            let frame = match decoder.decode(&mut buffer) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
+            let (frames, last) = match arrived_frames(&mut decoder, &mut buffer) {
+                Ok(arrived) => arrived,
                 Err(error) => return error.into(),
             };
-            if frame.kind == FrameKind::End {
-                return end(stream, &frame, connection, &commands).await;
+            if !frames.is_empty() {
+                let bytes = frames.iter().map(|frame| frame.payload.len()).sum::<usize>();
+                let arrived = Instant::now();
+                let hand_over = async {
+                    let room =
+                        Arc::clone(&room).acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX)).await.ok()?;
+                    commands.send(Command::Frames { connection, frames, arrived, room }).await.ok()
+                };
+                let is_taken = tokio::select! {
+                    biased;
+                    taken = hand_over => taken.is_some(),
+                    () = cut.cancelled() => false,
+                };
+                if !is_taken {
+                    return Over::Cut;
+                }
             }
-            let bytes = u32::try_from(frame.payload.len()).unwrap_or(u32::MAX);
-            let arrived = Instant::now();
-            let hand_over = async {
-                let room = Arc::clone(&room).acquire_many_owned(bytes).await.ok()?;
-                commands.send(Command::Frame { connection, frame, arrived, room }).await.ok()
-            };
-            let is_taken = tokio::select! {
-                taken = hand_over => taken.is_some(),
-                () = cut.cancelled() => false,
-            };
-            if !is_taken {
-                return Over::Cut;
+            match last {
+                Last::End(frame) => return end(stream, &frame, connection, &commands).await,
+                Last::More => {}
+                Last::NeedsBytes => break,
             }
         }
         buffer.reserve(decoder.wanted(&buffer).max(READ_BYTES));
         let read = tokio::select! {
-            read = timeout(SILENCE_MAX, stream.read_buf(&mut buffer)) => read,
+            biased;
             () = cut.cancelled() => return Over::Cut,
+            read = timeout(SILENCE_MAX, stream.read_buf(&mut buffer)) => read,
         };
         match read {
             Ok(Ok(0)) => return Over::Closed,
@@ -173,6 +181,31 @@ async fn pump(stream: &mut impl Transport, mut buffer: BytesMut, attachment: Att
             Err(_) => return Over::Silent,
         }
     }
+}
+
+/// Why no further frame was taken from the buffer.
+enum Last {
+    /// The publisher has left.
+    End(Frame),
+    /// Enough for one go.
+    More,
+    NeedsBytes,
+}
+
+/// The whole frames at the front of `buffer`, up to [`BATCH_BYTES`] of them or one that is longer.
+fn arrived_frames(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Vec<Frame>, Last), link::LinkError> {
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while bytes < BATCH_BYTES {
+        match decoder.decode(buffer)? {
+            Some(frame) if frame.kind == FrameKind::End => return Ok((frames, Last::End(frame))),
+            Some(frame) => {
+                bytes += frame.payload.len();
+                frames.push(frame);
+            }
+            None => return Ok((frames, Last::NeedsBytes)),
+        }
+    }
+    Ok((frames, Last::More))
 }
 
 /// The publisher has left: answers once the stream's last segment is closed.

@@ -1,9 +1,10 @@
 //! The older half of a live window, on disk.
 //!
 //! Players at the live edge fetch the last few segments; the rest of the window, and what left it lately, is there for
-//! those who are behind. Keeping all of it in memory would be most of what a stream costs, so one task moves segments into
-//! files that have no name any more: they vanish with their last reader, and nothing is left behind by a crash. When the
-//! disk refuses, segments simply stay in memory.
+//! those who are behind. Keeping all of it in memory would be most of what a stream costs. The recording has written the same
+//! bytes already, so a cooled segment is read from there; where there is no recording, one task moves segments into files that
+//! have no name any more: they vanish with their last reader, and nothing is left behind by a crash. When the disk refuses,
+//! segments simply stay in memory.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,49 +13,15 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use kit::Stop;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::shelf::Segment;
+use crate::place::OnDisk;
 
 /// Segments that wait to be written. When it is full, a segment stays in memory.
 const WAITING_MAX: usize = 256;
 /// A file takes this much before the next one is begun. Its space is given back when its last segment expires.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Reads from disk at a time.
-const READS_MAX: usize = 32;
-
-/// Bytes in a file.
-#[derive(Debug, Clone)]
-pub(crate) struct OnDisk {
-    file: Arc<File>,
-    at: u64,
-    pub(crate) length: u64,
-}
-
-impl PartialEq for OnDisk {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.file, &other.file) && (self.at, self.length) == (other.at, other.length)
-    }
-}
-
-impl OnDisk {
-    pub(crate) fn slice(&self, offset: u64, length: u64) -> Self {
-        Self { file: Arc::clone(&self.file), at: self.at + offset, length }
-    }
-
-    fn read(&self) -> std::io::Result<Bytes> {
-        let mut buffer = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut buffer, self.at)?;
-        Ok(buffer.into())
-    }
-}
-
-/// Reads `place` off the async threads, a bounded number at a time.
-pub(crate) async fn read(place: OnDisk) -> std::io::Result<Bytes> {
-    static READS: Semaphore = Semaphore::const_new(READS_MAX);
-    let _turn = READS.acquire().await.map_err(std::io::Error::other)?;
-    tokio::task::spawn_blocking(move || place.read()).await.map_err(std::io::Error::other)?
-}
 
 /// Where streams hand over segments that have cooled.
 #[derive(Debug, Clone)]
@@ -71,7 +38,9 @@ impl Cellar {
 
     /// Moves a segment out of memory when there is time. Never waits.
     pub(crate) fn store(&self, segment: &Arc<Segment>) {
-        let _stays_in_memory = self.queue.try_send(Arc::downgrade(segment));
+        if !segment.rests_in_spool() {
+            let _stays_in_memory = self.queue.try_send(Arc::downgrade(segment));
+        }
     }
 }
 
@@ -128,7 +97,7 @@ impl Current {
             end += part.len() as u64;
         }
         self.file = Some((Arc::clone(&file), end));
-        Ok(OnDisk { file, at, length })
+        Ok(OnDisk::new(file, at, length))
     }
 }
 
@@ -162,12 +131,27 @@ mod tests {
         current.put(&first);
         current.put(&segment);
         let read = |content| match content {
-            Content::Disk(place) => place.read().unwrap(),
+            Content::Disk(place) => place.read_now().unwrap(),
             Content::Memory(_) => panic!("it was moved"),
         };
         assert_eq!(read(segment.content()), "abcde");
         assert_eq!(read(segment.part(1).unwrap()), "de");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_the_recording_has_on_disk_is_not_written_again() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"before abcde after").unwrap();
+        let file = Arc::new(file);
+        let segment = Segment::new(3, vec![Bytes::from_static(b"abc"), Bytes::from_static(b"de")]);
+        assert!(!segment.rests_in_spool(), "nobody has said where");
+        segment.lies_at(OnDisk::new(Arc::clone(&file), 7, 4));
+        assert!(!segment.rests_in_spool(), "a part of it is not it");
+        segment.lies_at(OnDisk::new(file, 7, 5));
+        assert!(segment.rests_in_spool());
+        let Some(Content::Disk(place)) = segment.part(1) else { panic!("it has moved") };
+        assert_eq!(place.read_now().unwrap(), "de");
     }
 
     #[test]

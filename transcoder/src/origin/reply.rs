@@ -11,7 +11,6 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::body::{self, Asked, ByteRange};
-use super::cold;
 use super::shelf::Content;
 
 pub(crate) const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -95,7 +94,7 @@ pub(crate) async fn media(content: Content, request: &HeaderMap) -> Response {
         (Content::Memory(chunks), Some(range)) => body::chunks(body::cut(&chunks, range)),
         (Content::Disk(place), range) => {
             let place = range.map_or(place.clone(), |range| place.slice(range.first, range.len()));
-            match cold::read(place).await {
+            match place.read().await {
                 Ok(bytes) => Body::from(bytes),
                 Err(error) => {
                     tracing::error!(%error, "a segment could not be read back from disk");

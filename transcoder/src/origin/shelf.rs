@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use media::playlist::{MediaPlaylist, Multivariant};
 use tokio::sync::watch;
 
-use super::cold::OnDisk;
+use crate::place::OnDisk;
 
 /// Whose stream it is.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub(crate) struct Segment {
     /// Where each part ends, counted from the segment's start.
     ends: Box<[u64]>,
     store: Mutex<Store>,
+    /// Where the recording has put the same bytes.
+    spooled: OnceLock<OnDisk>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ impl Segment {
                 Some(*end)
             })
             .collect();
-        Self { msn, ends, store: Mutex::new(Store::Memory(parts.into())) }
+        Self { msn, ends, store: Mutex::new(Store::Memory(parts.into())), spooled: OnceLock::new() }
     }
 
     pub(crate) fn part_count(&self) -> usize {
@@ -99,6 +101,20 @@ impl Segment {
             Store::Memory(parts) => Some(parts),
             Store::Disk(_) => None,
         }
+    }
+
+    /// The recording keeps the same bytes here.
+    pub(crate) fn lies_at(&self, place: OnDisk) {
+        if place.length == self.len() {
+            let _first = self.spooled.set(place);
+        }
+    }
+
+    /// Lets go of the memory if the recording has the bytes on disk. Says whether it has.
+    pub(crate) fn rests_in_spool(&self) -> bool {
+        let Some(place) = self.spooled.get() else { return false };
+        self.moved_to(place.clone());
+        true
     }
 
     /// Lets go of the memory: the bytes are on disk now.

@@ -68,7 +68,7 @@ pub(super) enum Phase {
 pub(super) enum Item {
     Rendition(RenditionInfo),
     Init { no: u32, path: PathBuf },
-    Segment { msn: u64, path: PathBuf, head: Head, duration_us: u64 },
+    Segment { msn: u64, path: PathBuf, bytes: u64, head: Head, duration_us: u64 },
 }
 
 /// What an uploader is to do next.

@@ -31,6 +31,20 @@ pub(super) struct Shelf {
     discontinuities: u64,
 }
 
+impl Shelf {
+    /// Whether a file holds something that is not stored yet.
+    pub(super) fn waits_in(&self, roll: u32) -> bool {
+        let is_open = self.open.as_ref().is_some_and(|open| open.head.spot.roll == roll);
+        is_open || self.closed.values().any(|closed| closed.head.spot.roll == roll)
+    }
+
+    /// The files that hold something that is not stored yet.
+    pub(super) fn rolls(&self) -> BTreeSet<u32> {
+        let heads = self.closed.values().map(|closed| &closed.head).chain(self.open.iter().map(|open| &open.head));
+        heads.map(|head| head.spot.roll).collect()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenSegment {
     pub(super) msn: u64,
@@ -184,6 +198,7 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use super::super::journal::Spot;
     use super::*;
     use domain::{StreamId, VodId};
 
@@ -196,7 +211,7 @@ mod tests {
     }
 
     fn part(msn: u64, is_first: bool, disc: bool) -> Line {
-        let head = Head { at: kit::clock::now(), init: 0, disc, key: true };
+        let head = Head { at: kit::clock::now(), init: 0, disc, key: true, spot: Spot::default() };
         Line::Part { r: "source".to_owned(), msn, len: 100, us: 200_000, head: is_first.then_some(head) }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use super::backlog::{Backlog, Gauge};
 use super::task::RecorderTask;
 use super::writer::{Command, Floor, Key};
 use super::{RenditionKind, spool};
+use crate::origin::shelf::Segment;
 
 /// Commands waiting for the writer. A part of 200 ms in three renditions of a thousand streams is 15,000 a second.
 const QUEUE_LEN: usize = 16_384;
@@ -301,11 +302,16 @@ impl Recording {
 
     /// The segment is complete.
     pub fn segment_end(&self, rendition: &str, msn: u64, duration_us: u64) {
+        self.segment_end_of(rendition, msn, duration_us, Weak::new());
+    }
+
+    /// The same for a segment that the live window holds too: it may lie in the spool's file instead of in memory.
+    pub(crate) fn segment_end_of(&self, rendition: &str, msn: u64, duration_us: u64, live: Weak<Segment>) {
         let mut local = lock(&self.local);
         if local.holed.remove(&(rendition.to_owned(), msn)) {
             return;
         }
-        let end = Command::SegmentEnd { key: self.key, rendition: rendition.to_owned(), msn, duration_us };
+        let end = Command::SegmentEnd { key: self.key, rendition: rendition.to_owned(), msn, duration_us, live };
         if self.flush(&mut local) && self.shared.commands.try_send(end).is_err() {
             metrics::counter!("rillcast_recording_segments_lost_total", "reason" => "queue").increment(1);
         }

@@ -32,7 +32,7 @@ pub(super) enum Line {
         r: String,
         no: u32,
     },
-    /// `len` more bytes of the segment's file are whole. The segment's head comes with its first part.
+    /// `len` more bytes of the segment are whole. The segment's head comes with its first part.
     Part {
         r: String,
         msn: u64,
@@ -72,6 +72,15 @@ pub(super) struct Head {
     pub(super) init: u32,
     pub(super) disc: bool,
     pub(super) key: bool,
+    /// Where its bytes are.
+    pub(super) spot: Spot,
+}
+
+/// Where a segment begins: in which of its rendition's files, after how many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Spot {
+    pub(super) roll: u32,
+    pub(super) at: u64,
 }
 
 /// The line as it is written, with its end.

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use domain::StreamId;
 
 use super::book::Book;
-use super::journal::{self, Line};
+use super::journal::{self, Line, Spot};
 
 const NAME_LEN_MAX: usize = 32;
 /// A compacted journal holds at most what waits; a larger one is not ours.
@@ -39,12 +39,9 @@ impl Layout {
         self.folder.join(name)
     }
 
-    pub(super) fn open(&self, rendition: &str, msn: u64) -> PathBuf {
-        self.folder.join(rendition).join(format!("seg{msn}.open"))
-    }
-
-    pub(super) fn closed(&self, rendition: &str, msn: u64) -> PathBuf {
-        self.folder.join(rendition).join(objects::keys::segment_name(msn))
+    /// A file of segments, one after another.
+    pub(super) fn roll(&self, rendition: &str, no: u32) -> PathBuf {
+        self.folder.join(rendition).join(format!("roll{no}"))
     }
 
     pub(super) fn init(&self, rendition: &str, no: u32) -> PathBuf {
@@ -66,8 +63,8 @@ pub(super) fn scan(spool: &Path) -> io::Result<Vec<StreamId>> {
     Ok(found)
 }
 
-/// Reads a recording back and makes its files agree with its journal: half-written segments keep their whole parts,
-/// torn tails and what no line speaks of go. `None` when nothing of it is usable.
+/// Reads a recording back and makes its journal agree with its files: half-written segments keep their whole parts, and
+/// files no line speaks of go. `None` when nothing of it is usable.
 pub(super) fn recover(layout: &Layout) -> io::Result<Option<Book>> {
     let mut text = Vec::new();
     match fs::File::open(layout.journal()) {
@@ -92,12 +89,8 @@ fn settle(layout: &Layout, book: &Book) -> io::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (name, shelf) in &book.renditions {
         let r = || name.clone();
-        for msn in shelf.closed.keys() {
-            let (open, closed) = (layout.open(name, *msn), layout.closed(name, *msn));
-            if open.exists() && !closed.exists() {
-                fs::rename(&open, &closed)?;
-            }
-            if !closed.exists() {
+        for (msn, closed) in &shelf.closed {
+            if !layout.roll(name, closed.head.spot.roll).exists() {
                 // Files go only after object and row are there.
                 lines.push(Line::Stored { r: r(), msn: *msn });
             }
@@ -108,17 +101,12 @@ fn settle(layout: &Layout, book: &Book) -> io::Result<Vec<Line>> {
             }
         }
         let Some(segment) = &shelf.open else { continue };
-        let (open, closed) = (layout.open(name, segment.msn), layout.closed(name, segment.msn));
-        if closed.exists() && !open.exists() {
-            fs::rename(&closed, &open)?;
-        }
-        let whole = whole_parts(&open, &segment.parts)?;
+        let Spot { roll, at } = segment.head.spot;
+        let whole = whole_parts(&layout.roll(name, roll), at, &segment.parts)?;
         if whole.0 == 0 || whole.1 == 0 {
             lines.push(Line::Dropped { r: r(), msn: segment.msn });
             continue;
         }
-        fs::OpenOptions::new().write(true).open(&open)?.set_len(whole.0)?;
-        fs::rename(&open, &closed)?;
         // The head comes with a first part of the whole length: this replaces what the lines before had said.
         let head = Some(segment.head.clone());
         lines.push(Line::Part { r: r(), msn: segment.msn, len: whole.0, us: whole.1, head });
@@ -127,13 +115,16 @@ fn settle(layout: &Layout, book: &Book) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Bytes and duration of the leading parts that are wholly in the file and look like parts.
-fn whole_parts(path: &Path, parts: &[(u64, u64)]) -> io::Result<(u64, u64)> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+/// Bytes and duration of the leading parts that are wholly in the file from `at` on and look like parts.
+fn whole_parts(path: &Path, at: u64, parts: &[(u64, u64)]) -> io::Result<(u64, u64)> {
+    let mut file = match fs::File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
         Err(error) => return Err(error),
     };
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    file.take(parts.iter().map(|part| part.0).sum()).read_to_end(&mut bytes)?;
     let (mut end, mut duration_us) = (0_usize, 0);
     for (len, us) in parts {
         let next = usize::try_from(*len).ok().and_then(|len| end.checked_add(len));
@@ -165,7 +156,8 @@ fn is_whole_fragment(mut bytes: &[u8]) -> bool {
     has_moof && has_mdat
 }
 
-/// Removes files no line speaks of: torn inits, segments whose first line never made it, leftovers of compaction.
+/// Removes files no line speaks of: torn inits, segments whose first line never made it or that are all stored, leftovers of
+/// compaction.
 fn remove_strays(layout: &Layout, book: &Book) -> io::Result<()> {
     for entry in fs::read_dir(&layout.folder)? {
         let entry = entry?;
@@ -183,9 +175,9 @@ fn remove_strays(layout: &Layout, book: &Book) -> io::Result<()> {
             continue;
         };
         let rendition = name.to_string_lossy();
-        let segments = shelf.closed.keys().map(|msn| layout.closed(&rendition, *msn));
-        let known: HashSet<PathBuf> =
-            segments.chain(shelf.inits.iter().map(|no| layout.init(&rendition, *no))).collect();
+        let rolls = shelf.rolls();
+        let rolls = rolls.iter().map(|no| layout.roll(&rendition, *no));
+        let known: HashSet<PathBuf> = rolls.chain(shelf.inits.iter().map(|no| layout.init(&rendition, *no))).collect();
         for file in fs::read_dir(&path)? {
             let file = file?.path();
             if !known.contains(&file) {

@@ -1,6 +1,8 @@
 //! Bringing files to the bucket: a few uploads at a time, in order within a rendition, for as long as it takes.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,12 +141,12 @@ impl Uploader {
         match item {
             Item::Rendition(rendition) => Ok(What::Rendition(rendition)),
             Item::Init { no, path } => {
-                let (bytes, _) = read(path).await?;
+                let (bytes, _) = read(path, None).await?;
                 self.store(&keys::vod_init(info.vod_id, rendition, no), bytes).await?;
                 Ok(What::Init(no))
             }
-            Item::Segment { msn, path, head, duration_us } => {
-                let (bytes, sha256) = read(path).await?;
+            Item::Segment { msn, path, bytes, head, duration_us } => {
+                let (bytes, sha256) = read(path, Some((head.spot.at, bytes))).await?;
                 let object_key = keys::vod_segment(info.vod_id, rendition, msn);
                 let byte_size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
                 self.store(&object_key, bytes).await?;
@@ -180,10 +182,17 @@ impl Uploader {
     }
 }
 
-/// A file's bytes and their SHA-256, computed once in a recording's life.
-async fn read(path: PathBuf) -> Result<(Bytes, [u8; 32]), Failure> {
+/// A file's bytes, or a stretch of them by offset and length, and their SHA-256, computed once in a recording's life.
+async fn read(path: PathBuf, stretch: Option<(u64, u64)>) -> Result<(Bytes, [u8; 32]), Failure> {
     let read = tokio::task::spawn_blocking(move || {
-        let bytes = std::fs::read(path)?;
+        let bytes = match stretch {
+            None => std::fs::read(path)?,
+            Some((at, length)) => {
+                let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+                File::open(path)?.read_exact_at(&mut bytes, at)?;
+                bytes
+            }
+        };
         let sha256 = Sha256::digest(&bytes).into();
         Ok::<_, io::Error>((Bytes::from(bytes), sha256))
     });

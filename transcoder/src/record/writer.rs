@@ -1,13 +1,15 @@
-//! The one thread that touches the spool: it appends parts, renames closed segments, deletes stored ones, and writes the
-//! journal line after each.
+//! The one thread that touches the spool: it appends parts and writes the journal line after each, and deletes what is stored.
 //!
+//! Segments lie one after another in files of some size: a file of its own for each would cost more than what is in it.
 //! A failing disk costs segments of the recording, never the thread: what cannot be written is dropped and counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,11 +17,17 @@ use domain::{StreamId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use super::backlog::{Item, Phase};
-use super::book::Book;
+use super::book::{Book, Shelf};
 use super::handle::{RecordError, RecordedPart, RecordingEnd, RecordingInfo, RenditionInfo, Resume, Shared};
-use super::journal::{Head, Line, encode};
+use super::journal::{Head, Line, Spot, encode};
 use super::spool::{self, Layout};
+use crate::origin::shelf::Segment;
+use crate::place::OnDisk;
 
+/// A file that grew to this is followed by another. Its space is given back when all of it is stored.
+const ROLL_BYTES: u64 = 16 * 1024 * 1024;
+/// Lines that a failing disk did not take, kept for the next line.
+const OWED_BYTES_MAX: usize = 64 * 1024;
 /// A journal that grew to this is rewritten with what still matters.
 const JOURNAL_COMPACT_BYTES: u64 = 2 * 1024 * 1024;
 /// Numbers left free when another node may have recorded what it has not uploaded yet: names are never used twice.
@@ -76,6 +84,8 @@ pub(super) enum Command {
         rendition: String,
         msn: u64,
         duration_us: u64,
+        /// The same segment on the live shelf, which may lie here instead of in memory.
+        live: Weak<Segment>,
     },
     Close {
         key: Key,
@@ -103,7 +113,8 @@ pub(super) enum StoredItem {
 impl Command {
     pub(super) fn part(key: Key, part: RecordedPart<'_>) -> Self {
         let at: Timestamp = part.program_at;
-        let head = Head { at, init: part.init_no, disc: part.is_discontinuity, key: part.is_independent };
+        let spot = Spot::default();
+        let head = Head { at, init: part.init_no, disc: part.is_discontinuity, key: part.is_independent, spot };
         let RecordedPart { rendition, msn, bytes, duration_us, .. } = part;
         Self::Part { key, rendition: rendition.to_owned(), msn, bytes, duration_us, head }
     }
@@ -118,16 +129,27 @@ struct Reel {
     compact_at: u64,
     /// The last line may be torn: the next one begins on a fresh line.
     is_journal_torn: bool,
+    /// What the disk did not take when it should have.
+    owed: String,
     generation: u64,
-    /// Files of the open segments.
-    open: HashMap<String, OpenFile>,
+    /// The file each rendition is appended to, and the number of the next one.
+    rolls: HashMap<String, Roll>,
+    next_roll: u32,
+    /// The segments being written.
+    open: HashMap<String, OpenSegment>,
     /// The segment of a rendition that was given up; its further parts are passed over.
     given_up: HashMap<String, u64>,
 }
 
-struct OpenFile {
+struct Roll {
+    no: u32,
+    file: Arc<File>,
+    len: u64,
+}
+
+struct OpenSegment {
     msn: u64,
-    file: File,
+    at: u64,
     len: u64,
 }
 
@@ -206,8 +228,8 @@ impl Writer {
                 self.shared.gauge.queued_bytes.fetch_sub(len, Ordering::Relaxed);
                 self.with(key, |shared, reel| reel.part(shared, &rendition, msn, &bytes, duration_us, head));
             }
-            Command::SegmentEnd { key, rendition, msn, duration_us } => {
-                self.with(key, |shared, reel| reel.segment_end(shared, &rendition, msn, Some(duration_us)));
+            Command::SegmentEnd { key, rendition, msn, duration_us, live } => {
+                self.with(key, |shared, reel| reel.segment_end(shared, &rendition, msn, Some(duration_us), &live));
             }
             Command::Close { key, end } => self.with(key, |shared, reel| reel.close(shared, end)),
             Command::Stored { stream_id, rendition, item } => {
@@ -289,6 +311,7 @@ impl Reel {
     fn start(layout: Layout, book: Book, generation: u64) -> io::Result<Self> {
         fs::create_dir_all(&layout.folder)?;
         let (journal, journal_len) = write_journal(&layout, &book)?;
+        let next_roll = book.renditions.values().flat_map(Shelf::rolls).max().map_or(0, |last| last + 1);
         Ok(Self {
             layout,
             book,
@@ -296,7 +319,10 @@ impl Reel {
             journal_len,
             compact_at: JOURNAL_COMPACT_BYTES.max(journal_len * 2),
             is_journal_torn: false,
+            owed: String::new(),
             generation,
+            rolls: HashMap::new(),
+            next_roll,
             open: HashMap::new(),
             given_up: HashMap::new(),
         })
@@ -324,7 +350,8 @@ impl Reel {
         let closed = self.book.renditions.get(rendition)?.closed.get(&msn)?;
         Some(Item::Segment {
             msn,
-            path: self.layout.closed(rendition, msn),
+            path: self.layout.roll(rendition, closed.head.spot.roll),
+            bytes: closed.bytes,
             head: closed.head.clone(),
             duration_us: closed.duration_us,
         })
@@ -332,13 +359,16 @@ impl Reel {
 
     /// Writes a line down and counts it. After a failure the journal ends where it ended before.
     fn log(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = encode(line);
+        let mut text = String::new();
         if self.is_journal_torn {
-            text.insert(0, '\n');
+            text.push('\n');
         }
+        text.push_str(&self.owed);
+        text.push_str(&encode(line));
         match self.journal.write_all(text.as_bytes()) {
             Ok(()) => {
                 self.is_journal_torn = false;
+                self.owed.clear();
                 self.journal_len += u64::try_from(text.len()).unwrap_or(0);
                 self.book.apply(line);
             }
@@ -355,6 +385,19 @@ impl Reel {
             self.compact_at = JOURNAL_COMPACT_BYTES.max(len * 2);
         }
         Ok(())
+    }
+
+    /// Counts a line whether or not the disk takes it; if not, it is written before the next one.
+    fn log_surely(&mut self, line: &Line) -> io::Result<()> {
+        let logged = self.log(line);
+        if logged.is_err() {
+            self.book.apply(line);
+            let text = encode(line);
+            if self.owed.len() + text.len() <= OWED_BYTES_MAX {
+                self.owed.push_str(&text);
+            }
+        }
+        logged
     }
 
     fn rendition(&mut self, shared: &Shared, info: RenditionInfo) -> io::Result<()> {
@@ -415,18 +458,51 @@ impl Reel {
     ) -> io::Result<()> {
         let is_first = !self.open.contains_key(rendition);
         if is_first {
-            fs::create_dir_all(self.layout.rendition(rendition))?;
-            let file =
-                OpenOptions::new().create(true).write(true).truncate(true).open(self.layout.open(rendition, msn))?;
-            self.open.insert(rendition.to_owned(), OpenFile { msn, file, len: 0 });
+            let at = self.roll_for(rendition)?;
+            self.open.insert(rendition.to_owned(), OpenSegment { msn, at, len: 0 });
         }
-        let Some(open) = self.open.get_mut(rendition) else { return Ok(()) };
-        open.file.write_all(bytes)?;
+        let (Some(open), Some(roll)) = (self.open.get_mut(rendition), self.rolls.get_mut(rendition)) else {
+            return Ok(());
+        };
+        roll.file.write_all_at(bytes, roll.len)?;
         let len = u64::try_from(bytes.len()).unwrap_or(0);
+        roll.len += len;
         open.len += len;
         shared.gauge.spool_bytes.fetch_add(len, Ordering::Relaxed);
-        let head = is_first.then_some(head);
+        let spot = Spot { roll: roll.no, at: open.at };
+        let head = is_first.then_some(Head { spot, ..head });
         self.log(&Line::Part { r: rendition.to_owned(), msn, len, us: duration_us, head })
+    }
+
+    /// Makes sure there is a file for a new segment of the rendition, and says where in it the segment begins.
+    fn roll_for(&mut self, rendition: &str) -> io::Result<u64> {
+        if let Some(roll) = self.rolls.get(rendition).filter(|roll| roll.len < ROLL_BYTES) {
+            return Ok(roll.len);
+        }
+        let (no, path) = (self.next_roll, self.layout.roll(rendition, self.next_roll));
+        let create = || OpenOptions::new().create(true).read(true).write(true).truncate(true).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(self.layout.rendition(rendition))?;
+                create()?
+            }
+            created => created?,
+        };
+        self.next_roll += 1;
+        let full = self.rolls.insert(rendition.to_owned(), Roll { no, file: Arc::new(file), len: 0 });
+        if let Some(full) = full {
+            self.remove_if_stored(rendition, full.no);
+        }
+        Ok(0)
+    }
+
+    /// Removes a file nothing of which waits any more.
+    fn remove_if_stored(&self, rendition: &str, no: u32) {
+        let is_current = self.rolls.get(rendition).is_some_and(|roll| roll.no == no);
+        if is_current || self.book.renditions.get(rendition).is_some_and(|shelf| shelf.waits_in(no)) {
+            return;
+        }
+        remove(&self.layout.roll(rendition, no));
     }
 
     /// Leaves a segment out of the recording.
@@ -439,17 +515,25 @@ impl Reel {
             && let Some(open) = self.open.remove(rendition)
         {
             shared.gauge.release(open.len);
-            // Recovery drops what has no file, so neither of the two has to succeed.
-            let _removed = fs::remove_file(self.layout.open(rendition, msn));
-            let dropped = Line::Dropped { r: rendition.to_owned(), msn };
-            if self.log(&dropped).is_err() {
-                self.book.apply(&dropped);
+            if let Some(roll) = self.rolls.get_mut(rendition) {
+                roll.len = open.at;
+                // A full disk wants its space back; otherwise the next segment is written over it.
+                let _shortened = roll.file.set_len(open.at);
             }
+            // Recovery drops what is not in the file, so this need not succeed.
+            let _logged = self.log_surely(&Line::Dropped { r: rendition.to_owned(), msn });
         }
     }
 
     /// Completes a segment. Without a duration its parts' sum is taken.
-    fn segment_end(&mut self, shared: &Shared, rendition: &str, msn: u64, duration_us: Option<u64>) -> io::Result<()> {
+    fn segment_end(
+        &mut self,
+        shared: &Shared,
+        rendition: &str,
+        msn: u64,
+        duration_us: Option<u64>,
+        live: &Weak<Segment>,
+    ) -> io::Result<()> {
         if self.open.get(rendition).is_none_or(|open| open.msn != msn) {
             return Ok(());
         }
@@ -460,14 +544,12 @@ impl Reel {
             self.give_up(shared, rendition, msn, "empty");
             return Ok(());
         }
-        fs::rename(self.layout.open(rendition, msn), self.layout.closed(rendition, msn))?;
-        self.open.remove(rendition);
-        let closed = Line::Closed { r: rendition.to_owned(), msn, us };
-        let logged = self.log(&closed);
-        if logged.is_err() {
-            // Recovery closes it again: the file has its final name.
-            self.book.apply(&closed);
+        if let (Some(open), Some(roll), Some(live)) =
+            (self.open.remove(rendition), self.rolls.get(rendition), live.upgrade())
+        {
+            live.lies_at(OnDisk::new(Arc::clone(&roll.file), open.at, open.len));
         }
+        let logged = self.log_surely(&Line::Closed { r: rendition.to_owned(), msn, us });
         if let Some(item) = self.segment_item(rendition, msn) {
             shared.backlog.push(self.book.info.stream_id, rendition, item);
         }
@@ -478,7 +560,7 @@ impl Reel {
     fn seal(&mut self, shared: &Shared) {
         let open: Vec<(String, u64)> = self.open.iter().map(|(name, open)| (name.clone(), open.msn)).collect();
         for (rendition, msn) in open {
-            if self.segment_end(shared, &rendition, msn, None).is_err() {
+            if self.segment_end(shared, &rendition, msn, None, &Weak::new()).is_err() {
                 self.give_up(shared, &rendition, msn, "disk");
             }
         }
@@ -501,26 +583,32 @@ impl Reel {
         }
     }
 
+    /// Object and row are there: what lies here may go. A missing line is made up for by the next upload, which changes nothing.
     fn stored(&mut self, shared: &Shared, rendition: &str, item: StoredItem) {
         let r = rendition.to_owned();
-        let (path, line, bytes) = match item {
-            StoredItem::Init(no) => (self.layout.init(rendition, no), Line::InitStored { r, no }, 0),
-            StoredItem::Segment(msn) => {
-                let closed = self.book.renditions.get(rendition).and_then(|shelf| shelf.closed.get(&msn));
-                let bytes = closed.map_or(0, |closed| closed.bytes);
-                (self.layout.closed(rendition, msn), Line::Stored { r, msn }, bytes)
+        match item {
+            StoredItem::Init(no) => {
+                remove(&self.layout.init(rendition, no));
+                let _logged = self.log_surely(&Line::InitStored { r, no });
             }
-        };
-        if let Err(error) = fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %path.display(), %error, "a stored segment's file stays behind");
+            StoredItem::Segment(msn) => {
+                let shelf = self.book.renditions.get(rendition);
+                let waited = shelf.and_then(|shelf| shelf.closed.get(&msn)).map(|one| (one.bytes, one.head.spot.roll));
+                let _logged = self.log_surely(&Line::Stored { r, msn });
+                if let Some((bytes, roll)) = waited {
+                    shared.gauge.release(bytes);
+                    self.remove_if_stored(rendition, roll);
+                }
+            }
         }
-        shared.gauge.release(bytes);
-        // A missing line is made up for by the missing file.
-        if self.log(&line).is_err() {
-            self.book.apply(&line);
-        }
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "a stored file stays behind");
     }
 }
 

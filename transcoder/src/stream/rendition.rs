@@ -4,7 +4,7 @@
 //! it. Does not decide where segments end.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use media::bandwidth::Bandwidth;
@@ -200,19 +200,20 @@ impl Rendition {
     pub(crate) fn end_segment(&mut self, end: &SegmentEnd, shop: &Shop) {
         let timescale = self.track.timescale().max(1);
         let duration_s = end.duration_ticks as f64 / f64::from(timescale);
-        shop.tape.segment_end(self.name, end.msn, micros(duration_s));
         self.bandwidth.push(end.bytes_len, duration_s);
         if let Some(length) = end.iframe_len.filter(|_| duration_s > 0.1) {
             self.iframe_bps = self.iframe_bps.max((length as f64 * 8.0 / duration_s) as u64);
         }
-        self.close(SegmentTail { duration_s, is_gap: false, iframe_len: end.iframe_len }, shop);
+        let segment = self.close(SegmentTail { duration_s, is_gap: false, iframe_len: end.iframe_len }, shop);
+        shop.tape.segment_end(self.name, end.msn, micros(duration_s), segment);
     }
 
     /// Tells the recording that nothing more comes for a segment that broke off. The playlist hears of it when its gap is
     /// listed.
     pub(crate) fn break_off(&mut self, end: &SegmentEnd, shop: &Shop) {
         let timescale = self.track.timescale().max(1);
-        shop.tape.segment_end(self.name, end.msn, micros(end.duration_ticks as f64 / f64::from(timescale)));
+        let duration_us = micros(end.duration_ticks as f64 / f64::from(timescale));
+        shop.tape.segment_end(self.name, end.msn, duration_us, Weak::new());
     }
 
     /// Lists a segment that cannot be fetched, as long as the leading rendition's.
@@ -242,14 +243,18 @@ impl Rendition {
         }
     }
 
-    fn close(&mut self, tail: SegmentTail, shop: &Shop) {
+    /// Closes the open segment, and gives it back if there is anything in it.
+    fn close(&mut self, tail: SegmentTail, shop: &Shop) -> Weak<Segment> {
         let now = Instant::now();
         let msn = self.next_msn;
         self.is_dirty = true;
         let gone = self.playlist.end_segment(tail);
         let parts = std::mem::replace(&mut self.open_parts, Vec::with_capacity(16));
+        let mut closed = Weak::new();
         if !parts.is_empty() {
-            self.kept.push_back(Kept { segment: Arc::new(Segment::new(msn, parts)), expires: None });
+            let segment = Arc::new(Segment::new(msn, parts));
+            closed = Arc::downgrade(&segment);
+            self.kept.push_back(Kept { segment, expires: None });
         }
         self.open_ticks = 0;
         self.next_msn = msn + 1;
@@ -266,6 +271,7 @@ impl Rendition {
             shop.cellar.store(&cooled.segment);
         }
         self.kept_view = self.kept.iter().map(|kept| Arc::clone(&kept.segment)).collect();
+        closed
     }
 
     fn forget_expired(&mut self, now: Instant) {

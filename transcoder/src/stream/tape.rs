@@ -1,9 +1,12 @@
 //! The stream's side of its recording. A stream whose recording could not be opened is live all the same.
 
+use std::sync::Weak;
+
 use bytes::Bytes;
 use domain::Timestamp;
 use media::cmaf::TrackConfig;
 
+use crate::origin::shelf::Segment;
 use crate::record::{RecordedPart, Recording, RecordingEnd, RenditionInfo, RenditionKind};
 
 /// Hands everything published to the recording, if there is one.
@@ -75,9 +78,10 @@ impl Tape {
         });
     }
 
-    pub(crate) fn segment_end(&self, rendition: &str, msn: u64, duration_us: u64) {
+    /// `live` is the same segment in the live window, if it is there.
+    pub(crate) fn segment_end(&self, rendition: &str, msn: u64, duration_us: u64, live: Weak<Segment>) {
         if let Some(recording) = &self.recording {
-            recording.segment_end(rendition, msn, duration_us);
+            recording.segment_end_of(rendition, msn, duration_us, live);
         }
     }
 

@@ -36,7 +36,7 @@ const EARLY_AUDIO_MAX: usize = 128;
 /// What reaches a stream's task from its connections.
 pub(crate) enum Command {
     Attach { connection: u64 },
-    Frame { connection: u64, frame: Frame, arrived: Instant, room: OwnedSemaphorePermit },
+    Frames { connection: u64, frames: Vec<Frame>, arrived: Instant, room: OwnedSemaphorePermit },
     End { connection: u64, reason: String, done: oneshot::Sender<()> },
     Gone { connection: u64 },
 }
@@ -143,9 +143,11 @@ impl StreamTask {
             };
             match woken {
                 Woken::Command(Some(Command::Attach { connection })) => self.attach(connection),
-                Woken::Command(Some(Command::Frame { connection, frame, arrived, room })) => {
+                Woken::Command(Some(Command::Frames { connection, frames, arrived, room })) => {
                     if self.connection == Some(connection) {
-                        self.frame(&frame, arrived);
+                        for frame in &frames {
+                            self.frame(frame, arrived);
+                        }
                     }
                     drop(room);
                 }

@@ -158,6 +158,7 @@ impl Rig {
             TcpListener::from_std(listener).expect("a socket")
         };
         let deps = Deps {
+            lanes: kit::lanes::Lanes::here(),
             config: Arc::new(self.config.clone()),
             pool: db::testing::pool(&self.url).expect("a pool"),
             live: live::Live::new(&self.redis).expect("settings"),

@@ -27,7 +27,7 @@ async fn killed_in_the_middle(rig: &Rig, live: &Live, sent: &mut Sent) -> TempDi
     let left = tempfile::tempdir().expect("folder");
     copy_tree(rig.data.path(), left.path());
     let folder = left.path().join("spool").join(live.info.stream_id.to_string());
-    append(&folder.join("source/seg2.open"), &part_bytes("source", 2, 3)[..500]);
+    append(&folder.join("source/roll0"), &part_bytes("source", 2, 3)[..500]);
     append(&folder.join("journal"), b"5f5f5f5f {\"t\":\"part\",\"r\":\"sou");
     drop((recording, node));
     rig.s3.set_down(false);
@@ -124,7 +124,7 @@ async fn rubbish_in_the_spool_stops_nobody() {
     let stray = spool.join(kit::ids::uuid().to_string());
     std::fs::create_dir_all(stray.join("source")).expect("folder");
     std::fs::write(stray.join("journal"), b"\0\0\0 not a journal \xff\n").expect("file");
-    std::fs::write(stray.join("source/seg1.open"), b"what").expect("file");
+    std::fs::write(stray.join("source/roll0"), b"what").expect("file");
     std::fs::create_dir_all(spool.join("hooks")).expect("folder");
     std::fs::write(spool.join("hooks/journal"), b"somebody else's").expect("file");
 

@@ -100,7 +100,7 @@ async fn rows_wait_for_the_database_and_files_for_their_rows() {
         rig.s3.keys().iter().filter(|key| key.ends_with(".m4s")).count() == 10
     })
     .await;
-    let kept = rig.spool(&live).join("source").join("seg4.m4s");
+    let kept = rig.spool(&live).join("source").join("roll0");
     assert!(kept.exists(), "no file goes before its row is there");
     recording.close(RecordingEnd::Ended);
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use testkit::s3::S3Server;
-use transcoder::record::{RecordError, RecordingEnd};
+use transcoder::record::{RecordError, RecordedPart, RecordingEnd};
 
-use super::rig::{Rig, SEGMENT_US, Sent, announce, open, segment, until};
+use super::rig::{Rig, SEGMENT_US, Sent, announce, open, part_bytes, segment, until};
 
 #[tokio::test]
 async fn segments_are_stored_while_the_stream_runs_and_the_recording_is_ready_at_its_end() {
@@ -102,5 +102,51 @@ async fn a_complete_recording_is_not_opened_again() {
     rig.until_ready(&live).await;
     let again = node.recorder.open(live.info.clone()).await.err();
     assert!(matches!(again, Some(RecordError::Ended)), "{again:?}");
+    node.stop().await;
+}
+
+/// Segments lie one after another in files of some size; a file goes when all of it is stored, whichever went first.
+#[tokio::test]
+async fn a_file_of_the_spool_goes_when_all_in_it_is_stored() {
+    let rig = Rig::new().await;
+    let node = rig.node();
+    let live = rig.go_live("alice").await;
+    let (recording, _) = open(&node, &live).await;
+    let mut part = part_bytes("source", 0, 0).to_vec();
+    let mdat = 9 * 1024 * 1024_u32;
+    part.extend_from_slice(&mdat.to_be_bytes());
+    part.extend_from_slice(b"mdat");
+    part.resize(part.len() + mdat as usize - 8, 7);
+    let rolls = || {
+        std::fs::read_dir(rig.spool(&live).join("source")).map_or(0, |folder| {
+            folder.flatten().filter(|file| file.file_name().to_string_lossy().starts_with("roll")).count()
+        })
+    };
+    rig.s3.set_down(true);
+    for msn in 0..5 {
+        recording.part(RecordedPart {
+            rendition: "source",
+            msn,
+            bytes: part.clone().into(),
+            duration_us: SEGMENT_US,
+            program_at: kit::clock::now(),
+            init_no: 0,
+            is_discontinuity: false,
+            is_independent: true,
+        });
+        recording.segment_end("source", msn, SEGMENT_US);
+    }
+    let sent = part.len() as u64 * 5;
+    until("all is on disk", || async { node.recorder.spool_bytes() == sent }).await;
+    assert_eq!(rolls(), 3, "two segments fill a file");
+    rig.s3.set_down(false);
+    until("all is stored", || async { node.recorder.spool_bytes() == 0 }).await;
+    until("only the file that is written to stays", || async { rolls() == 1 }).await;
+    for msn in 0..5 {
+        let stored = rig.s3.read(&objects::keys::vod_segment(live.info.vod_id, "source", msn)).expect("object");
+        assert!(stored == part, "segment {msn} is what was sent");
+    }
+    recording.close(RecordingEnd::Ended);
+    rig.until_ready(&live).await;
     node.stop().await;
 }
