@@ -5,33 +5,27 @@
 
 pub(crate) mod queue;
 mod route;
+mod transport;
 
-use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use kit::lanes::Lane;
 use kit::retry::Backoff;
 use media::link::{self, Frame, FrameKind, Hello, HelloReply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::either::Either;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use queue::{Queue, Role};
 pub use route::Fixed;
 pub(crate) use route::Route;
-use route::Way;
+use transport::{Ear, Mouth, Transport};
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 const GREETING_WAIT_MAX: Duration = Duration::from_secs(3);
-/// A transcoder that takes no byte for this long is lost.
-const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// From the end of a publish to the last word with the transcoder.
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(4);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -40,8 +34,6 @@ const RETRY_CAP: Duration = Duration::from_secs(2);
 const NO_ROOM_MAX: u32 = 3;
 /// Frames per write.
 const BATCH_FRAMES: usize = 32;
-/// Payloads up to this size are copied next to their header: cheaper than a slice of their own.
-const COPY_BYTES_MAX: usize = 512;
 
 /// How the link learns of the publish's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,8 +155,8 @@ impl Link {
             Err(error) => return Outcome::Lost(error),
         };
         self.was_accepted = true;
-        let (reader, writer) = tokio::io::split(socket);
-        match self.pump(reader, writer).await {
+        let (ear, mouth) = socket.split();
+        match self.pump(ear, mouth).await {
             Ok(()) => Outcome::Finished,
             Err(error) => {
                 // Only here frames were on the way: an attempt that never got through loses none.
@@ -177,7 +169,7 @@ impl Link {
     /// Connects and greets. `None` when nobody wants this connection's media any more.
     async fn open(&mut self) -> anyhow::Result<Option<Transport>> {
         let way = self.route.pick(&self.hello.stream_id).await?;
-        let mut socket = match timeout(CONNECT_WAIT_MAX, connect(&way)).await {
+        let mut socket = match timeout(CONNECT_WAIT_MAX, Transport::connect(&way)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => {
                 self.route.failed(&way);
@@ -188,7 +180,7 @@ impl Link {
                 anyhow::bail!("transcoder {way} did not answer");
             }
         };
-        let reply = timeout(GREETING_WAIT_MAX, greet(&mut socket, &self.hello)).await??;
+        let reply = timeout(GREETING_WAIT_MAX, socket.greet(&self.hello)).await??;
         match reply {
             HelloReply::Accepted => {
                 debug!(stream = %self.hello.stream_id, %way, "linked");
@@ -225,24 +217,22 @@ impl Link {
         }
     }
 
-    async fn pump(&mut self, mut reader: ReadHalf<Transport>, mut writer: WriteHalf<Transport>) -> anyhow::Result<()> {
+    async fn pump(&mut self, mut ear: Ear, mut mouth: Mouth) -> anyhow::Result<()> {
         let headers = self.queue.headers();
         if !headers.is_empty() {
-            send(&mut writer, headers).await?;
+            mouth.send(headers).await?;
         }
-        let mut heard = [0_u8; 64];
         loop {
             let batch = tokio::select! {
                 biased;
                 batch = self.queue.take(BATCH_FRAMES) => batch,
-                // Before the end a transcoder has nothing to say but goodbye.
-                read = reader.read(&mut heard) => {
-                    read?;
+                heard = ear.any() => {
+                    heard?;
                     anyhow::bail!("the transcoder hung up");
                 }
             };
             let Some(batch) = batch else { break };
-            send(&mut writer, batch).await?;
+            mouth.send(batch).await?;
             let dropped = self.queue.take_dropped();
             if dropped > 0 {
                 warn!(stream = %self.hello.stream_id, frames = dropped, "frames were given up for a slow or absent transcoder");
@@ -252,115 +242,11 @@ impl Link {
         // The queue closes a moment before the word is given.
         let finish = self.finishing.wait_for(Option::is_some).await.map(|finish| finish.clone())?;
         let Some(Finish::Ended { reason }) = finish else {
-            writer.shutdown().await?;
+            mouth.close().await?;
             return Ok(());
         };
         let payload = Bytes::from(serde_json::to_vec(&link::End { reason: reason.to_owned() })?);
-        send(&mut writer, vec![Frame { kind: FrameKind::End, timestamp_ms: 0, payload }]).await?;
-        wait_ended(&mut reader).await
-    }
-}
-
-/// What a link runs on: a socket, or a pipe within the process.
-type Transport = Either<TcpStream, DuplexStream>;
-
-async fn connect(way: &Way) -> std::io::Result<Transport> {
-    match way {
-        Way::Here(dialer) => dialer.connect().await.map(Either::Right),
-        Way::Over(addr) => {
-            let socket = TcpStream::connect(addr).await?;
-            socket.set_nodelay(true)?;
-            Ok(Either::Left(socket))
-        }
-    }
-}
-
-async fn greet(socket: &mut Transport, hello: &Hello) -> anyhow::Result<HelloReply> {
-    socket.write_all(&link::encode_json(hello)?).await?;
-    let mut buffer = BytesMut::with_capacity(512);
-    loop {
-        if let Some(reply) = link::decode_json(&mut buffer)? {
-            return Ok(reply);
-        }
-        anyhow::ensure!(socket.read_buf(&mut buffer).await? > 0, "the transcoder hung up during the greeting");
-    }
-}
-
-async fn wait_ended(reader: &mut ReadHalf<Transport>) -> anyhow::Result<()> {
-    let (mut decoder, mut buffer) = (link::Decoder::new(), BytesMut::with_capacity(64));
-    loop {
-        match decoder.decode(&mut buffer)? {
-            Some(frame) if frame.kind == FrameKind::Ended => return Ok(()),
-            Some(_) => {}
-            None => {
-                anyhow::ensure!(reader.read_buf(&mut buffer).await? > 0, "the transcoder hung up before its last word")
-            }
-        }
-    }
-}
-
-async fn send(writer: &mut WriteHalf<Transport>, frames: Vec<Frame>) -> anyhow::Result<()> {
-    let mut slices = Slices::of(frames);
-    while slices.has_remaining() {
-        // The deadline is per write, not per batch: slow is not dead.
-        let written = timeout_at(Instant::now() + WRITE_WAIT_MAX, writer.write_buf(&mut slices)).await;
-        match written {
-            Ok(Ok(0)) | Err(_) => anyhow::bail!("the transcoder does not take our media"),
-            Ok(result) => result?,
-        };
-    }
-    Ok(())
-}
-
-/// Headers and payloads of a batch, written with one call and without joining them.
-struct Slices(VecDeque<Bytes>);
-
-impl Slices {
-    fn of(frames: Vec<Frame>) -> Self {
-        let (mut slices, mut small) = (VecDeque::with_capacity(frames.len() * 2), BytesMut::new());
-        for Frame { kind, timestamp_ms, payload } in frames {
-            small.extend_from_slice(&link::encode_header(kind, payload.len() as u32, timestamp_ms));
-            if payload.len() <= COPY_BYTES_MAX {
-                small.extend_from_slice(&payload);
-            } else {
-                slices.push_back(small.split().freeze());
-                slices.push_back(payload);
-            }
-        }
-        if !small.is_empty() {
-            slices.push_back(small.freeze());
-        }
-        Self(slices)
-    }
-}
-
-impl Buf for Slices {
-    fn remaining(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.0.front().map_or(&[], |bytes| &bytes[..])
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut filled = 0;
-        for (slot, bytes) in slices.iter_mut().zip(&self.0) {
-            *slot = IoSlice::new(bytes);
-            filled += 1;
-        }
-        filled
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while count > 0 {
-            let Some(front) = self.0.front_mut() else { return };
-            let step = count.min(front.len());
-            front.advance(step);
-            count -= step;
-            if front.is_empty() {
-                self.0.pop_front();
-            }
-        }
+        mouth.send(vec![Frame { kind: FrameKind::End, timestamp_ms: 0, payload }]).await?;
+        ear.ended().await
     }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kit::{Config, Stop, inproc};
+use media::link::Passed;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -63,7 +64,7 @@ pub struct Transcoder {
     node: Node,
     link: TcpListener,
     link_addr: SocketAddr,
-    local_link: (inproc::Dialer, inproc::Listener),
+    local_link: (inproc::Dialer<Passed>, inproc::Listener<Passed>),
     origin: TcpListener,
     origin_addr: SocketAddr,
     index: Arc<Index>,
@@ -136,7 +137,7 @@ impl Transcoder {
     }
 
     /// The same for an ingest in this process, without the kernel between.
-    pub fn link_dialer(&self) -> inproc::Dialer {
+    pub fn link_dialer(&self) -> inproc::Dialer<Passed> {
         self.local_link.0.clone()
     }
 

@@ -4,21 +4,23 @@
 //! the cluster's secret get past the greeting; a greeting is small, short-lived and few wait at a time.
 
 mod connection;
+mod peer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::lanes::Lanes;
 use kit::{Secret, Stop, inproc};
+use media::link::Passed;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::stream::Streams;
+use peer::Peer;
 
 /// Connections that deliver, at a time.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -44,7 +46,7 @@ impl Token {
 /// Accepts connections until `stop`; those that are open go on until their streams end or `hard` is given.
 pub(crate) async fn serve(
     listener: TcpListener,
-    mut local: inproc::Listener,
+    mut local: inproc::Listener<Passed>,
     secret: &Secret,
     streams: Arc<Streams>,
     lanes: &Lanes,
@@ -62,16 +64,11 @@ pub(crate) async fn serve(
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            (stream, lane) = local.accept() => Ok((Either::Right(stream), None, lane)),
-            accepted = listener.accept() => accepted.map(|(stream, peer)| (Either::Left(stream), Some(peer), lanes.pick())),
+            (pipe, lane) = local.accept() => Ok((Peer::near(pipe), None, lane)),
+            accepted = listener.accept() => accepted.map(|(socket, addr)| (Peer::far(socket), Some(addr), lanes.pick())),
         };
-        let (stream, peer, lane) = match accepted {
-            Ok((stream, peer, lane)) => {
-                if let Either::Left(socket) = &stream {
-                    let _ = socket.set_nodelay(true);
-                }
-                (stream, peer, lane)
-            }
+        let (peer, addr, lane) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "the link could not accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,11 +76,11 @@ pub(crate) async fn serve(
             }
         };
         let (token, streams, hard) = (token.clone(), Arc::clone(&streams), hard.clone());
-        let span = tracing::info_span!("link", peer = peer.map(tracing::field::display));
+        let span = tracing::info_span!("link", peer = addr.map(tracing::field::display));
         // The stream's own task is begun from there and stays on the lane as well.
         connections.spawn_on(
             async move {
-                connection::run(stream, &token, &streams, stranger, hard).await;
+                connection::run(peer, &token, &streams, stranger, hard).await;
                 drop(turn);
             }
             .instrument(span),

@@ -112,6 +112,14 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
+/// What goes over a link within one process, where nothing has to become bytes.
+#[derive(Debug)]
+pub enum Passed {
+    Hello(Hello),
+    Reply(HelloReply),
+    Frames(Vec<Frame>),
+}
+
 /// Why the peer's bytes were refused. The connection is of no use after it.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {

@@ -12,6 +12,7 @@ use anyhow::Context;
 use kit::inproc::Dialer;
 use live::directory::{StreamEntry, TranscoderEntry};
 use live::{Live, directory};
+use media::link::Passed;
 use tokio::time::Instant;
 
 /// How long a transcoder that failed is asked last.
@@ -28,7 +29,7 @@ struct Known {
 #[derive(Debug, Clone)]
 pub enum Fixed {
     /// In this process.
-    Here(Dialer),
+    Here(Dialer<Passed>),
     /// Always the one behind this link address.
     At(SocketAddr),
 }
@@ -36,7 +37,7 @@ pub enum Fixed {
 /// Where a stream is to go.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
-    Here(Dialer),
+    Here(Dialer<Passed>),
     Over(String),
 }
 

@@ -3,40 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use domain::Classify;
 use domain::user::Username;
 use kit::Stop;
-use media::link::{self, Decoder, End, Frame, FrameKind, Hello, HelloReply};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use media::link::{self, End, Frame, FrameKind, Hello, HelloReply};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::Token;
+use super::peer::Peer;
 use crate::stream::task::Command;
-use crate::stream::{Attachment, Claim, ClaimedStream, Streams};
+use crate::stream::{Attachment, BYTES_WAITING_MAX, Claim, ClaimedStream, Streams};
 
 /// From `accept` to a complete greeting.
 const HELLO_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Ingest gives a silent publisher up after 10 s; a link silent for longer has lost its other end.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// Answers are a few bytes: who does not take them in this time is gone.
-const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// From `End` to the last segment being closed.
 const ENDED_WAIT_MAX: Duration = Duration::from_secs(5);
-/// What is read at once.
-const READ_BYTES: usize = 32 * 1024;
-/// Frames are handed over together up to this many bytes; with a longest frame on top it stays below what may wait.
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// What connections run on: a socket, or a pipe within the process.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]
-enum Over {
+pub(super) enum Over {
     #[error("it said nothing in time")]
     Silent,
     #[error("it was closed")]
@@ -53,15 +41,14 @@ enum Over {
 
 /// Runs a connection to its end.
 pub(super) async fn run(
-    mut stream: impl Transport,
+    mut peer: Peer,
     token: &Token,
     streams: &Arc<Streams>,
     stranger: OwnedSemaphorePermit,
     hard: Stop,
 ) {
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let greeting = tokio::select! {
-        greeting = timeout(HELLO_WAIT_MAX, hello(&mut stream, &mut buffer)) => greeting,
+        greeting = timeout(HELLO_WAIT_MAX, peer.hello()) => greeting,
         () = hard.cancelled() => return,
     };
     let hello = match greeting {
@@ -73,12 +60,12 @@ pub(super) async fn run(
         Ok(attachment) => attachment,
         Err(reply) => {
             tracing::warn!(?hello, ?reply, "a link connection was refused");
-            let _ = answer(&mut stream, &reply).await;
+            let _ = peer.answer(reply).await;
             return;
         }
     };
     drop(stranger);
-    if answer(&mut stream, &HelloReply::Accepted).await.is_err() {
+    if peer.answer(HelloReply::Accepted).await.is_err() {
         // Nothing was attached yet: the claim stays with the stream until the next connection.
         return;
     }
@@ -89,23 +76,12 @@ pub(super) async fn run(
         return;
     }
     let over = tokio::select! {
-        over = pump(&mut stream, buffer, attachment) => over,
+        over = pump(&mut peer, attachment) => over,
         () = hard.cancelled() => Over::Stopping,
     };
     tracing::info!(reason = %over, "a link connection is over");
     // A task that has ended needs no telling.
     let _ = commands.send(Command::Gone { connection }).await;
-}
-
-async fn hello(stream: &mut impl Transport, buffer: &mut BytesMut) -> Result<Hello, Over> {
-    loop {
-        if let Some(hello) = link::decode_json(buffer)? {
-            return Ok(hello);
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(Over::Closed);
-        }
-    }
 }
 
 fn admit(hello: &Hello, token: &Token, streams: &Arc<Streams>) -> Result<Attachment, HelloReply> {
@@ -126,95 +102,63 @@ fn claim(hello: &Hello) -> Option<Claim> {
     Some(Claim { info, publish_id: hello.publish_id.clone(), epoch: hello.epoch })
 }
 
-async fn answer(stream: &mut impl Transport, reply: &HelloReply) -> Result<(), Over> {
-    write(stream, &link::encode_json(reply)?).await
-}
-
-async fn write(stream: &mut impl Transport, bytes: &Bytes) -> Result<(), Over> {
-    timeout(WRITE_WAIT_MAX, stream.write_all(bytes)).await.map_err(|_| Over::Silent)??;
-    Ok(())
-}
-
-/// Moves frames from the socket to the stream's task until one of them ends. What arrived together goes over together.
-async fn pump(stream: &mut impl Transport, mut buffer: BytesMut, attachment: Attachment) -> Over {
-    let mut decoder = Decoder::new();
+/// Moves frames to the stream's task until one of them ends. What arrived together goes over together.
+async fn pump(peer: &mut Peer, attachment: Attachment) -> Over {
     let Attachment { connection, commands, room, cut, connected: _connected } = attachment;
     loop {
-        loop {
-            let (frames, last) = match arrived_frames(&mut decoder, &mut buffer) {
-                Ok(arrived) => arrived,
-                Err(error) => return error.into(),
-            };
-            if !frames.is_empty() {
-                let bytes = frames.iter().map(|frame| frame.payload.len()).sum::<usize>();
-                let arrived = Instant::now();
-                let hand_over = async {
-                    let room =
-                        Arc::clone(&room).acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX)).await.ok()?;
-                    commands.send(Command::Frames { connection, frames, arrived, room }).await.ok()
-                };
-                let is_taken = tokio::select! {
-                    biased;
-                    taken = hand_over => taken.is_some(),
-                    () = cut.cancelled() => false,
-                };
-                if !is_taken {
-                    return Over::Cut;
-                }
-            }
-            match last {
-                Last::End(frame) => return end(stream, &frame, connection, &commands).await,
-                Last::More => {}
-                Last::NeedsBytes => break,
-            }
-        }
-        buffer.reserve(decoder.wanted(&buffer).max(READ_BYTES));
-        let read = tokio::select! {
+        let arrived = tokio::select! {
             biased;
             () = cut.cancelled() => return Over::Cut,
-            read = timeout(SILENCE_MAX, stream.read_buf(&mut buffer)) => read,
+            arrived = timeout(SILENCE_MAX, peer.frames()) => arrived,
         };
-        match read {
-            Ok(Ok(0)) => return Over::Closed,
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return error.into(),
+        let mut frames = match arrived {
+            Ok(Ok(frames)) => frames,
+            Ok(Err(over)) => return over,
             Err(_) => return Over::Silent,
-        }
-    }
-}
-
-/// Why no further frame was taken from the buffer.
-enum Last {
-    /// The publisher has left.
-    End(Frame),
-    /// Enough for one go.
-    More,
-    NeedsBytes,
-}
-
-/// The whole frames at the front of `buffer`, up to [`BATCH_BYTES`] of them or one that is longer.
-fn arrived_frames(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<(Vec<Frame>, Last), link::LinkError> {
-    let (mut frames, mut bytes) = (Vec::new(), 0);
-    while bytes < BATCH_BYTES {
-        match decoder.decode(buffer)? {
-            Some(frame) if frame.kind == FrameKind::End => return Ok((frames, Last::End(frame))),
-            Some(frame) => {
-                bytes += frame.payload.len();
-                frames.push(frame);
+        };
+        let end = frames.iter().position(|frame| frame.kind == FrameKind::End);
+        let end = end.and_then(|index| frames.drain(index..).next());
+        let arrived = Instant::now();
+        while !frames.is_empty() {
+            let (first, rest) = as_many_as_fit(frames);
+            frames = rest;
+            let bytes = first.iter().map(|frame| frame.payload.len()).sum::<usize>();
+            let hand_over = async {
+                let room = Arc::clone(&room).acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX)).await.ok()?;
+                commands.send(Command::Frames { connection, frames: first, arrived, room }).await.ok()
+            };
+            let is_taken = tokio::select! {
+                biased;
+                taken = hand_over => taken.is_some(),
+                () = cut.cancelled() => false,
+            };
+            if !is_taken {
+                return Over::Cut;
             }
-            None => return Ok((frames, Last::NeedsBytes)),
+        }
+        if let Some(frame) = end {
+            return self::end(peer, &frame, connection, &commands).await;
         }
     }
-    Ok((frames, Last::More))
+}
+
+/// Splits off what may wait at once; mostly that is all of it.
+fn as_many_as_fit(mut frames: Vec<Frame>) -> (Vec<Frame>, Vec<Frame>) {
+    let mut bytes = 0;
+    let count = frames
+        .iter()
+        .take_while(|frame| {
+            bytes += frame.payload.len();
+            bytes <= BYTES_WAITING_MAX / 2
+        })
+        .count();
+    // A single frame always fits.
+    let rest = frames.split_off(count.max(1));
+    (frames, rest)
 }
 
 /// The publisher has left: answers once the stream's last segment is closed.
-async fn end(
-    stream: &mut impl Transport,
-    frame: &Frame,
-    connection: u64,
-    commands: &tokio::sync::mpsc::Sender<Command>,
-) -> Over {
+async fn end(peer: &mut Peer, frame: &Frame, connection: u64, commands: &tokio::sync::mpsc::Sender<Command>) -> Over {
     let reason =
         serde_json::from_slice(&frame.payload).map_or_else(|_| "unpublished".to_owned(), |end: End| end.reason);
     let (done, closed) = oneshot::channel();
@@ -225,8 +169,7 @@ async fn end(
     if !matches!(timeout(ENDED_WAIT_MAX, told).await, Ok(Some(()))) {
         return Over::Cut;
     }
-    let header = link::encode_header(FrameKind::Ended, 0, frame.timestamp_ms);
-    match write(stream, &Bytes::copy_from_slice(&header)).await {
+    match peer.ended(frame.timestamp_ms).await {
         Ok(()) => Over::Closed,
         Err(over) => over,
     }
