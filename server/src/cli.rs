@@ -40,6 +40,8 @@ pub enum Command {
     /// Manages background jobs.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Follows an HLS playlist and names the rules it breaks; exits 1 if a binding one is among them.
+    HlsCheck(HlsCheckArgs),
     /// One stream's GStreamer process; started by the transcoder.
     #[command(hide = true)]
     MediaWorker,
@@ -146,6 +148,21 @@ pub enum JobCommand {
 }
 
 #[derive(Debug, Args)]
+pub struct HlsCheckArgs {
+    /// A multivariant or a media playlist.
+    pub url: String,
+    /// How long a live playlist is followed.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Segments fetched of each rendition of a recording.
+    #[arg(long, default_value_t = 6)]
+    pub segments: usize,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct ServiceChildArgs {
     /// User and group to become, as numbers; 0 stays.
     #[arg(long)]
@@ -162,7 +179,9 @@ pub struct ServiceChildArgs {
 impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = match &self.command {
-            Command::Openapi | Command::Config(ConfigCommand::Template) => kit::Config::default(),
+            Command::Openapi | Command::HlsCheck(_) | Command::Config(ConfigCommand::Template) => {
+                kit::Config::default()
+            }
             _ => kit::config::load(self.config.as_deref())?,
         };
         match self.command {
@@ -193,6 +212,7 @@ impl Cli {
             Command::Config(command) => commands::config(command, &config),
             Command::User(command) => commands::user(command, config).await,
             Command::Job(command) => commands::job(command, config).await,
+            Command::HlsCheck(args) => commands::hls_check(args).await,
             Command::MediaWorker | Command::ServiceChild(_) => unreachable!("handled before the runtime starts"),
         }
     }

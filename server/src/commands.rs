@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use domain::user::Role;
 use kit::{Config, Secret};
 
-use crate::cli::{ConfigCommand, JobCommand, UserCommand};
+use crate::cli::{ConfigCommand, HlsCheckArgs, JobCommand, UserCommand};
 use crate::{embedded, node};
 
 pub async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
@@ -80,6 +80,23 @@ pub async fn job(command: JobCommand, config: Config) -> anyhow::Result<ExitCode
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 1: a binding rule is broken. 2: there was nothing to check.
+pub async fn hls_check(args: HlsCheckArgs) -> anyhow::Result<ExitCode> {
+    let options = hlscheck::Options { url: args.url, seconds: args.seconds, segments_max: args.segments };
+    let report = match hlscheck::check(&options).await {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("rillcast: {error}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    match args.json {
+        true => println!("{}", report.to_json()?),
+        false => print!("{}", report.to_text()),
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The configured database, or that of a running `up` on this data folder.

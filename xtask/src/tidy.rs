@@ -20,8 +20,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
     ("transcoder", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
     ("chat", &["domain", "kit", "db", "live", "jobs"]),
-    ("server", &["ingest", "api", "transcoder", "chat", "domain", "media", "kit", "db", "live", "objects", "jobs"]),
+    (
+        "server",
+        &["ingest", "api", "transcoder", "chat", "domain", "media", "kit", "db", "live", "objects", "jobs", "hlscheck"],
+    ),
     ("crates/testkit", &["domain", "media", "kit", "db", "live", "objects"]),
+    ("crates/hlscheck", &[]),
     ("bench", &["testkit", "media", "kit"]),
     ("xtask", &[]),
 ];
@@ -30,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["crates/db"]),
     ("redis", &["crates/live"]),
+    ("aws-runtime", &["crates/objects"]),
     ("aws-sdk-s3", &["crates/objects"]),
     ("apalis", &["crates/jobs"]),
     ("apalis-core", &["crates/jobs"]),

@@ -21,7 +21,7 @@ use futures::stream::{self, TryStreamExt};
 use kit::config::StorageConfig;
 use tokio::time::timeout;
 
-use crate::dialect::Md5ForDeleteObjects;
+use crate::dialect::{Md5ForDeleteObjects, SignedWith};
 use crate::error::{ObjectsError, Result};
 use crate::read::{Meta, Object, body_of, length, seconds};
 
@@ -128,10 +128,15 @@ impl Objects {
     /// Writes an object with one attempt: for callers that keep the bytes and own the retry.
     ///
     /// Safe to repeat: the key's bytes are the same, and the signature covers their SHA-256, so a store keeps no body that
-    /// was cut short or changed on the way.
-    pub async fn put_once(&self, object: NewObject<'_>) -> Result<()> {
+    /// was cut short or changed on the way. Who knows the SHA-256 already saves computing it.
+    pub async fn put_once(&self, object: NewObject<'_>, sha256: Option<&[u8; 32]>) -> Result<()> {
         let (key, wait) = (object.key, attempt_wait(&object));
-        match timeout(wait, self.filled(&self.once, object).send()).await {
+        let request = self.filled(&self.once, object).customize();
+        let request = match sha256 {
+            Some(sha256) => request.interceptor(SignedWith::new(sha256)),
+            None => request,
+        };
+        match timeout(wait, request.send()).await {
             Ok(sent) => sent.map(|_| ()).map_err(|error| ObjectsError::sort("put", key, error)),
             Err(late) => Err(ObjectsError::Unavailable { what: format!("put {key}"), source: late.into() }),
         }

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod browser;
+mod check;
 mod outages;
 mod split;
 mod startup;

@@ -141,15 +141,15 @@ impl Uploader {
         match item {
             Item::Rendition(rendition) => Ok(What::Rendition(rendition)),
             Item::Init { no, path } => {
-                let (bytes, _) = read(path, None).await?;
-                self.store(&keys::vod_init(info.vod_id, rendition, no), bytes).await?;
+                let (bytes, sha256) = read(path, None).await?;
+                self.store(&keys::vod_init(info.vod_id, rendition, no), bytes, &sha256).await?;
                 Ok(What::Init(no))
             }
             Item::Segment { msn, path, bytes, head, duration_us } => {
                 let (bytes, sha256) = read(path, Some((head.spot.at, bytes))).await?;
                 let object_key = keys::vod_segment(info.vod_id, rendition, msn);
                 let byte_size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-                self.store(&object_key, bytes).await?;
+                self.store(&object_key, bytes, &sha256).await?;
                 Ok(What::Segment(NewSegment {
                     vod_id: info.vod_id,
                     rendition: rendition.to_owned(),
@@ -167,15 +167,15 @@ impl Uploader {
         }
     }
 
-    async fn store(&self, key: &str, body: Bytes) -> Result<(), Failure> {
+    async fn store(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<(), Failure> {
         let object = NewObject { key, body, content_type: "video/mp4", cache_control: CACHE_IMMUTABLE };
-        self.shared.objects.put_once(object).await.map_err(Failure::Bucket)
+        self.shared.objects.put_once(object, Some(sha256)).await.map_err(Failure::Bucket)
     }
 
     async fn put_thumbnail(&self, info: &RecordingInfo, jpeg: Bytes) -> anyhow::Result<()> {
         let key = keys::vod_thumbnail(info.vod_id);
         let object = NewObject { key: &key, body: jpeg, content_type: "image/jpeg", cache_control: THUMBNAIL_CACHE };
-        self.shared.objects.put_once(object).await?;
+        self.shared.objects.put_once(object, None).await?;
         let mut conn = self.shared.pool.acquire().await?;
         db::recordings::set_thumbnail(&mut conn, info.vod_id, &key).await?;
         Ok(())

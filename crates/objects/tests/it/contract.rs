@@ -33,7 +33,7 @@ async fn keeps_the_contract(config: &StorageConfig) {
 async fn reads_what_was_written(objects: &Objects) {
     let key = format!("{}a b/ü+1.m4s", unique());
     objects.put(object(&key, "first")).await.expect("put");
-    objects.put_once(object(&key, "second version")).await.expect("put over it");
+    objects.put_once(object(&key, "second version"), None).await.expect("put over it");
 
     let meta = objects.head(&key).await.expect("head");
     assert_eq!(meta.content_length, 14);
