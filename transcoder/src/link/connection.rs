@@ -6,12 +6,12 @@ use std::time::Duration;
 use domain::Classify;
 use domain::user::Username;
 use kit::Stop;
-use media::link::{self, End, Frame, FrameKind, Hello, HelloReply};
+use media::link::{End, Frame, FrameKind, Hello, HelloReply};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::Token;
-use super::peer::Peer;
+use super::peer::{Over, Peer};
 use crate::stream::task::Command;
 use crate::stream::{Attachment, BYTES_WAITING_MAX, Claim, ClaimedStream, Streams};
 
@@ -21,23 +21,6 @@ const HELLO_WAIT_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// From `End` to the last segment being closed.
 const ENDED_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// Why a connection is over.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Over {
-    #[error("it said nothing in time")]
-    Silent,
-    #[error("it was closed")]
-    Closed,
-    #[error("another connection took over, or the stream has ended")]
-    Cut,
-    #[error("this node is stopping")]
-    Stopping,
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Link(#[from] link::LinkError),
-}
 
 /// Runs a connection to its end.
 pub(super) async fn run(

@@ -9,14 +9,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::connection::Over;
-
 /// Answers are a few bytes: who does not take them in this time is gone.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What is read at once.
 const READ_BYTES: usize = 32 * 1024;
 /// Frames that came over a socket are taken together up to this many bytes.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// Why a connection is over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Over {
+    #[error("it said nothing in time")]
+    Silent,
+    #[error("it was closed")]
+    Closed,
+    #[error("another connection took over, or the stream has ended")]
+    Cut,
+    #[error("this node is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Link(#[from] link::LinkError),
+}
 
 pub(super) enum Peer {
     Far { socket: TcpStream, buffer: BytesMut, decoder: Decoder },

@@ -37,7 +37,7 @@ pub(super) struct Uploader {
 
 /// Why one try did not succeed.
 enum Failure {
-    /// The file is gone: there is nothing left to try with.
+    /// The bytes are gone: there is nothing left to try with.
     Lost(io::Error),
     Disk(io::Error),
     Bucket(ObjectsError),
@@ -198,7 +198,10 @@ async fn read(path: PathBuf, stretch: Option<(u64, u64)>) -> Result<(Bytes, [u8;
     });
     match read.await {
         Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(Failure::Lost(error)),
+        // A power cut may take the end of a file whose lines it spares.
+        Ok(Err(error)) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+            Err(Failure::Lost(error))
+        }
         Ok(Err(error)) => Err(Failure::Disk(error)),
         Err(join) => Err(Failure::Disk(io::Error::other(join))),
     }

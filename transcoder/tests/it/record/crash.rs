@@ -57,6 +57,25 @@ async fn a_restart_finishes_the_recording_with_every_whole_part() {
     assert_eq!(std::fs::read_dir(left.path().join("spool")).expect("folder").count(), 0);
 }
 
+/// What only a power cut does: lines of the journal outlive the bytes they speak of.
+#[tokio::test]
+async fn a_file_cut_short_costs_its_segments_and_not_the_recording() {
+    let rig = Rig::new().await;
+    let live = rig.go_live("alice").await;
+    let mut sent = Sent::default();
+    let left = killed_in_the_middle(&rig, &live, &mut sent).await;
+    let roll = left.path().join("spool").join(live.info.stream_id.to_string()).join("source/roll0");
+    let first = sent.0[&("source".to_owned(), 0)].len() as u64;
+    OpenOptions::new().write(true).open(roll).and_then(|file| file.set_len(first + 100)).expect("cut");
+    sent.0.retain(|(rendition, msn), _| rendition == "audio" || *msn == 0);
+    rig.publisher_gone(&live, PublishEnd::Unpublished, RULES).await;
+
+    let node = rig.node_in(left.path(), 1 << 30);
+    rig.until_ready(&live).await;
+    rig.assert_stored(&live, &sent).await;
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn a_restart_within_the_window_goes_on_after_what_is_on_disk() {
     let rig = Rig::new().await;

@@ -81,7 +81,7 @@ describe("a live player", () => {
   });
 
   it("never moves a viewer who has paused and gone on", async () => {
-    const element = video(99.9, 101);
+    const element = video(99.9, 110);
     const engine = engineOf(element);
     element.dispatchEvent(new Event("playing"));
     element.pause();
@@ -94,7 +94,7 @@ describe("a live player", () => {
   });
 
   it("goes to the edge when asked, plays, and then leaves the place alone", () => {
-    const element = video(40, 101);
+    const element = video(99.7, 110);
     const engine = engineOf(element);
     element.dispatchEvent(new Event("playing"));
     element.pause();
