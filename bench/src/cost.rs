@@ -6,21 +6,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kit::config::StorageConfig;
 use media::flv::file_tags;
 use serde_json::{Value, json};
 use testkit::rtmp::{Encoder, Pace};
 use testkit::s3::S3Server;
+use testkit::stack::Stack;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::nginx::Nginx;
 use crate::process;
 
-const STREAMS: usize = 10;
-const WARM_UP: Duration = Duration::from_secs(12);
+const STREAMS: usize = 20;
+const WARM_UP: Duration = Duration::from_secs(15);
 const MEASURED: Duration = Duration::from_secs(30);
-const CLIP_S: u32 = 60;
+const CLIP_S: u32 = 75;
 
 struct Cost {
     /// Share of one core that one stream takes.
@@ -31,63 +31,97 @@ struct Cost {
 pub async fn run() -> anyhow::Result<Value> {
     let clip = crate::clip::flv(CLIP_S).await?;
     let bucket = S3Server::start().await?;
-    let ours = rillcast(Some(&bucket.config()), &clip).await?;
-    let embedded = rillcast(None, &clip).await?;
-    let server = Nginx::start().await?;
+    let site = process::site(Some(&bucket.config())).await?;
+    let with_bucket = process::site(None).await?;
+    let nginx = Nginx::start().await?;
     let names: Vec<String> = (0..STREAMS).map(|number| format!("bench{number}")).collect();
-    let theirs = measure(server.pid(), server.rtmp, &names, &clip).await?;
-    println!("one of {STREAMS} source-only streams            share of a core   ratio   memory");
-    for (name, cost) in [
-        ("rillcast (LL-HLS, recording)", &ours),
-        ("  its own bucket included", &embedded),
-        ("nginx-rtmp (HLS)", &theirs),
-    ] {
-        let (percent, ratio) = (cost.core * 100.0, cost.core / theirs.core);
-        println!("  {name:<36} {percent:>8.2} %  {ratio:>6.2}   {:>6.1} MiB", cost.resident_mib);
-    }
-    let told = |cost: &Cost| json!({ "core": cost.core, "resident_mib": cost.resident_mib });
-    Ok(json!({
-        "streams": STREAMS,
-        "rillcast": told(&ours),
-        "rillcast_with_bucket": told(&embedded),
-        "nginx_rtmp": told(&theirs),
-        "core_ratio": ours.core / theirs.core,
-    }))
-}
-
-/// The streams on a site that records into `bucket`, or into its own.
-async fn rillcast(bucket: Option<&StorageConfig>, clip: &Bytes) -> anyhow::Result<Cost> {
-    let site = process::site(bucket).await?;
-    let mut keys = Vec::new();
-    for number in 0..STREAMS {
-        keys.push(site.member(&format!("bench{number}")).await.stream_key);
-    }
-    let addr = site.process.rtmp.trim_start_matches("rtmp://").trim_end_matches("/live").parse()?;
-    let cost = measure(site.process.pid(), addr, &keys, clip).await?;
-    site.stop().await;
-    Ok(cost)
-}
-
-async fn measure(pid: u32, addr: SocketAddr, names: &[String], clip: &Bytes) -> anyhow::Result<Cost> {
-    let idle_kib = process::resident_kib(pid)?;
+    let mut servers = vec![
+        Server::new("rillcast (LL-HLS, recording)", site.process.pid(), address(&site)?)?,
+        Server::new("  its own bucket included", with_bucket.process.pid(), address(&with_bucket)?)?,
+        Server::new("nginx-rtmp (HLS)", nginx.pid(), nginx.rtmp)?,
+    ];
     let mut publishers = JoinSet::new();
-    for name in names {
-        let mut encoder = Encoder::publish(addr, name).await.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-        let tags: Vec<_> = file_tags(clip)?.collect();
-        publishers.spawn(async move { encoder.send(tags, Pace::RealTime).await });
-    }
+    publish(&mut publishers, &servers[0], &keys(&site).await, &clip).await?;
+    publish(&mut publishers, &servers[1], &keys(&with_bucket).await, &clip).await?;
+    publish(&mut publishers, &servers[2], &names, &clip).await?;
     sleep(WARM_UP).await;
-    let before = process::cpu(pid)?;
+    for server in &mut servers {
+        server.before = process::cpu(server.pid)?;
+    }
     sleep(MEASURED).await;
-    let used = process::cpu(pid)? - before;
-    let resident_kib = process::resident_kib(pid)?.saturating_sub(idle_kib);
+    let costs = servers.iter().map(Server::cost).collect::<anyhow::Result<Vec<Cost>>>()?;
     if let Some(ended) = publishers.try_join_next() {
         ended??;
         anyhow::bail!("a publisher ended before the measurement did");
     }
-    let streams = names.len() as f64;
-    Ok(Cost {
-        core: used.as_secs_f64() / MEASURED.as_secs_f64() / streams,
-        resident_mib: resident_kib as f64 / 1_024.0 / streams,
-    })
+    publishers.shutdown().await;
+    site.stop().await;
+    with_bucket.stop().await;
+    let [ours, embedded, theirs] = costs.as_slice() else { anyhow::bail!("three servers were measured") };
+    println!("one of {STREAMS} source-only streams            share of a core   ratio   memory");
+    for (server, cost) in servers.iter().zip(&costs) {
+        let (percent, ratio) = (cost.core * 100.0, cost.core / theirs.core);
+        println!("  {:<36} {percent:>8.3} %  {ratio:>6.3}   {:>6.1} MiB", server.name, cost.resident_mib);
+    }
+    let told = |cost: &Cost| json!({ "core": cost.core, "resident_mib": cost.resident_mib });
+    Ok(json!({
+        "streams": STREAMS,
+        "rillcast": told(ours),
+        "rillcast_with_bucket": told(embedded),
+        "nginx_rtmp": told(theirs),
+        "core_ratio": ours.core / theirs.core,
+    }))
+}
+
+/// One of the servers under measurement. All are measured at the same time, so what else the machine does falls on all.
+struct Server {
+    name: &'static str,
+    pid: u32,
+    rtmp: SocketAddr,
+    idle_kib: u64,
+    before: Duration,
+}
+
+impl Server {
+    fn new(name: &'static str, pid: u32, rtmp: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self { name, pid, rtmp, idle_kib: process::resident_kib(pid)?, before: Duration::ZERO })
+    }
+
+    fn cost(&self) -> anyhow::Result<Cost> {
+        let used = process::cpu(self.pid)? - self.before;
+        let resident_kib = process::resident_kib(self.pid)?.saturating_sub(self.idle_kib);
+        Ok(Cost {
+            core: used.as_secs_f64() / MEASURED.as_secs_f64() / STREAMS as f64,
+            resident_mib: resident_kib as f64 / 1_024.0 / STREAMS as f64,
+        })
+    }
+}
+
+fn address(site: &Stack) -> anyhow::Result<SocketAddr> {
+    Ok(site.process.rtmp.trim_start_matches("rtmp://").trim_end_matches("/live").parse()?)
+}
+
+/// The stream keys of as many members as there are streams.
+async fn keys(site: &Stack) -> Vec<String> {
+    let mut keys = Vec::with_capacity(STREAMS);
+    for number in 0..STREAMS {
+        keys.push(site.member(&format!("bench{number}")).await.stream_key);
+    }
+    keys
+}
+
+async fn publish(
+    publishers: &mut JoinSet<anyhow::Result<()>>,
+    server: &Server,
+    names: &[String],
+    clip: &Bytes,
+) -> anyhow::Result<()> {
+    for name in names {
+        let mut encoder = Encoder::publish(server.rtmp, name).await.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        let tags: Vec<_> = file_tags(clip)?.collect();
+        publishers.spawn(async move { encoder.send(tags, Pace::RealTime).await });
+        // Encoders do not beat in step.
+        sleep(Duration::from_millis(37)).await;
+    }
+    Ok(())
 }
