@@ -17,6 +17,8 @@ mod book;
 mod commit;
 mod handle;
 mod journal;
+mod reel;
+mod rolls;
 mod spool;
 mod sweep;
 mod task;

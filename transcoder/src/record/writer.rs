@@ -1,13 +1,10 @@
 //! The one thread that touches the spool: it appends parts and writes the journal line after each, and deletes what is stored.
 //!
-//! Segments lie one after another in files of some size: a file of its own for each would cost more than what is in it.
-//! A failing disk costs segments of the recording, never the thread: what cannot be written is dropped and counted.
+//! A failing disk costs segments of the recording, never the thread.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -16,20 +13,14 @@ use bytes::Bytes;
 use domain::{StreamId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::backlog::{Item, Phase};
-use super::book::{Book, Shelf};
+use super::backlog::Phase;
+use super::book::Book;
 use super::handle::{RecordError, RecordedPart, RecordingEnd, RecordingInfo, RenditionInfo, Resume, Shared};
-use super::journal::{Head, Line, Spot, encode};
+use super::journal::{Head, Line, Spot};
+use super::reel::{Part, Reel};
 use super::spool::{self, Layout};
 use crate::origin::shelf::Segment;
-use crate::place::OnDisk;
 
-/// A file that grew to this is followed by another. Its space is given back when all of it is stored.
-const ROLL_BYTES: u64 = 16 * 1024 * 1024;
-/// Lines that a failing disk did not take, kept for the next line.
-const OWED_BYTES_MAX: usize = 64 * 1024;
-/// A journal that grew to this is rewritten with what still matters.
-const JOURNAL_COMPACT_BYTES: u64 = 2 * 1024 * 1024;
 /// Numbers left free when another node may have recorded what it has not uploaded yet: names are never used twice.
 const ELSEWHERE_GAP: u64 = 100_000;
 const ELSEWHERE_INIT_GAP: u32 = 1_000;
@@ -120,39 +111,6 @@ impl Command {
     }
 }
 
-/// One recording on disk.
-struct Reel {
-    layout: Layout,
-    book: Book,
-    journal: File,
-    journal_len: u64,
-    compact_at: u64,
-    /// The last line may be torn: the next one begins on a fresh line.
-    is_journal_torn: bool,
-    /// What the disk did not take when it should have.
-    owed: String,
-    generation: u64,
-    /// The file each rendition is appended to, and the number of the next one.
-    rolls: HashMap<String, Roll>,
-    next_roll: u32,
-    /// The segments being written.
-    open: HashMap<String, OpenSegment>,
-    /// The segment of a rendition that was given up; its further parts are passed over.
-    given_up: HashMap<String, u64>,
-}
-
-struct Roll {
-    no: u32,
-    file: Arc<File>,
-    len: u64,
-}
-
-struct OpenSegment {
-    msn: u64,
-    at: u64,
-    len: u64,
-}
-
 pub(super) struct Writer {
     shared: Arc<Shared>,
     reels: BTreeMap<StreamId, Reel>,
@@ -182,7 +140,7 @@ impl Writer {
         }
         for reel in self.reels.values() {
             // Best effort at a quiet moment: a clean stop survives a power cut too.
-            let _synced = reel.journal.sync_data();
+            reel.sync();
         }
         Ok(())
     }
@@ -226,7 +184,9 @@ impl Writer {
             Command::Part { key, rendition, msn, bytes, duration_us, head } => {
                 let len = u64::try_from(bytes.len()).unwrap_or(0);
                 self.shared.gauge.queued_bytes.fetch_sub(len, Ordering::Relaxed);
-                self.with(key, |shared, reel| reel.part(shared, &rendition, msn, &bytes, duration_us, head));
+                self.with(key, |shared, reel| {
+                    reel.part(shared, Part { rendition: &rendition, msn, bytes: &bytes, duration_us, head })
+                });
             }
             Command::SegmentEnd { key, rendition, msn, duration_us, live } => {
                 self.with(key, |shared, reel| reel.segment_end(shared, &rendition, msn, Some(duration_us), &live));
@@ -297,327 +257,9 @@ impl Writer {
 
     fn forget(&mut self, stream_id: StreamId) {
         let Some(reel) = self.reels.remove(&stream_id) else { return };
-        let waiting = reel.book.renditions.values().flat_map(|shelf| shelf.closed.values()).map(|one| one.bytes);
-        let open = reel.open.values().map(|open| open.len);
-        self.shared.gauge.release(waiting.chain(open).sum());
+        self.shared.gauge.release(reel.bytes());
         if let Err(error) = fs::remove_dir_all(&reel.layout.folder) {
             tracing::warn!(stream.id = %stream_id, %error, "a finished recording's spool folder stays behind");
         }
     }
-}
-
-impl Reel {
-    /// Begins a journal with what the book says.
-    fn start(layout: Layout, book: Book, generation: u64) -> io::Result<Self> {
-        fs::create_dir_all(&layout.folder)?;
-        let (journal, journal_len) = write_journal(&layout, &book)?;
-        let next_roll = book.renditions.values().flat_map(Shelf::rolls).max().map_or(0, |last| last + 1);
-        Ok(Self {
-            layout,
-            book,
-            journal,
-            journal_len,
-            compact_at: JOURNAL_COMPACT_BYTES.max(journal_len * 2),
-            is_journal_torn: false,
-            owed: String::new(),
-            generation,
-            rolls: HashMap::new(),
-            next_roll,
-            open: HashMap::new(),
-            given_up: HashMap::new(),
-        })
-    }
-
-    /// Queues everything that waits on disk for the bucket.
-    fn requeue(&mut self, shared: &Shared) {
-        let stream_id = self.book.info.stream_id;
-        for (name, shelf) in &self.book.renditions {
-            if let Some(info) = &shelf.info {
-                shared.backlog.push(stream_id, name, Item::Rendition(info.clone()));
-            }
-            for no in &shelf.inits {
-                shared.backlog.push(stream_id, name, Item::Init { no: *no, path: self.layout.init(name, *no) });
-            }
-            for msn in shelf.closed.keys() {
-                if let Some(item) = self.segment_item(name, *msn) {
-                    shared.backlog.push(stream_id, name, item);
-                }
-            }
-        }
-    }
-
-    fn segment_item(&self, rendition: &str, msn: u64) -> Option<Item> {
-        let closed = self.book.renditions.get(rendition)?.closed.get(&msn)?;
-        Some(Item::Segment {
-            msn,
-            path: self.layout.roll(rendition, closed.head.spot.roll),
-            bytes: closed.bytes,
-            head: closed.head.clone(),
-            duration_us: closed.duration_us,
-        })
-    }
-
-    /// Writes a line down and counts it. After a failure the journal ends where it ended before.
-    fn log(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = String::new();
-        if self.is_journal_torn {
-            text.push('\n');
-        }
-        text.push_str(&self.owed);
-        text.push_str(&encode(line));
-        match self.journal.write_all(text.as_bytes()) {
-            Ok(()) => {
-                self.is_journal_torn = false;
-                self.owed.clear();
-                self.journal_len += u64::try_from(text.len()).unwrap_or(0);
-                self.book.apply(line);
-            }
-            Err(error) => {
-                self.is_journal_torn = self.journal.set_len(self.journal_len).is_err();
-                return Err(error);
-            }
-        }
-        if self.journal_len > self.compact_at
-            && let Ok((journal, len)) = write_journal(&self.layout, &self.book)
-        {
-            (self.journal, self.journal_len) = (journal, len);
-            // Much waiting makes a long journal; it is not rewritten at every line.
-            self.compact_at = JOURNAL_COMPACT_BYTES.max(len * 2);
-        }
-        Ok(())
-    }
-
-    /// Counts a line whether or not the disk takes it; if not, it is written before the next one.
-    fn log_surely(&mut self, line: &Line) -> io::Result<()> {
-        let logged = self.log(line);
-        if logged.is_err() {
-            self.book.apply(line);
-            let text = encode(line);
-            if self.owed.len() + text.len() <= OWED_BYTES_MAX {
-                self.owed.push_str(&text);
-            }
-        }
-        logged
-    }
-
-    fn rendition(&mut self, shared: &Shared, info: RenditionInfo) -> io::Result<()> {
-        fs::create_dir_all(self.layout.rendition(&info.name))?;
-        self.log(&Line::Rendition { info: info.clone() })?;
-        let name = info.name.clone();
-        shared.backlog.push(self.book.info.stream_id, &name, Item::Rendition(info));
-        Ok(())
-    }
-
-    fn init(&mut self, shared: &Shared, rendition: &str, no: u32, bytes: &[u8]) -> io::Result<()> {
-        let path = self.layout.init(rendition, no);
-        fs::create_dir_all(self.layout.rendition(rendition))?;
-        let draft = path.with_extension("new");
-        fs::write(&draft, bytes)?;
-        fs::rename(&draft, &path)?;
-        self.log(&Line::Init { r: rendition.to_owned(), no })?;
-        shared.backlog.push(self.book.info.stream_id, rendition, Item::Init { no, path });
-        Ok(())
-    }
-
-    fn part(
-        &mut self,
-        shared: &Shared,
-        rendition: &str,
-        msn: u64,
-        bytes: &[u8],
-        duration_us: u64,
-        head: Head,
-    ) -> io::Result<()> {
-        if self.given_up.get(rendition) == Some(&msn) {
-            return Ok(());
-        }
-        if let Some(before) = self.open.get(rendition).map(|open| open.msn).filter(|before| *before != msn) {
-            // It was never ended: its rest was lost on the way here, and a hole would shift everything after it.
-            self.give_up(shared, rendition, before, "queue");
-        }
-        let waiting = shared.gauge.spool_bytes.load(Ordering::Relaxed);
-        if waiting.saturating_add(u64::try_from(bytes.len()).unwrap_or(0)) > shared.spool_bytes_max {
-            self.give_up(shared, rendition, msn, "spool-full");
-            return Ok(());
-        }
-        let appended = self.append(shared, rendition, msn, bytes, duration_us, head);
-        if appended.is_err() {
-            self.give_up(shared, rendition, msn, "disk");
-        }
-        appended
-    }
-
-    fn append(
-        &mut self,
-        shared: &Shared,
-        rendition: &str,
-        msn: u64,
-        bytes: &[u8],
-        duration_us: u64,
-        head: Head,
-    ) -> io::Result<()> {
-        let is_first = !self.open.contains_key(rendition);
-        if is_first {
-            let at = self.roll_for(rendition)?;
-            self.open.insert(rendition.to_owned(), OpenSegment { msn, at, len: 0 });
-        }
-        let (Some(open), Some(roll)) = (self.open.get_mut(rendition), self.rolls.get_mut(rendition)) else {
-            return Ok(());
-        };
-        roll.file.write_all_at(bytes, roll.len)?;
-        let len = u64::try_from(bytes.len()).unwrap_or(0);
-        roll.len += len;
-        open.len += len;
-        shared.gauge.spool_bytes.fetch_add(len, Ordering::Relaxed);
-        let spot = Spot { roll: roll.no, at: open.at };
-        let head = is_first.then_some(Head { spot, ..head });
-        self.log(&Line::Part { r: rendition.to_owned(), msn, len, us: duration_us, head })
-    }
-
-    /// Makes sure there is a file for a new segment of the rendition, and says where in it the segment begins.
-    fn roll_for(&mut self, rendition: &str) -> io::Result<u64> {
-        if let Some(roll) = self.rolls.get(rendition).filter(|roll| roll.len < ROLL_BYTES) {
-            return Ok(roll.len);
-        }
-        let (no, path) = (self.next_roll, self.layout.roll(rendition, self.next_roll));
-        let create = || OpenOptions::new().create(true).read(true).write(true).truncate(true).open(&path);
-        let file = match create() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(self.layout.rendition(rendition))?;
-                create()?
-            }
-            created => created?,
-        };
-        self.next_roll += 1;
-        let full = self.rolls.insert(rendition.to_owned(), Roll { no, file: Arc::new(file), len: 0 });
-        if let Some(full) = full {
-            self.remove_if_stored(rendition, full.no);
-        }
-        Ok(0)
-    }
-
-    /// Removes a file nothing of which waits any more.
-    fn remove_if_stored(&self, rendition: &str, no: u32) {
-        let is_current = self.rolls.get(rendition).is_some_and(|roll| roll.no == no);
-        if is_current || self.book.renditions.get(rendition).is_some_and(|shelf| shelf.waits_in(no)) {
-            return;
-        }
-        remove(&self.layout.roll(rendition, no));
-    }
-
-    /// Leaves a segment out of the recording.
-    fn give_up(&mut self, shared: &Shared, rendition: &str, msn: u64, reason: &'static str) {
-        metrics::counter!("rillcast_recording_segments_lost_total", "reason" => reason).increment(1);
-        tracing::warn!(stream.id = %self.book.info.stream_id, rendition, msn, reason,
-            "a segment is left out of the recording");
-        self.given_up.insert(rendition.to_owned(), msn);
-        if self.open.get(rendition).is_some_and(|open| open.msn == msn)
-            && let Some(open) = self.open.remove(rendition)
-        {
-            shared.gauge.release(open.len);
-            if let Some(roll) = self.rolls.get_mut(rendition) {
-                roll.len = open.at;
-                // A full disk wants its space back; otherwise the next segment is written over it.
-                let _shortened = roll.file.set_len(open.at);
-            }
-            // Recovery drops what is not in the file, so this need not succeed.
-            let _logged = self.log_surely(&Line::Dropped { r: rendition.to_owned(), msn });
-        }
-    }
-
-    /// Completes a segment. Without a duration its parts' sum is taken.
-    fn segment_end(
-        &mut self,
-        shared: &Shared,
-        rendition: &str,
-        msn: u64,
-        duration_us: Option<u64>,
-        live: &Weak<Segment>,
-    ) -> io::Result<()> {
-        if self.open.get(rendition).is_none_or(|open| open.msn != msn) {
-            return Ok(());
-        }
-        let known = self.book.renditions.get(rendition).and_then(|shelf| shelf.open.as_ref());
-        let sum = known.map_or(0, super::book::OpenSegment::duration_us);
-        let us = duration_us.filter(|us| *us > 0).unwrap_or(sum);
-        if us == 0 {
-            self.give_up(shared, rendition, msn, "empty");
-            return Ok(());
-        }
-        if let (Some(open), Some(roll), Some(live)) =
-            (self.open.remove(rendition), self.rolls.get(rendition), live.upgrade())
-        {
-            live.lies_at(OnDisk::new(Arc::clone(&roll.file), open.at, open.len));
-        }
-        let logged = self.log_surely(&Line::Closed { r: rendition.to_owned(), msn, us });
-        if let Some(item) = self.segment_item(rendition, msn) {
-            shared.backlog.push(self.book.info.stream_id, rendition, item);
-        }
-        logged
-    }
-
-    /// Closes every open segment with the parts it has.
-    fn seal(&mut self, shared: &Shared) {
-        let open: Vec<(String, u64)> = self.open.iter().map(|(name, open)| (name.clone(), open.msn)).collect();
-        for (rendition, msn) in open {
-            if self.segment_end(shared, &rendition, msn, None, &Weak::new()).is_err() {
-                self.give_up(shared, &rendition, msn, "disk");
-            }
-        }
-    }
-
-    fn close(&mut self, shared: &Shared, end: RecordingEnd) -> io::Result<()> {
-        self.seal(shared);
-        let stream_id = self.book.info.stream_id;
-        match end {
-            RecordingEnd::Interrupted => {
-                shared.backlog.set_phase(stream_id, Phase::Interrupted);
-                Ok(())
-            }
-            RecordingEnd::Ended => {
-                let logged = self.log(&Line::Ended);
-                self.book.is_ended = true;
-                shared.backlog.set_phase(stream_id, Phase::Ended);
-                logged
-            }
-        }
-    }
-
-    /// Object and row are there: what lies here may go. A missing line is made up for by the next upload, which changes nothing.
-    fn stored(&mut self, shared: &Shared, rendition: &str, item: StoredItem) {
-        let r = rendition.to_owned();
-        match item {
-            StoredItem::Init(no) => {
-                remove(&self.layout.init(rendition, no));
-                let _logged = self.log_surely(&Line::InitStored { r, no });
-            }
-            StoredItem::Segment(msn) => {
-                let shelf = self.book.renditions.get(rendition);
-                let waited = shelf.and_then(|shelf| shelf.closed.get(&msn)).map(|one| (one.bytes, one.head.spot.roll));
-                let _logged = self.log_surely(&Line::Stored { r, msn });
-                if let Some((bytes, roll)) = waited {
-                    shared.gauge.release(bytes);
-                    self.remove_if_stored(rendition, roll);
-                }
-            }
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "a stored file stays behind");
-    }
-}
-
-/// Writes the book as a fresh journal in the old one's place.
-fn write_journal(layout: &Layout, book: &Book) -> io::Result<(File, u64)> {
-    let text: String = book.compact().iter().map(encode).collect();
-    let draft = layout.folder.join("journal.new");
-    fs::write(&draft, &text)?;
-    fs::rename(&draft, layout.journal())?;
-    let journal = OpenOptions::new().append(true).open(layout.journal())?;
-    Ok((journal, u64::try_from(text.len()).unwrap_or(0)))
 }
