@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// From one look to the next.
-pub(crate) const BEAT: Duration = Duration::from_millis(20);
+pub(crate) const BEAT: Duration = Duration::from_millis(30);
 
 /// Most bytes of one read: what a publisher of 40 Mbit/s sends in a beat.
 pub(crate) const READ_BYTES: usize = 128 * 1024;

@@ -4,7 +4,6 @@
 //! `Content-MD5`. The SDK leaves its own out when the caller has brought one, so this brings an empty token before it
 //! decides and trades it for `Content-MD5` before the request is signed.
 
-use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -19,32 +18,6 @@ const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
 /// The value of `Content-MD5`.
 fn content_md5(body: &[u8]) -> String {
     BASE64_STANDARD.encode(Md5::digest(body))
-}
-
-/// Signs a body by the SHA-256 its owner knows.
-#[derive(Debug)]
-pub(crate) struct SignedWith(String);
-
-impl SignedWith {
-    pub(crate) fn new(sha256: &[u8; 32]) -> Self {
-        Self(hex::encode(sha256))
-    }
-}
-
-impl Intercept for SignedWith {
-    fn name(&self) -> &'static str {
-        "SignedWith"
-    }
-
-    fn modify_before_signing(
-        &self,
-        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        bag.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.0.clone()));
-        Ok(())
-    }
 }
 
 #[derive(Debug)]

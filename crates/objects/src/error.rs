@@ -43,6 +43,18 @@ impl ObjectsError {
         matches!(self, Self::Unavailable { .. })
     }
 
+    /// Sorts an answer that says no: its status, and the code in its text.
+    pub(crate) fn sort_answer(verb: &'static str, key: &str, status: u16, text: &str) -> Self {
+        let what = format!("{verb} {key}");
+        let code = between(text, "<Code>", "</Code>").to_owned();
+        let source = between(text, "<Message>", "</Message>").to_owned().into();
+        match status {
+            404 if code != "NoSuchBucket" => Self::NotFound { key: key.to_owned() },
+            status if is_passing(status, &code) => Self::Unavailable { what, source },
+            status => Self::Refused { what, status, code, source },
+        }
+    }
+
     /// Sorts a failed call. `what` is the verb and the key, for the log.
     pub(crate) fn sort<E>(verb: &'static str, key: &str, error: SdkError<E, HttpResponse>) -> Self
     where
@@ -63,6 +75,12 @@ impl ObjectsError {
             _ => Self::Unavailable { what, source: Box::new(error) },
         }
     }
+}
+
+/// What S3 says in an error's XML.
+fn between<'a>(text: &'a str, open: &str, close: &str) -> &'a str {
+    let after = text.split_once(open).map_or("", |(_, after)| after);
+    after.split_once(close).map_or("", |(inside, _)| inside)
 }
 
 /// Whether the same request may succeed later.

@@ -7,10 +7,12 @@
 mod dialect;
 mod error;
 pub mod keys;
+mod once;
 mod read;
 mod store;
 
 pub use error::{ObjectsError, Result};
+pub use once::{Upload, sha256};
 pub use read::{Meta, Object, ObjectBody};
 pub use store::{NewObject, Objects};
 

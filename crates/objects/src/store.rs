@@ -19,13 +19,13 @@ use aws_sdk_s3::types::{
 use bytes::Bytes;
 use futures::stream::{self, TryStreamExt};
 use kit::config::StorageConfig;
-use tokio::time::timeout;
 
-use crate::dialect::{Md5ForDeleteObjects, SignedWith};
+use crate::dialect::Md5ForDeleteObjects;
 use crate::error::{ObjectsError, Result};
+use crate::once::{Once, Upload};
 use crate::read::{Meta, Object, body_of, length, seconds};
 
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
 /// From a request's last byte to the answer's head.
 const ATTEMPT_WAIT_MAX: Duration = Duration::from_secs(15);
 /// All attempts of an interactive call.
@@ -47,9 +47,8 @@ const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone, Debug)]
 pub struct Objects {
     client: Client,
-    /// Tries once and knows no deadline but that of connecting: for callers that bring their own. Settings given with a
-    /// request would be cheaper to write and are dearer to send.
-    once: Client,
+    /// For callers that bring their own retry.
+    once: Once,
     bucket: Arc<str>,
     region: Arc<str>,
 }
@@ -79,6 +78,7 @@ impl Objects {
             None,
             "rillcast configuration",
         );
+        let once = Once::new(config, credentials.clone())?;
         let sdk = Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(config.endpoint.trim_end_matches('/'))
@@ -99,14 +99,9 @@ impl Objects {
             )
             .timeout_config(timeouts(ATTEMPT_WAIT_MAX, OPERATION_WAIT_MAX))
             .build();
-        let once = sdk
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_WAIT_MAX).build())
-            .build();
         Ok(Self {
             client: Client::from_conf(sdk),
-            once: Client::from_conf(once),
+            once,
             bucket: config.bucket.as_str().into(),
             region: config.region.as_str().into(),
         })
@@ -118,32 +113,23 @@ impl Objects {
 
     /// Writes an object, trying up to three times. Overwrites.
     pub async fn put(&self, object: NewObject<'_>) -> Result<()> {
-        let attempt = attempt_wait(&object);
+        let attempt = attempt_wait(object.body.len() as u64);
         let settings = Builder::new().timeout_config(timeouts(attempt, attempt * ATTEMPTS_MAX));
         let key = object.key;
-        let sent = self.filled(&self.client, object).customize().config_override(settings).send().await;
+        let sent = self.filled(object).customize().config_override(settings).send().await;
         sent.map(|_| ()).map_err(|error| ObjectsError::sort("put", key, error))
     }
 
     /// Writes an object with one attempt: for callers that keep the bytes and own the retry.
     ///
     /// Safe to repeat: the key's bytes are the same, and the signature covers their SHA-256, so a store keeps no body that
-    /// was cut short or changed on the way. Who knows the SHA-256 already saves computing it.
-    pub async fn put_once(&self, object: NewObject<'_>, sha256: Option<&[u8; 32]>) -> Result<()> {
-        let (key, wait) = (object.key, attempt_wait(&object));
-        let request = self.filled(&self.once, object).customize();
-        let request = match sha256 {
-            Some(sha256) => request.interceptor(SignedWith::new(sha256)),
-            None => request,
-        };
-        match timeout(wait, request.send()).await {
-            Ok(sent) => sent.map(|_| ()).map_err(|error| ObjectsError::sort("put", key, error)),
-            Err(late) => Err(ObjectsError::Unavailable { what: format!("put {key}"), source: late.into() }),
-        }
+    /// was cut short or changed on the way.
+    pub async fn put_once(&self, upload: &Upload<'_>) -> Result<()> {
+        self.once.put(upload).await
     }
 
-    fn filled(&self, client: &Client, object: NewObject<'_>) -> PutObjectFluentBuilder {
-        client
+    fn filled(&self, object: NewObject<'_>) -> PutObjectFluentBuilder {
+        self.client
             .put_object()
             .bucket(&*self.bucket)
             .key(object.key)
@@ -335,8 +321,8 @@ impl Objects {
 }
 
 /// How long one attempt may take: longer for larger bodies.
-fn attempt_wait(object: &NewObject<'_>) -> Duration {
-    ATTEMPT_WAIT_MAX + Duration::from_secs(object.body.len() as u64 / UPLOAD_BYTES_PER_S_MIN)
+pub(crate) fn attempt_wait(bytes: u64) -> Duration {
+    ATTEMPT_WAIT_MAX + Duration::from_secs(bytes / UPLOAD_BYTES_PER_S_MIN)
 }
 
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::handle::{RecordingInfo, RenditionInfo, lock};
 use super::journal::Head;
+use crate::origin::shelf::Segment;
 
 /// A recording's picture is written at most this often.
 const THUMBNAIL_EVERY: Duration = Duration::from_secs(10);
@@ -67,8 +68,19 @@ pub(super) enum Phase {
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     Rendition(RenditionInfo),
-    Init { no: u32, path: PathBuf },
-    Segment { msn: u64, path: PathBuf, bytes: u64, head: Head, duration_us: u64 },
+    Init {
+        no: u32,
+        path: PathBuf,
+    },
+    /// While the live window has it in memory, it need not be read from disk.
+    Segment {
+        msn: u64,
+        path: PathBuf,
+        bytes: u64,
+        head: Head,
+        duration_us: u64,
+        live: Weak<Segment>,
+    },
 }
 
 /// What an uploader is to do next.

@@ -100,14 +100,14 @@ impl Reel {
                 shared.backlog.push(stream_id, name, Item::Init { no: *no, path: self.layout.init(name, *no) });
             }
             for msn in shelf.closed.keys() {
-                if let Some(item) = self.segment_item(name, *msn) {
+                if let Some(item) = self.segment_item(name, *msn, &Weak::new()) {
                     shared.backlog.push(stream_id, name, item);
                 }
             }
         }
     }
 
-    fn segment_item(&self, rendition: &str, msn: u64) -> Option<Item> {
+    fn segment_item(&self, rendition: &str, msn: u64, live: &Weak<Segment>) -> Option<Item> {
         let closed = self.book.renditions.get(rendition)?.closed.get(&msn)?;
         Some(Item::Segment {
             msn,
@@ -115,6 +115,7 @@ impl Reel {
             bytes: closed.bytes,
             head: closed.head.clone(),
             duration_us: closed.duration_us,
+            live: Weak::clone(live),
         })
     }
 
@@ -271,7 +272,7 @@ impl Reel {
             live.lies_at(OnDisk::new(file, open.spot.at, open.len));
         }
         let logged = self.log_surely(&Line::Closed { r: rendition.to_owned(), msn, us });
-        if let Some(item) = self.segment_item(rendition, msn) {
+        if let Some(item) = self.segment_item(rendition, msn, live) {
             shared.backlog.push(self.book.info.stream_id, rendition, item);
         }
         logged

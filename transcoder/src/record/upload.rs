@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use db::recordings::NewSegment;
 use kit::Stop;
 use kit::retry::Backoff;
-use objects::{CACHE_IMMUTABLE, NewObject, ObjectsError, keys};
+use objects::{CACHE_IMMUTABLE, ObjectsError, Upload, keys};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::backlog::{Item, Job};
 use super::commit::{Commit, What};
 use super::handle::{RecordingInfo, Shared};
+use crate::origin::shelf::Segment;
 
 /// Uploads in flight on one node.
 pub(super) const UPLOADS_IN_FLIGHT: usize = 4;
@@ -27,6 +28,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(4);
 /// A failing bucket is logged this often.
 const LOG_EVERY: Duration = Duration::from_secs(30);
+/// What is hashed without a thread of its own: about a millisecond's work.
+const HASH_HERE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Viewers see a new picture of a running stream this late at most.
 const THUMBNAIL_CACHE: &str = "public, max-age=10";
 
@@ -142,14 +145,24 @@ impl Uploader {
             Item::Rendition(rendition) => Ok(What::Rendition(rendition)),
             Item::Init { no, path } => {
                 let (bytes, sha256) = read(path, None).await?;
-                self.store(&keys::vod_init(info.vod_id, rendition, no), bytes, &sha256).await?;
+                self.store(&keys::vod_init(info.vod_id, rendition, no), &[bytes], sha256).await?;
                 Ok(What::Init(no))
             }
-            Item::Segment { msn, path, bytes, head, duration_us } => {
-                let (bytes, sha256) = read(path, Some((head.spot.at, bytes))).await?;
+            Item::Segment { msn, path, bytes, head, duration_us, live } => {
                 let object_key = keys::vod_segment(info.vod_id, rendition, msn);
-                let byte_size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-                self.store(&object_key, bytes, &sha256).await?;
+                let byte_size = i64::try_from(bytes).unwrap_or(i64::MAX);
+                let sha256 = match in_memory(&live, bytes) {
+                    Some(parts) => {
+                        let sha256 = hash(Arc::clone(&parts), bytes).await?;
+                        self.store(&object_key, &parts, sha256).await?;
+                        sha256
+                    }
+                    None => {
+                        let (read, sha256) = read(path, Some((head.spot.at, bytes))).await?;
+                        self.store(&object_key, &[read], sha256).await?;
+                        sha256
+                    }
+                };
                 Ok(What::Segment(NewSegment {
                     vod_id: info.vod_id,
                     rendition: rendition.to_owned(),
@@ -167,19 +180,35 @@ impl Uploader {
         }
     }
 
-    async fn store(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<(), Failure> {
-        let object = NewObject { key, body, content_type: "video/mp4", cache_control: CACHE_IMMUTABLE };
-        self.shared.objects.put_once(object, Some(sha256)).await.map_err(Failure::Bucket)
+    async fn store(&self, key: &str, chunks: &[Bytes], sha256: [u8; 32]) -> Result<(), Failure> {
+        let upload = Upload { key, chunks, sha256, content_type: "video/mp4", cache_control: CACHE_IMMUTABLE };
+        self.shared.objects.put_once(&upload).await.map_err(Failure::Bucket)
     }
 
     async fn put_thumbnail(&self, info: &RecordingInfo, jpeg: Bytes) -> anyhow::Result<()> {
         let key = keys::vod_thumbnail(info.vod_id);
-        let object = NewObject { key: &key, body: jpeg, content_type: "image/jpeg", cache_control: THUMBNAIL_CACHE };
-        self.shared.objects.put_once(object, None).await?;
+        let (chunks, content_type, cache_control) = ([jpeg], "image/jpeg", THUMBNAIL_CACHE);
+        let sha256 = objects::sha256(&chunks);
+        let upload = Upload { key: &key, chunks: &chunks, sha256, content_type, cache_control };
+        self.shared.objects.put_once(&upload).await?;
         let mut conn = self.shared.pool.acquire().await?;
         db::recordings::set_thumbnail(&mut conn, info.vod_id, &key).await?;
         Ok(())
     }
+}
+
+/// The segment's parts, if the live window still has them in memory and they are what lies on disk.
+fn in_memory(live: &Weak<Segment>, bytes: u64) -> Option<Arc<[Bytes]>> {
+    live.upgrade().filter(|segment| segment.len() == bytes)?.in_memory()
+}
+
+/// Small ones are hashed where the caller runs: a thread's wake-up costs as much.
+async fn hash(parts: Arc<[Bytes]>, bytes: u64) -> Result<[u8; 32], Failure> {
+    if bytes <= HASH_HERE_BYTES_MAX {
+        return Ok(objects::sha256(&parts));
+    }
+    let hashed = tokio::task::spawn_blocking(move || objects::sha256(&parts)).await;
+    hashed.map_err(|join| Failure::Disk(io::Error::other(join)))
 }
 
 /// A file's bytes, or a stretch of them by offset and length, and their SHA-256, computed once in a recording's life.
