@@ -16,6 +16,7 @@ mod backlog;
 mod book;
 mod commit;
 mod handle;
+mod inbox;
 mod journal;
 mod reel;
 mod rolls;

@@ -11,17 +11,16 @@ use bytes::Bytes;
 use domain::stream::{StreamStatus, VodStatus};
 use domain::{Classify, Kind, StreamId, Timestamp, VodId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::backlog::{Backlog, Gauge};
+use super::inbox::{Inbox, Refused};
 use super::task::RecorderTask;
 use super::writer::{Command, Floor, Key};
 use super::{RenditionKind, spool};
 use crate::origin::shelf::Segment;
 
-/// Commands waiting for the writer. A part of 200 ms in three renditions of a thousand streams is 15,000 a second.
-const QUEUE_LEN: usize = 16_384;
 /// Kept free for what must not be lost: ends, inits, closes.
 const QUEUE_RESERVE: usize = 1_024;
 /// Media waiting in memory for the writer; beyond it the disk is too slow and segments are given up.
@@ -53,7 +52,7 @@ pub struct Recorder {
 
 /// What handles and tasks have in common.
 pub(super) struct Shared {
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands: Inbox,
     pub(super) backlog: Backlog,
     pub(super) gauge: Arc<Gauge>,
     pub(super) pool: db::Pool,
@@ -159,9 +158,8 @@ impl Classify for RecordError {
 impl Recorder {
     /// A recorder and the task that does its work. Nothing is recorded until the task runs.
     pub fn new(deps: RecordDeps) -> (Self, RecorderTask) {
-        let (commands, queue) = mpsc::channel(QUEUE_LEN);
         let shared = Arc::new(Shared {
-            commands,
+            commands: Inbox::default(),
             backlog: Backlog::default(),
             gauge: Arc::new(Gauge::default()),
             pool: deps.pool,
@@ -172,7 +170,7 @@ impl Recorder {
             is_halted: AtomicBool::new(false),
             late: Mutex::default(),
         });
-        (Self { shared: shared.clone() }, RecorderTask::new(shared, queue))
+        (Self { shared: shared.clone() }, RecorderTask::new(shared))
     }
 
     /// Opens the recording of a stream, or goes on with it. A handle that is still open for it goes deaf.
@@ -339,7 +337,7 @@ impl Recording {
             late.push(close);
             return;
         }
-        if let Err(mpsc::error::TrySendError::Full(close)) = self.shared.commands.try_send(close) {
+        if let Err(Refused::Full(close)) = self.shared.commands.try_send(close) {
             lock(&self.shared.late).push(close);
         }
     }
@@ -355,7 +353,7 @@ impl Recording {
     /// Sends what waits. True when nothing waits any more.
     fn flush(&self, local: &mut Local) -> bool {
         while let Some(command) = local.unsent.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(command)) = self.shared.commands.try_send(command) {
+            if let Err(Refused::Full(command)) = self.shared.commands.try_send(command) {
                 local.unsent.push_front(command);
                 return false;
             }

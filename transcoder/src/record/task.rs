@@ -27,23 +27,22 @@ const WRITER_END_MAX: Duration = Duration::from_secs(1);
 /// Does a recorder's work until the stop.
 pub struct RecorderTask {
     shared: Arc<Shared>,
-    queue: mpsc::Receiver<Command>,
 }
 
 impl RecorderTask {
-    pub(super) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Command>) -> Self {
-        Self { shared, queue }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// Runs until the stop, then goes on until running streams have closed their recordings and those are stored, at most
     /// seven seconds. Fails when the spool cannot be used.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let Self { shared, queue } = self;
+        let Self { shared } = self;
         let halt = Stop::new();
         let _writer_guard = WriterGuard(shared.clone());
         let mut tasks: JoinSet<(&'static str, anyhow::Result<()>)> = JoinSet::new();
         let writer = Writer::new(shared.clone());
-        tasks.spawn_blocking(move || ("writer", writer.run(queue).context("the spool folder cannot be used")));
+        tasks.spawn_blocking(move || ("writer", writer.run().context("the spool folder cannot be used")));
         let (commits, confirmed) = mpsc::channel::<Commit>(commit::QUEUE_LEN);
         for _ in 0..UPLOADS_IN_FLIGHT {
             let uploader = Uploader { shared: shared.clone(), commits: commits.clone() };

@@ -2,16 +2,17 @@
 //!
 //! A failing disk costs segments of the recording, never the thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::{StreamId, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::backlog::Phase;
 use super::book::Book;
@@ -109,6 +110,11 @@ impl Command {
         let RecordedPart { rendition, msn, bytes, duration_us, .. } = part;
         Self::Part { key, rendition: rendition.to_owned(), msn, bytes, duration_us, head }
     }
+
+    /// Whether somebody waits for what follows from it.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Close { .. } | Self::Stop)
+    }
 }
 
 pub(super) struct Writer {
@@ -118,13 +124,24 @@ pub(super) struct Writer {
     disk_fault_at: Option<Instant>,
 }
 
+/// However the writer leaves: nobody hands it anything any more.
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.commands.close();
+    }
+}
+
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, reels: BTreeMap::new(), next_generation: 1, disk_fault_at: None }
     }
 
     /// Reads what an earlier run left, then writes until told to stop.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let _closed = Closing(&shared);
         for stream_id in spool::scan(&self.shared.spool_dir)? {
             if let Err(error) = self.recover(stream_id) {
                 // Left as it is: a person, or the next start, may have more luck.
@@ -132,11 +149,12 @@ impl Writer {
             }
         }
         self.shared.ready.send_replace(true);
-        while let Some(command) = queue.blocking_recv() {
-            if matches!(command, Command::Stop) || self.shared.is_halted.load(Ordering::SeqCst) {
+        let mut taken = VecDeque::new();
+        while !self.shared.is_halted.load(Ordering::SeqCst) {
+            self.shared.commands.take(&mut taken);
+            if self.perform_all(&mut taken).is_break() {
                 break;
             }
-            self.perform(command);
         }
         for reel in self.reels.values() {
             // Best effort at a quiet moment: a clean stop survives a power cut too.
@@ -166,6 +184,17 @@ impl Writer {
     fn new_generation(&mut self) -> u64 {
         self.next_generation += 1;
         self.next_generation
+    }
+
+    /// Breaks off at the stop.
+    fn perform_all(&mut self, taken: &mut VecDeque<Command>) -> ControlFlow<()> {
+        for command in taken.drain(..) {
+            if matches!(command, Command::Stop) || self.shared.is_halted.load(Ordering::SeqCst) {
+                return ControlFlow::Break(());
+            }
+            self.perform(command);
+        }
+        ControlFlow::Continue(())
     }
 
     fn perform(&mut self, command: Command) {
