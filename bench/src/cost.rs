@@ -117,7 +117,8 @@ async fn publish(
     clip: &Bytes,
 ) -> anyhow::Result<()> {
     for name in names {
-        let mut encoder = Encoder::publish(server.rtmp, name).await.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        let mut encoder =
+            Encoder::publish(server.rtmp, name).await.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
         let tags: Vec<_> = file_tags(clip)?.collect();
         publishers.spawn(async move { encoder.send(tags, Pace::RealTime).await });
         // Encoders do not beat in step.

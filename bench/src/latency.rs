@@ -19,12 +19,12 @@ use crate::process;
 
 const SECONDS: u32 = 30;
 /// Frames per second of the clip.
-const FRAME_RATE: f64 = 30.0;
+pub const FRAME_RATE: f64 = 30.0;
 /// How often a plain HLS player that wants to be quick would look.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// When each video frame was written, in order.
-type Sent = Arc<Mutex<Vec<Instant>>>;
+pub type Sent = Arc<Mutex<Vec<Instant>>>;
 
 pub async fn run() -> anyhow::Result<Value> {
     let clip = crate::clip::flv(SECONDS).await?;
@@ -54,7 +54,7 @@ fn percentiles(mut all: Vec<f64>) -> (f64, f64) {
 }
 
 /// Publishes in real time and notes when each video frame went out.
-async fn publish(mut encoder: Encoder, clip: Bytes, sent: Sent) -> anyhow::Result<()> {
+pub async fn publish(mut encoder: Encoder, clip: Bytes, sent: Sent) -> anyhow::Result<()> {
     let tags: Vec<FileTag> = file_tags(&clip)?.collect();
     let start = Instant::now();
     for tag in tags {

@@ -1,35 +1,45 @@
-//! Measurements beside nginx-rtmp, both sides in the same run, told as ratios.
+//! Measurements beside nginx-rtmp, nginx and ffmpeg, both sides in the same run, told as ratios.
 //!
-//! `./dev bench` runs all; `./dev bench latency`, `cost` or `ready` one. The last line is JSON.
+//! `./dev bench` runs all; `./dev bench media` what concerns the media engine; or any of them by name. The last line is JSON,
+//! which is also written to `target/bench.json`.
 
 mod clip;
 mod cost;
+mod crowd;
+mod egress;
 mod latency;
 mod nginx;
 mod process;
 mod ready;
 
+use std::path::Path;
+
 use anyhow::bail;
 use serde_json::{Map, Value};
 
+/// Everything there is, in the order it runs.
+const MEDIA: [&str; 5] = ["cost", "latency", "egress", "crowd", "ready"];
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let all = ["latency", "cost", "ready"];
-    if let Some(unknown) = arguments.iter().find(|argument| !all.contains(&argument.as_str())) {
-        bail!("no measurement {unknown}; there are {}", all.join(", "));
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted.is_empty() || wanted.iter().any(|name| name == "media") {
+        wanted = MEDIA.map(str::to_owned).to_vec();
     }
-    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
     let mut results = Map::new();
-    if wanted("latency") {
-        results.insert("latency".to_owned(), latency::run().await?);
+    for name in wanted {
+        let result = match name.as_str() {
+            "cost" => cost::run().await?,
+            "latency" => latency::run().await?,
+            "egress" => egress::run().await?,
+            "crowd" => crowd::run().await?,
+            "ready" => ready::run().await?,
+            unknown => bail!("no measurement {unknown}; there are media, {}", MEDIA.join(", ")),
+        };
+        results.insert(name, result);
     }
-    if wanted("cost") {
-        results.insert("cost".to_owned(), cost::run().await?);
-    }
-    if wanted("ready") {
-        results.insert("ready".to_owned(), ready::run().await?);
-    }
-    println!("{}", Value::Object(results));
+    let results = Value::Object(results).to_string();
+    std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.json"), &results)?;
+    println!("{results}");
     Ok(())
 }

@@ -15,7 +15,7 @@ pub struct Nginx {
     child: Child,
     pub rtmp: SocketAddr,
     pub http: String,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Nginx {
@@ -53,7 +53,12 @@ impl Nginx {
             }
             sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { child, rtmp, http: format!("http://{http}"), _files: files })
+        Ok(Self { child, rtmp, http: format!("http://{http}"), files })
+    }
+
+    /// Puts a file where its HTTP side finds it.
+    pub fn publish_file(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.files.path().join("hls").join(name), bytes)?)
     }
 
     pub fn pid(&self) -> u32 {

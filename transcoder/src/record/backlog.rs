@@ -301,6 +301,11 @@ impl Backlog {
         }
     }
 
+    /// Every recording is running: nobody waits for one to become ready.
+    pub(super) fn is_all_open(&self) -> bool {
+        lock(&self.recordings).values().all(|entry| entry.phase == Phase::Open)
+    }
+
     /// Nothing is held and nothing waits, as far as uploads go.
     pub(super) fn is_quiet(&self) -> bool {
         let busy = |entry: &Entry| match entry.phase {

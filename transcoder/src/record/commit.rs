@@ -13,7 +13,7 @@ use domain::StreamId;
 use kit::Stop;
 use kit::retry::Backoff;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::backlog::Phase;
 use super::handle::{RecordingInfo, RenditionInfo, Shared};
@@ -21,6 +21,8 @@ use super::writer::{Command, StoredItem};
 
 /// Confirmed uploads that wait for their rows.
 pub(super) const QUEUE_LEN: usize = 256;
+/// What is confirmed within this time is written down together while nobody waits for it.
+const GATHER: Duration = Duration::from_millis(400);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// Short, so that a returning database is noticed soon (reliability C3).
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -57,6 +59,7 @@ impl Committer {
                 () = self.shared.backlog.settle.notified() => {}
                 () = stop.cancelled() => return,
             }
+            self.gather(&mut batch, &stop).await;
             let settled = async {
                 self.store(&mut batch).await;
                 self.complete().await;
@@ -64,6 +67,23 @@ impl Committer {
             tokio::select! {
                 () = settled => {}
                 // What is not written down now is uploaded again by the next run; nothing is lost by it.
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Lets rows of running recordings wait for company: a transaction for each would cost more than its rows.
+    async fn gather(&mut self, batch: &mut Vec<Commit>, stop: &Stop) {
+        let until = Instant::now() + GATHER;
+        while !batch.is_empty() && batch.len() < QUEUE_LEN && self.shared.backlog.is_all_open() {
+            tokio::select! {
+                biased;
+                count = self.queue.recv_many(batch, QUEUE_LEN) => if count == 0 {
+                    return;
+                },
+                // Perhaps one of them has just ended.
+                () = self.shared.backlog.settle.notified() => {}
+                () = sleep_until(until) => return,
                 () = stop.cancelled() => return,
             }
         }
