@@ -13,6 +13,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
@@ -22,6 +23,10 @@ fn main() -> ExitCode {
     }
     if let cli::Command::ServiceChild(child) = &cli.command {
         return embedded::child::run(child);
+    }
+    // Every viewer is a descriptor; systems give 1,024 and allow more to who asks.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _kept = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

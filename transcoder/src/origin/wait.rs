@@ -15,8 +15,9 @@ use super::shelf::{Rack, Shelf, View};
 
 /// Requests of one stream that may wait at a time.
 const BLOCKED_PER_STREAM_MAX: usize = 50_000;
-/// Requests of one address that may wait at a time: some 200 low-latency viewers behind one address.
-const BLOCKED_PER_IP_MAX: u32 = 800;
+/// Requests of one address that may wait at a time: some thousand low-latency viewers, of a campus or of a proxy that does not
+/// say for whom it asks, each with a playlist and a part of picture and sound.
+const BLOCKED_PER_IP_MAX: u32 = 4_000;
 /// A request waits for at most this many target durations.
 const WAIT_TARGETS: u32 = 3;
 /// How many segments ahead of the last finished one may be asked for.
