@@ -18,6 +18,7 @@ mod commit;
 mod handle;
 mod inbox;
 mod journal;
+pub mod points;
 mod reel;
 mod rolls;
 mod spool;
@@ -30,4 +31,5 @@ pub use db::recordings::RenditionKind;
 pub use handle::{
     RecordDeps, RecordError, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, RenditionInfo, Resume,
 };
+pub use rolls::ROLL_BYTES;
 pub use task::RecorderTask;

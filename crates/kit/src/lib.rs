@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod failpoint;
 pub mod health;
 pub mod ids;
 pub mod inproc;

@@ -159,6 +159,11 @@ impl Book {
         self.discontinuities_before + counted
     }
 
+    /// Whether anything lies here that is not stored.
+    pub(super) fn waits(&self) -> bool {
+        self.renditions.values().any(|shelf| shelf.open.is_some() || !shelf.closed.is_empty())
+    }
+
     /// The shortest journal that says the same.
     pub(super) fn compact(&self) -> Vec<Line> {
         // Those of segments that are still here are counted again when they are read.

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::backlog::Phase;
 use super::handle::{RecordingInfo, RenditionInfo, Shared};
+use super::points;
 use super::writer::{Command, StoredItem};
 
 /// Confirmed uploads that wait for their rows.
@@ -122,6 +123,7 @@ impl Committer {
     }
 
     async fn write(&self, batch: &[Commit]) -> db::Result<()> {
+        points::ROWS_BEFORE.pass();
         let mut tx = begin(&self.shared.pool).await?;
         for commit in batch {
             if let What::Rendition(info) = &commit.what {
@@ -138,7 +140,10 @@ impl Committer {
         if !segments.is_empty() {
             recordings::insert_segments(&mut tx, &segments).await?;
         }
-        commit(tx).await
+        points::ROWS_OPEN.pass();
+        commit(tx).await?;
+        points::ROWS_AFTER.pass();
+        Ok(())
     }
 
     /// Completes what has nothing left to wait for. What fails is tried again at the next tick.
@@ -164,9 +169,12 @@ impl Committer {
     }
 
     async fn finalise(&self, info: &RecordingInfo) -> anyhow::Result<()> {
+        points::FINALISE_BEFORE.pass();
         let mut tx = begin(&self.shared.pool).await?;
         let outcome = recordings::finalise(&mut tx, info.vod_id).await?;
+        points::FINALISE_OPEN.pass();
         commit(tx).await?;
+        points::FINALISE_AFTER.pass();
         tracing::info!(stream.id = %info.stream_id, vod.id = %info.vod_id, ?outcome, "a recording is complete");
         Ok(())
     }

@@ -42,6 +42,8 @@ pub struct RecordDeps {
     pub data_dir: PathBuf,
     /// Most bytes that may wait on disk. Beyond it segments are given up, never live.
     pub spool_bytes_max: u64,
+    /// Length of the files segments lie in; [`super::ROLL_BYTES`] unless there is a reason.
+    pub roll_bytes: u64,
 }
 
 /// The node's recorder. Cheap to clone.
@@ -59,6 +61,7 @@ pub(super) struct Shared {
     pub(super) objects: objects::Objects,
     pub(super) spool_dir: PathBuf,
     pub(super) spool_bytes_max: u64,
+    pub(super) roll_bytes: u64,
     /// True once the spool of an earlier run has been read.
     pub(super) ready: watch::Sender<bool>,
     /// The task is over; the writer leaves.
@@ -166,6 +169,7 @@ impl Recorder {
             objects: deps.objects,
             spool_dir: deps.data_dir.join("spool"),
             spool_bytes_max: deps.spool_bytes_max.max(1),
+            roll_bytes: deps.roll_bytes,
             ready: watch::Sender::new(false),
             is_halted: AtomicBool::new(false),
             late: Mutex::default(),

@@ -13,6 +13,7 @@ use super::backlog::{Item, Phase};
 use super::book::{Book, Shelf};
 use super::handle::{RecordingEnd, RenditionInfo, Shared};
 use super::journal::{Head, Line, Spot, encode};
+use super::points;
 use super::rolls::Rolls;
 use super::spool::Layout;
 use super::writer::StoredItem;
@@ -59,9 +60,18 @@ struct OpenSegment {
 
 impl Reel {
     /// Begins a journal with what the book says.
-    pub(super) fn start(layout: Layout, book: Book, generation: u64) -> io::Result<Self> {
+    pub(super) fn start(layout: Layout, book: Book, generation: u64, roll_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(&layout.folder)?;
-        let (journal, journal_len) = write_journal(&layout, &book)?;
+        let (journal, journal_len, is_journal_torn) = match write_journal(&layout, &book) {
+            Ok((journal, len)) => (journal, len, false),
+            // A full disk takes no new journal, and its recordings must be brought away all the same. The old one says
+            // what the book says, once a reader has settled it with the files as this one did.
+            Err(error) => {
+                let old = OpenOptions::new().append(true).open(layout.journal()).map_err(|_| error)?;
+                let len = old.metadata()?.len();
+                (old, len, true)
+            }
+        };
         let next_roll = book.renditions.values().flat_map(Shelf::rolls).max().map_or(0, |last| last + 1);
         Ok(Self {
             layout,
@@ -69,10 +79,10 @@ impl Reel {
             journal,
             journal_len,
             compact_at: JOURNAL_COMPACT_BYTES.max(journal_len * 2),
-            is_journal_torn: false,
+            is_journal_torn,
             owed: String::new(),
             generation,
-            rolls: Rolls::starting_at(next_roll),
+            rolls: Rolls::starting_at(next_roll, roll_bytes),
             open: HashMap::new(),
             given_up: HashMap::new(),
         })
@@ -165,6 +175,7 @@ impl Reel {
     pub(super) fn rendition(&mut self, shared: &Shared, info: RenditionInfo) -> io::Result<()> {
         fs::create_dir_all(self.layout.rendition(&info.name))?;
         self.log(&Line::Rendition { info: info.clone() })?;
+        points::RENDITION_LOGGED.pass();
         let name = info.name.clone();
         shared.backlog.push(self.book.info.stream_id, &name, Item::Rendition(info));
         Ok(())
@@ -176,7 +187,9 @@ impl Reel {
         let draft = path.with_extension("new");
         fs::write(&draft, bytes)?;
         fs::rename(&draft, &path)?;
+        points::INIT_WRITTEN.pass();
         self.log(&Line::Init { r: rendition.to_owned(), no })?;
+        points::INIT_LOGGED.pass();
         shared.backlog.push(self.book.info.stream_id, rendition, Item::Init { no, path });
         Ok(())
     }
@@ -214,11 +227,14 @@ impl Reel {
         }
         let Some(open) = self.open.get_mut(rendition) else { return Ok(()) };
         self.rolls.append(rendition, bytes)?;
+        points::PART_APPENDED.pass();
         let len = u64::try_from(bytes.len()).unwrap_or(0);
         open.len += len;
         let head = is_first.then_some(Head { spot: open.spot, ..head });
         shared.gauge.spool_bytes.fetch_add(len, Ordering::Relaxed);
-        self.log(&Line::Part { r: rendition.to_owned(), msn, len, us: duration_us, head })
+        self.log(&Line::Part { r: rendition.to_owned(), msn, len, us: duration_us, head })?;
+        points::PART_LOGGED.pass();
+        Ok(())
     }
 
     /// Removes a file nothing of which waits any more.
@@ -229,6 +245,7 @@ impl Reel {
             return;
         }
         remove(&self.layout.roll(rendition, no));
+        points::ROLL_REMOVED.pass();
     }
 
     /// Leaves a segment out of the recording.
@@ -272,6 +289,7 @@ impl Reel {
             live.lies_at(OnDisk::new(file, open.spot.at, open.len));
         }
         let logged = self.log_surely(&Line::Closed { r: rendition.to_owned(), msn, us });
+        points::SEGMENT_CLOSED.pass();
         if let Some(item) = self.segment_item(rendition, msn, live) {
             shared.backlog.push(self.book.info.stream_id, rendition, item);
         }
@@ -298,6 +316,7 @@ impl Reel {
             }
             RecordingEnd::Ended => {
                 let logged = self.log(&Line::Ended);
+                points::ENDED_LOGGED.pass();
                 self.book.is_ended = true;
                 shared.backlog.set_phase(stream_id, Phase::Ended);
                 logged
@@ -311,12 +330,14 @@ impl Reel {
         match item {
             StoredItem::Init(no) => {
                 remove(&self.layout.init(rendition, no));
+                points::INIT_REMOVED.pass();
                 let _logged = self.log_surely(&Line::InitStored { r, no });
             }
             StoredItem::Segment(msn) => {
                 let shelf = self.book.renditions.get(rendition);
                 let waited = shelf.and_then(|shelf| shelf.closed.get(&msn)).map(|one| (one.bytes, one.head.spot.roll));
                 let _logged = self.log_surely(&Line::Stored { r, msn });
+                points::STORED_LOGGED.pass();
                 if let Some((bytes, roll)) = waited {
                     shared.gauge.release(bytes);
                     self.remove_if_stored(rendition, roll);
@@ -338,8 +359,15 @@ fn remove(path: &Path) {
 fn write_journal(layout: &Layout, book: &Book) -> io::Result<(File, u64)> {
     let text: String = book.compact().iter().map(encode).collect();
     let draft = layout.folder.join("journal.new");
-    fs::write(&draft, &text)?;
+    let mut file = File::create(&draft)?;
+    file.write_all(text.as_bytes())?;
+    if book.waits() {
+        // A power cut must not leave an empty file in the place of one that speaks of media.
+        file.sync_data()?;
+    }
+    points::JOURNAL_DRAFTED.pass();
     fs::rename(&draft, layout.journal())?;
+    points::JOURNAL_REPLACED.pass();
     let journal = OpenOptions::new().append(true).open(layout.journal())?;
     Ok((journal, u64::try_from(text.len()).unwrap_or(0)))
 }

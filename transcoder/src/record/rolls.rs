@@ -11,16 +11,19 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::journal::Spot;
+use super::points;
 use super::spool::Layout;
 
 /// A file that grew to this is followed by another. Its space is given back when all of it is stored.
-const ROLL_BYTES: u64 = 16 * 1024 * 1024;
+pub const ROLL_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The files of one recording that are being written.
 pub(super) struct Rolls {
     current: HashMap<String, Roll>,
     /// Numbers are unique in the recording and never used twice.
     next_no: u32,
+    /// A file this long is full.
+    bytes_max: u64,
 }
 
 struct Roll {
@@ -36,13 +39,13 @@ pub(super) struct Begun {
 }
 
 impl Rolls {
-    pub(super) fn starting_at(next_no: u32) -> Self {
-        Self { current: HashMap::new(), next_no }
+    pub(super) fn starting_at(next_no: u32, bytes_max: u64) -> Self {
+        Self { current: HashMap::new(), next_no, bytes_max }
     }
 
     /// Makes sure there is a file for a new segment of the rendition.
     pub(super) fn begin(&mut self, layout: &Layout, rendition: &str) -> io::Result<Begun> {
-        if let Some(roll) = self.current.get(rendition).filter(|roll| roll.len < ROLL_BYTES) {
+        if let Some(roll) = self.current.get(rendition).filter(|roll| roll.len < self.bytes_max) {
             return Ok(Begun { spot: Spot { roll: roll.no, at: roll.len }, full: None });
         }
         let (no, path) = (self.next_no, layout.roll(rendition, self.next_no));
@@ -54,6 +57,7 @@ impl Rolls {
             }
             created => created?,
         };
+        points::ROLL_CREATED.pass();
         self.next_no += 1;
         let full = self.current.insert(rendition.to_owned(), Roll { no, file: Arc::new(file), len: 0 });
         Ok(Begun { spot: Spot { roll: no, at: 0 }, full: full.map(|roll| roll.no) })

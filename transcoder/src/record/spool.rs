@@ -9,8 +9,11 @@ use domain::StreamId;
 
 use super::book::Book;
 use super::journal::{self, Line, Spot};
+use super::points;
 
 const NAME_LEN_MAX: usize = 32;
+/// Ends the name of a folder that was set aside. It is no stream's name, so no start looks at it again.
+const ASIDE: &str = "set-aside";
 /// A compacted journal holds at most what waits; a larger one is not ours.
 const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -77,11 +80,41 @@ pub(super) fn recover(layout: &Layout) -> io::Result<Option<Book>> {
         tracing::warn!(folder = %layout.folder.display(), torn, "a recording's journal has torn lines");
     }
     let Some(mut book) = Book::replay(&lines) else { return Ok(None) };
+    points::RECOVERY_READ.pass();
     for line in settle(layout, &book)? {
         book.apply(&line);
     }
     remove_strays(layout, &book)?;
+    points::RECOVERY_SETTLED.pass();
     Ok(Some(book))
+}
+
+/// Takes a folder whose journal says nothing out of the way. Without media in it, it goes; media is kept for a person to
+/// look at, since nobody else knows what it is.
+pub(super) fn set_aside(layout: &Layout) -> io::Result<()> {
+    if !has_media(&layout.folder)? {
+        tracing::warn!(folder = %layout.folder.display(), "a spool folder without a usable journal is removed");
+        return fs::remove_dir_all(&layout.folder);
+    }
+    let aside = layout.folder.with_extension(ASIDE);
+    tracing::error!(folder = %aside.display(), "media without a usable journal is set aside");
+    fs::rename(&layout.folder, aside)
+}
+
+fn has_media(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            for file in fs::read_dir(&path)? {
+                let file = file?;
+                let is_roll = file.file_name().to_string_lossy().starts_with("roll");
+                if is_roll && file.metadata()?.len() > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// What the files add to the journal: the lines that would have been written had the process lived a little longer.

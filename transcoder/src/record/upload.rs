@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::backlog::{Item, Job};
 use super::commit::{Commit, What};
 use super::handle::{RecordingInfo, Shared};
+use super::points;
 use crate::origin::shelf::Segment;
 
 /// Uploads in flight on one node.
@@ -182,7 +183,10 @@ impl Uploader {
 
     async fn store(&self, key: &str, chunks: &[Bytes], sha256: [u8; 32]) -> Result<(), Failure> {
         let upload = Upload { key, chunks, sha256, content_type: "video/mp4", cache_control: CACHE_IMMUTABLE };
-        self.shared.objects.put_once(&upload).await.map_err(Failure::Bucket)
+        points::PUT_BEFORE.pass();
+        self.shared.objects.put_once(&upload).await.map_err(Failure::Bucket)?;
+        points::PUT_AFTER.pass();
+        Ok(())
     }
 
     async fn put_thumbnail(&self, info: &RecordingInfo, jpeg: Bytes) -> anyhow::Result<()> {

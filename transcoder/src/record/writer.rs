@@ -18,6 +18,7 @@ use super::backlog::Phase;
 use super::book::Book;
 use super::handle::{RecordError, RecordedPart, RecordingEnd, RecordingInfo, RenditionInfo, Resume, Shared};
 use super::journal::{Head, Line, Spot};
+use super::points;
 use super::reel::{Part, Reel};
 use super::spool::{self, Layout};
 use crate::origin::shelf::Segment;
@@ -166,17 +167,22 @@ impl Writer {
     fn recover(&mut self, stream_id: StreamId) -> io::Result<()> {
         let layout = Layout::new(&self.shared.spool_dir, stream_id);
         let Some(book) = spool::recover(&layout)? else {
-            tracing::warn!(stream.id = %stream_id, "a spool folder without a usable journal is removed");
-            return fs::remove_dir_all(&layout.folder);
+            return spool::set_aside(&layout);
         };
         let bytes = book.renditions.values().flat_map(|shelf| shelf.closed.values()).map(|closed| closed.bytes).sum();
         self.shared.gauge.spool_bytes.fetch_add(bytes, Ordering::Relaxed);
         tracing::info!(stream.id = %stream_id, bytes, is_ended = book.is_ended, "a spooled recording is taken up again");
         let generation = self.new_generation();
-        let phase = if book.is_ended { Phase::Ended } else { Phase::Interrupted };
-        self.shared.backlog.open(&book.info, generation, phase);
-        let mut reel = Reel::start(layout, book, generation)?;
+        let is_ended = book.is_ended;
+        let info = book.info.clone();
+        let mut reel = Reel::start(layout, book, generation, self.shared.roll_bytes)?;
+        // Not as ended yet: with nothing queued it would look complete, and be forgotten with all that waits.
+        self.shared.backlog.open(&info, generation, Phase::Interrupted);
         reel.requeue(&self.shared);
+        points::RECOVERY_QUEUED.pass();
+        if is_ended {
+            self.shared.backlog.set_phase(stream_id, Phase::Ended);
+        }
         self.reels.insert(stream_id, reel);
         Ok(())
     }
@@ -250,7 +256,8 @@ impl Writer {
         let is_known = self.reels.contains_key(&info.stream_id);
         if !is_known {
             let layout = Layout::new(&self.shared.spool_dir, info.stream_id);
-            let reel = Reel::start(layout, Book::new(info.clone()), generation).map_err(RecordError::Disk)?;
+            let reel = Reel::start(layout, Book::new(info.clone()), generation, self.shared.roll_bytes)
+                .map_err(RecordError::Disk)?;
             self.reels.insert(info.stream_id, reel);
         }
         let Some(reel) = self.reels.get_mut(&info.stream_id) else { return Err(RecordError::NotReady) };
@@ -286,9 +293,11 @@ impl Writer {
 
     fn forget(&mut self, stream_id: StreamId) {
         let Some(reel) = self.reels.remove(&stream_id) else { return };
+        points::FORGET_BEFORE.pass();
         self.shared.gauge.release(reel.bytes());
         if let Err(error) = fs::remove_dir_all(&reel.layout.folder) {
             tracing::warn!(stream.id = %stream_id, %error, "a finished recording's spool folder stays behind");
         }
+        points::FORGET_AFTER.pass();
     }
 }

@@ -155,5 +155,7 @@ async fn rubbish_in_the_spool_stops_nobody() {
     recording.close(RecordingEnd::Ended);
     rig.until_ready(&live).await;
     assert!(!stray.exists() && spool.join("hooks/journal").exists());
+    let aside = stray.with_extension("set-aside").join("source/roll0");
+    assert_eq!(std::fs::read(aside).expect("kept"), b"what", "media is not thrown away because its journal is");
     node.stop().await;
 }

@@ -84,6 +84,7 @@ impl Rig {
             objects: self.objects.clone(),
             data_dir: data_dir.to_owned(),
             spool_bytes_max,
+            roll_bytes: transcoder::record::ROLL_BYTES,
         });
         let stop = Stop::new();
         let mut tasks = JoinSet::new();
