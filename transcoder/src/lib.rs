@@ -88,7 +88,7 @@ impl Transcoder {
             objects: deps.objects,
             data_dir: deps.config.data_dir.clone(),
             spool_bytes_max: deps.config.transcoder.spool_mib_max.saturating_mul(1024 * 1024),
-            roll_bytes: record::ROLL_BYTES,
+            pace: record::Pace::default(),
         });
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
         let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));

@@ -29,7 +29,7 @@ mod writer;
 
 pub use db::recordings::RenditionKind;
 pub use handle::{
-    RecordDeps, RecordError, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, RenditionInfo, Resume,
+    Pace, RecordDeps, RecordError, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, RenditionInfo,
+    Resume,
 };
-pub use rolls::ROLL_BYTES;
 pub use task::RecorderTask;

@@ -15,7 +15,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::backlog::{Backlog, Gauge};
-use super::inbox::{Inbox, Refused};
+use super::inbox::{BEAT, Inbox, Refused};
+use super::rolls::ROLL_BYTES;
 use super::task::RecorderTask;
 use super::writer::{Command, Floor, Key};
 use super::{RenditionKind, spool};
@@ -42,8 +43,22 @@ pub struct RecordDeps {
     pub data_dir: PathBuf,
     /// Most bytes that may wait on disk. Beyond it segments are given up, never live.
     pub spool_bytes_max: u64,
-    /// Length of the files segments lie in; [`super::ROLL_BYTES`] unless there is a reason.
+    pub pace: Pace,
+}
+
+/// How the spool is written. Tests that would take minutes have their own.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Length of the files segments lie in.
     pub roll_bytes: u64,
+    /// From one visit of the writer to the next.
+    pub beat: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { roll_bytes: ROLL_BYTES, beat: BEAT }
+    }
 }
 
 /// The node's recorder. Cheap to clone.
@@ -162,14 +177,14 @@ impl Recorder {
     /// A recorder and the task that does its work. Nothing is recorded until the task runs.
     pub fn new(deps: RecordDeps) -> (Self, RecorderTask) {
         let shared = Arc::new(Shared {
-            commands: Inbox::default(),
+            commands: Inbox::new(deps.pace.beat),
             backlog: Backlog::default(),
             gauge: Arc::new(Gauge::default()),
             pool: deps.pool,
             objects: deps.objects,
             spool_dir: deps.data_dir.join("spool"),
             spool_bytes_max: deps.spool_bytes_max.max(1),
-            roll_bytes: deps.roll_bytes,
+            roll_bytes: deps.pace.roll_bytes,
             ready: watch::Sender::new(false),
             is_halted: AtomicBool::new(false),
             late: Mutex::default(),

@@ -16,10 +16,10 @@ use super::writer::Command;
 /// Commands waiting for the writer. A part of 200 ms in three renditions of a thousand streams is 15,000 a second.
 const LEN_MAX: usize = 16_384;
 /// From one visit of the writer to the next: what a crash of the process costs beside the part being made.
-const BEAT: Duration = Duration::from_millis(200);
+pub(super) const BEAT: Duration = Duration::from_millis(200);
 
-#[derive(Default)]
 pub(super) struct Inbox {
+    beat: Duration,
     state: Mutex<State>,
     /// The writer waits for this.
     called: Condvar,
@@ -45,6 +45,10 @@ pub(super) enum Refused {
 }
 
 impl Inbox {
+    pub(super) fn new(beat: Duration) -> Self {
+        Self { beat, state: Mutex::default(), called: Condvar::new(), emptied: Notify::new() }
+    }
+
     /// Hands a command over unless there is no room.
     pub(super) fn try_send(&self, command: Command) -> Result<(), Refused> {
         let mut state = lock(&self.state);
@@ -86,7 +90,7 @@ impl Inbox {
 
     /// Waits for the beat, for something urgent, or after a quiet time for anything; then takes everything.
     pub(super) fn take(&self, taken: &mut VecDeque<Command>) {
-        let due = Instant::now() + BEAT;
+        let due = Instant::now() + self.beat;
         let mut state = lock(&self.state);
         while !state.is_hurried {
             let left = due.saturating_duration_since(Instant::now());
@@ -127,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_taken_on_the_beat_and_the_rest_at_once() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(BEAT);
         let mut taken = VecDeque::new();
         let began = Instant::now();
         assert!(inbox.try_send(forget()).is_ok() && inbox.try_send(forget()).is_ok());
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn after_a_quiet_time_the_first_command_calls_the_writer() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(BEAT);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let mut taken = VecDeque::new();
@@ -159,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_bounded_and_whoever_waits_for_room_hears_of_it_and_of_the_end() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(BEAT);
         for _ in 0..LEN_MAX {
             assert!(inbox.try_send(forget()).is_ok());
         }

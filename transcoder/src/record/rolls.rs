@@ -15,7 +15,7 @@ use super::points;
 use super::spool::Layout;
 
 /// A file that grew to this is followed by another. Its space is given back when all of it is stored.
-pub const ROLL_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const ROLL_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The files of one recording that are being written.
 pub(super) struct Rolls {

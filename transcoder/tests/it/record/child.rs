@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use transcoder::record::{RecordDeps, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, points};
+use transcoder::record::{Pace, RecordDeps, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, points};
 
 use super::rig::{Live, Rig, rendition, until};
 
@@ -28,6 +28,8 @@ pub(super) const PARTS_PER_SEGMENT: usize = 5;
 const PART_US: u64 = 200_000;
 /// Small, so that files are begun, filled and removed within seconds.
 const ROLL_BYTES: u64 = 100_000;
+/// Short, so that a part is in the journal before the next is handed over.
+const BEAT: Duration = Duration::from_millis(2);
 const CHILD_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Whole CMAF parts of real media, and the init segment they need.
@@ -178,7 +180,7 @@ async fn child() {
         objects: Objects::new(&storage).expect("settings"),
         data_dir: data.clone(),
         spool_bytes_max: 1 << 30,
-        roll_bytes: ROLL_BYTES,
+        pace: Pace { roll_bytes: ROLL_BYTES, beat: BEAT },
     });
     let stop = Stop::new();
     let mut tasks = JoinSet::new();

@@ -18,7 +18,7 @@ use testkit::services::{DatabaseGuard, database};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use transcoder::record::{
-    RecordDeps, RecordedPart, Recorder, Recording, RecordingInfo, RenditionInfo, RenditionKind, Resume,
+    Pace, RecordDeps, RecordedPart, Recorder, Recording, RecordingInfo, RenditionInfo, RenditionKind, Resume,
 };
 
 pub(super) const RULES: Rules = Rules { reconnect_window_s: 60, owes_done_hook: false };
@@ -84,7 +84,7 @@ impl Rig {
             objects: self.objects.clone(),
             data_dir: data_dir.to_owned(),
             spool_bytes_max,
-            roll_bytes: transcoder::record::ROLL_BYTES,
+            pace: Pace::default(),
         });
         let stop = Stop::new();
         let mut tasks = JoinSet::new();
