@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::command::{self, Target};
 use crate::guesses::{self, Guesses};
-use crate::hooks::{Facts, Hooks, UPDATE_EVERY, Verdict};
+use crate::hooks::{self, Facts, Hooks, UPDATE_EVERY, Verdict};
 use crate::journal::{self, Journal, bounded};
 use crate::registry::{Cut, Presence, Registry, Reservation};
 use crate::session::Request;
@@ -182,7 +182,7 @@ impl Desk {
             addr,
             client_id: self.clients.fetch_add(1, Ordering::Relaxed).to_string(),
             username: username.as_str().to_owned(),
-            args: target.args.clone(),
+            args: hooks::publishers_own(&target.args),
         }
     }
 

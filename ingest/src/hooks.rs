@@ -28,7 +28,7 @@ pub(crate) struct Facts {
     pub(crate) addr: String,
     pub(crate) client_id: String,
     pub(crate) username: String,
-    /// The publisher's own query arguments, verbatim.
+    /// The publisher's own query arguments, verbatim, but for those that would speak in our name.
     pub(crate) args: String,
 }
 
@@ -99,6 +99,24 @@ impl Hooks {
             }
         }
     }
+}
+
+/// What we say ourselves in any of the hooks. Receivers differ in which of two fields of one name they believe.
+const OURS: [&str; 15] = [
+    "app", "flashver", "swfurl", "tcurl", "pageurl", "addr", "clientid", "call", "name", "type", "time", "timestamp",
+    "recorder", "path", "vod_id",
+];
+
+/// A publisher's arguments without those that have the name of a field of ours, however they are written.
+pub(crate) fn publishers_own(args: &str) -> String {
+    let is_own = |argument: &&str| {
+        let name = Url::parse(&format!("http://form?{argument}"))
+            .ok()
+            .and_then(|form| form.query_pairs().next().map(|(name, _)| name.trim().to_ascii_lowercase()));
+        // PHP and its kin read `name[]` as `name`.
+        name.is_some_and(|name| !OURS.contains(&name.split('[').next().unwrap_or_default()))
+    };
+    args.split('&').filter(is_own).collect::<Vec<_>>().join("&")
 }
 
 /// The form: nginx-rtmp's fields, then the call's own, then the publisher's arguments as they came.
@@ -177,6 +195,13 @@ mod tests {
             hooks("http://127.0.0.1:1/".to_owned()).update(&facts(), Duration::ZERO, 0).await,
             Verdict::Unreachable
         );
+    }
+
+    #[test]
+    fn a_publisher_does_not_speak_in_our_name() {
+        assert_eq!(publishers_own("token=a%20b&x=1&token=2"), "token=a%20b&x=1&token=2");
+        assert_eq!(publishers_own("name=bob&n%61me=bob&NAME=bob&name[]=bob&+call=publish&a=1&clientid"), "a=1");
+        assert_eq!(publishers_own(""), "");
     }
 
     #[test]
