@@ -58,9 +58,15 @@ const channel = createRoute({
   path: "/c/$username",
   component: lazyRouteComponent(() => import("@/routes/ChannelPage"), "ChannelPage"),
 });
+/** `?t=1h2m3s`: where to begin. */
+const moment = (search: Record<string, unknown>): { t?: string } => {
+  const t = text(search.t);
+  return t ? { t } : {};
+};
 const vod = createRoute({
   getParentRoute: () => shell,
   path: "/v/$id",
+  validateSearch: moment,
   component: lazyRouteComponent(() => import("@/routes/VodPage"), "VodPage"),
 });
 const signin = createRoute({
@@ -98,7 +104,10 @@ const adminCategories = createRoute({
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
-const embedSearch = (search: Record<string, unknown>): { autoplay?: boolean; muted?: boolean } => ({
+const embedSearch = (
+  search: Record<string, unknown>,
+): { autoplay?: boolean; muted?: boolean; t?: string } => ({
+  ...moment(search),
   ...(search.autoplay === false || search.autoplay === 0 ? { autoplay: false } : {}),
   ...(search.muted === true || search.muted === 1 ? { muted: true } : {}),
 });

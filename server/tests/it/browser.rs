@@ -1,4 +1,4 @@
-//! The whole way once, with two people in real browsers; the script says what must hold.
+//! Rillcast in real browsers; the scripts say what must hold.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::EXE;
 
 const SCRIPT_WAIT_MAX: Duration = Duration::from_secs(150);
 
-/// Runs the script against a site and returns what it measured.
-pub async fn first_light(stack: &Stack) -> serde_json::Value {
+/// Runs a script of `web/e2e` against a site and returns what it measured.
+async fn script(stack: &Stack, name: &str) -> serde_json::Value {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
     let script = Command::new("node")
-        .arg("e2e/first-light.mjs")
+        .arg(format!("e2e/{name}.mjs"))
         .current_dir(web)
         .env("RILLCAST_URL", stack.http())
         .env("RILLCAST_RTMP", &stack.process.rtmp)
@@ -25,6 +25,10 @@ pub async fn first_light(stack: &Stack) -> serde_json::Value {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     serde_json::from_slice(&output.stdout).expect("the script prints what it measured")
+}
+
+pub async fn first_light(stack: &Stack) -> serde_json::Value {
+    script(stack, "first-light").await
 }
 
 #[tokio::test]
@@ -38,5 +42,15 @@ async fn from_an_encoder_to_two_browsers_to_a_recording() {
     let told = measured["vod"]["duration_s"].as_f64().unwrap();
     // The timeline of the recording has a gap-free clock although the encoder was away for a while.
     assert!(decoded.video_frames as f64 / 30.0 > told - 1.0, "{decoded:?} for {told} s");
+    stack.stop().await;
+}
+
+/// Quality, rewinding, going live, keys and their switch, theatre, resuming: asked for as viewers ask, judged by what the
+/// video does.
+#[tokio::test]
+async fn the_player_does_what_its_viewer_asks() {
+    let stack = Plan::quick(EXE).await.start().await;
+    let measured = script(&stack, "player").await;
+    println!("measured: {measured}");
     stack.stop().await;
 }

@@ -1,4 +1,4 @@
-// Choices of this browser: theme, language of the interface, delay, the rail. Kept in localStorage.
+// Choices of this browser: theme, language of the interface, playback, the rail. Kept in localStorage.
 import { create } from "zustand";
 import { read, write } from "./storage";
 
@@ -7,6 +7,14 @@ export type Theme = "system" | "light" | "dark";
 type Prefs = {
   theme: Theme;
   latencyMode: "low" | "normal";
+  /** `auto`, or a picture such as `480p`. */
+  quality: string;
+  /** 0 to 1. */
+  volume: number;
+  isMuted: boolean;
+  isTheatre: boolean;
+  /** Single keys that steer the player. */
+  hasShortcuts: boolean;
   isRailNarrow: boolean;
   isChatOpen: boolean;
 };
@@ -14,9 +22,21 @@ type Prefs = {
 const oneOf = <T extends string>(value: string | null, allowed: readonly T[], fallback: T): T =>
   allowed.find((known) => known === value) ?? fallback;
 
+const share = (value: string | null, fallback: number): number => {
+  const number = value === null || value === "" ? Number.NaN : Number(value);
+  return number >= 0 && number <= 1 ? number : fallback;
+};
+
+const QUALITY = /^\d{2,4}p\d{0,3}$/;
+
 export const usePrefs = create<Prefs>(() => ({
   theme: oneOf(read("rillcast.theme"), ["system", "light", "dark"], "system"),
   latencyMode: oneOf(read("rillcast.latency"), ["low", "normal"], "low"),
+  quality: QUALITY.test(read("rillcast.quality") ?? "") ? (read("rillcast.quality") ?? "auto") : "auto",
+  volume: share(read("rillcast.volume"), 1),
+  isMuted: read("rillcast.muted") === "1",
+  isTheatre: read("rillcast.theatre") === "1",
+  hasShortcuts: read("rillcast.shortcuts") !== "off",
   isRailNarrow: read("rillcast.rail") === "narrow",
   isChatOpen: true,
 }));
@@ -41,6 +61,29 @@ export function setTheme(theme: Theme): void {
 export function setLatencyMode(latencyMode: Prefs["latencyMode"]): void {
   usePrefs.setState({ latencyMode });
   write("rillcast.latency", latencyMode);
+}
+
+/** Sound alone is a choice for now, not for next time. */
+export function setQuality(quality: string): void {
+  const kept = QUALITY.test(quality) ? quality : "auto";
+  usePrefs.setState({ quality: kept });
+  write("rillcast.quality", kept);
+}
+
+export function setSound(volume: number, isMuted: boolean): void {
+  usePrefs.setState({ volume, isMuted });
+  write("rillcast.volume", String(volume));
+  write("rillcast.muted", isMuted ? "1" : "0");
+}
+
+export function setTheatre(isTheatre: boolean): void {
+  usePrefs.setState({ isTheatre });
+  write("rillcast.theatre", isTheatre ? "1" : "0");
+}
+
+export function setShortcuts(hasShortcuts: boolean): void {
+  usePrefs.setState({ hasShortcuts });
+  write("rillcast.shortcuts", hasShortcuts ? "on" : "off");
 }
 
 export function setRailNarrow(isRailNarrow: boolean): void {

@@ -12,6 +12,7 @@ import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
 import { Chat } from "@/features/chat/Chat";
 import { type ChatRoom, useChat } from "@/features/chat/useChat";
 import { Player } from "@/features/player/Player";
+import { useTheatre } from "@/features/player/useTheatre";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -98,6 +99,7 @@ function Page({
 
 function Stage({ channel, recordings }: { channel: Channel | null; recordings: Vod[] | null }) {
   const { t } = useTranslation();
+  const isTheatre = useTheatre();
   const live = channel?.live ?? null;
   const isReconnecting = live?.status === "reconnecting";
   const last = recordings?.find((vod) => vod.status === "ready") ?? null;
@@ -117,7 +119,13 @@ function Stage({ channel, recordings }: { channel: Channel | null; recordings: V
       poster={live?.thumbnail_url}
       overlay={overlay}
       epoch={live?.status}
-      className="lg:max-h-[calc(100dvh-var(--header-h)-150px)]"
+      startedAt={live?.started_at}
+      hasTheatre
+      className={
+        isTheatre
+          ? "!aspect-auto h-[calc(100dvh-var(--header-h))]"
+          : "lg:max-h-[calc(100dvh-var(--header-h)-150px)]"
+      }
     />
   );
 }

@@ -9,6 +9,7 @@ import { channel as channelQuery, vod as vodQuery, vods } from "@/api/queries";
 import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
+import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
 import { getSocket } from "@/realtime/socket";
 import { usePage } from "@/shell/usePage";
@@ -108,6 +109,7 @@ export function EmbedChannel() {
         poster={live?.thumbnail_url}
         overlay={overlay}
         epoch={live?.status}
+        startedAt={live?.started_at}
       />
     </Frame>
   );
@@ -116,7 +118,7 @@ export function EmbedChannel() {
 export function EmbedVod() {
   const { t } = useTranslation();
   const { id } = vodRoute.useParams();
-  const { autoplay = true, muted = false } = vodRoute.useSearch();
+  const { autoplay = true, muted = false, t: asked } = vodRoute.useSearch();
   const query = useQuery(vodQuery(id));
   const countView = useCountView(id);
   const { isStarted, start } = useStart(autoplay);
@@ -141,6 +143,8 @@ export function EmbedVod() {
         title={vod?.title ?? ""}
         artist={vod?.channel.display_name ?? ""}
         poster={vod?.thumbnail_url}
+        storyboardUrl={vod?.storyboard_url}
+        startAt={parseTime(asked) ?? 0}
         overlay={overlay}
         onPlaying={countView}
       />

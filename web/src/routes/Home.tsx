@@ -6,6 +6,7 @@ import { liveStreams, vods } from "@/api/queries";
 import { useSession } from "@/api/session";
 import { CategoryChips } from "@/features/cards/CategoryChips";
 import { CardSkeletons, gridClass, Spotlight, StreamCard, VodCard } from "@/features/cards/cards";
+import { ContinueWatching } from "@/features/vod/ContinueWatching";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, SectionHead, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
@@ -21,6 +22,7 @@ export function Home() {
       <CategoryChips active={category} to="/" />
       <div className="mt-6 flex flex-col gap-14">
         <LiveNow category={category} />
+        {!category && <ContinueWatching />}
         <Recent category={category} />
       </div>
     </div>

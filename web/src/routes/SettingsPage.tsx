@@ -7,6 +7,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
@@ -210,6 +211,7 @@ function Appearance() {
         onChange={setLatencyMode}
         options={(["low", "normal"] as const).map((value) => ({ value, label: t(`player.delay_${value}`) }))}
       />
+      <ShortcutSwitch />
     </>
   );
 }

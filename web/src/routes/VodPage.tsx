@@ -10,10 +10,14 @@ import { VodCard } from "@/features/cards/cards";
 import { FollowButton } from "@/features/channel/FollowButton";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
+import { useTheatre } from "@/features/player/useTheatre";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
+import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
+import { useResume } from "@/features/vod/useResume";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
+import { cx } from "@/lib/cx";
 import { ago, compact, day, whole } from "@/lib/time";
 import { Problem } from "@/routes/problems";
 import { PageHead } from "@/shell/PageHead";
@@ -44,37 +48,65 @@ export function VodPage() {
 }
 
 function Watch({ vod }: { vod: Vod }) {
-  const { t } = useTranslation();
   const countView = useCountView(vod.id);
+  const isTheatre = useTheatre();
   usePage(vod.title);
   return (
-    <div className="mx-auto flex max-w-[1680px] flex-col gap-8 lg:flex-row lg:px-8 lg:pt-6">
-      <div className="min-w-0 flex-1">
-        <div className="max-lg:sticky max-lg:top-[var(--header-h)] max-lg:z-30">
-          <Player
-            src={vod.status === "failed" ? null : vod.playback.hls}
-            isLive={false}
-            title={vod.title}
-            artist={vod.channel.display_name}
-            poster={vod.thumbnail_url}
-            onPlaying={countView}
-            overlay={
-              vod.status === "failed" ? (
-                <Screen
-                  icon={<Clapperboard />}
-                  title={t("vod.failed")}
-                  text={t("vod.failed_text")}
-                  testId="vod-failed"
-                />
-              ) : undefined
-            }
-            className="lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-lg"
-          />
-        </div>
-        <Facts vod={vod} />
+    <div
+      className={cx(
+        "mx-auto flex flex-col lg:grid lg:grid-cols-[minmax(0,1fr)_auto] lg:px-8",
+        isTheatre ? "" : "max-w-[1680px] lg:pt-6",
+      )}
+    >
+      <div
+        className={cx(
+          "min-w-0 max-lg:sticky max-lg:top-[var(--header-h)] max-lg:z-30",
+          isTheatre && "lg:col-span-2 lg:-mx-8",
+        )}
+      >
+        <Stage vod={vod} isTheatre={isTheatre} onPlaying={countView} />
       </div>
-      <More vod={vod} />
+      <Facts vod={vod} />
+      <More vod={vod} isTheatre={isTheatre} />
     </div>
+  );
+}
+
+function Stage({ vod, isTheatre, onPlaying }: { vod: Vod; isTheatre: boolean; onPlaying: () => void }) {
+  const { t } = useTranslation();
+  const { t: asked } = route.useSearch();
+  const { isKnown, startAt, onProgress } = useResume(vod.id);
+  const linked = parseTime(asked);
+  return (
+    <Player
+      // Whose place it is must be known before it begins.
+      src={vod.status === "failed" || !isKnown ? null : vod.playback.hls}
+      isLive={false}
+      title={vod.title}
+      artist={vod.channel.display_name}
+      poster={vod.thumbnail_url}
+      storyboardUrl={vod.storyboard_url}
+      startAt={linked ?? startAt}
+      isResumed={linked === null && startAt > 0}
+      onPlaying={onPlaying}
+      onProgress={onProgress}
+      hasTheatre
+      overlay={
+        vod.status === "failed" ? (
+          <Screen
+            icon={<Clapperboard />}
+            title={t("vod.failed")}
+            text={t("vod.failed_text")}
+            testId="vod-failed"
+          />
+        ) : undefined
+      }
+      className={
+        isTheatre
+          ? "!aspect-auto h-[calc(100dvh-var(--header-h)-72px)]"
+          : "lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-lg"
+      }
+    />
   );
 }
 
@@ -87,7 +119,7 @@ function Facts({ vod }: { vod: Vod }) {
   const [dialog, setDialog] = useState<"edit" | "delete" | null>(null);
   const mayEdit = me !== null && (me.username === vod.channel.username || me.role !== "user");
   return (
-    <div className="flex flex-col gap-5 px-4 py-5 sm:px-6 lg:px-0">
+    <div className="flex min-w-0 flex-col gap-5 px-4 py-5 sm:px-6 lg:col-start-1 lg:px-0">
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0 flex-1 basis-[20rem]">
           <h1
@@ -184,7 +216,7 @@ function Facts({ vod }: { vod: Vod }) {
   );
 }
 
-function More({ vod }: { vod: Vod }) {
+function More({ vod, isTheatre }: { vod: Vod; isTheatre: boolean }) {
   const { t } = useTranslation();
   const more = useInfiniteQuery(vods({ channel: vod.channel.username, sort: "recent" }));
   const items = (more.data?.pages.flatMap((page) => page.items) ?? [])
@@ -192,7 +224,12 @@ function More({ vod }: { vod: Vod }) {
     .slice(0, MORE_MAX);
   if (items.length === 0) return null;
   return (
-    <aside className="w-full shrink-0 px-4 sm:px-6 lg:w-[320px] lg:px-0">
+    <aside
+      className={cx(
+        "w-full px-4 max-lg:pt-3 sm:px-6 lg:col-start-2 lg:w-[352px] lg:pr-0 lg:pl-8",
+        isTheatre ? "lg:row-start-2 lg:pt-5" : "lg:row-span-2 lg:row-start-1",
+      )}
+    >
       <SectionHead title={t("vod.more", { name: vod.channel.display_name })} />
       <div className="grid gap-6 max-lg:grid-cols-[repeat(auto-fill,minmax(min(100%,260px),1fr))]">
         {items.map((other) => (

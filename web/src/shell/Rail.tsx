@@ -38,7 +38,7 @@ export function Rail() {
     <nav
       aria-label={t("nav.main")}
       className={cx(
-        "sticky top-[var(--header-h)] hidden h-[calc(100dvh-var(--header-h))] shrink-0 flex-col border-line border-r bg-surface md:flex",
+        "rail sticky top-[var(--header-h)] hidden h-[calc(100dvh-var(--header-h))] shrink-0 flex-col border-line border-r bg-surface md:flex",
         isNarrow ? "w-[var(--rail-narrow-w)]" : "w-[var(--rail-w)]",
       )}
     >

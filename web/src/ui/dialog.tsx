@@ -1,6 +1,6 @@
 import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
-import type { ReactNode } from "react";
+import type { ReactNode, RefObject } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "./button";
 
@@ -10,17 +10,20 @@ export function Dialog({
   title,
   description,
   children,
+  container,
 }: {
   isOpen: boolean;
   onClose: () => void;
   title: string;
   description?: ReactNode;
   children: ReactNode;
+  /** Where it is drawn, if not over the whole page. */
+  container?: RefObject<HTMLElement | null>;
 }) {
   const { t } = useTranslation();
   return (
     <Base.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
-      <Base.Portal>
+      <Base.Portal container={container}>
         <Base.Backdrop className="fixed inset-0 z-[60] bg-black/60 backdrop-blur-[2px] transition-opacity data-[ending-style]:opacity-0 data-[starting-style]:opacity-0" />
         <Base.Popup className="popup fixed top-1/2 left-1/2 z-[61] flex max-h-[calc(100dvh-32px)] w-[min(520px,calc(100vw-32px))] -translate-x-1/2 -translate-y-1/2 flex-col gap-4 overflow-y-auto rounded-lg p-6">
           <div className="flex items-start justify-between gap-4">

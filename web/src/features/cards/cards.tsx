@@ -3,6 +3,7 @@ import { Eye, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { Stream, Vod } from "@/api/types";
+import { usePlaces } from "@/features/vod/useResume";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -95,6 +96,7 @@ export function StreamCard({ stream }: { stream: Stream }) {
 export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
   const { t } = useTranslation();
   const lang = useLang();
+  const place = usePlaces()[vod.id];
   return (
     <article className="group relative flex flex-col gap-3" data-testid="vod-card">
       <div className="relative aspect-video overflow-hidden rounded-md bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
@@ -102,6 +104,7 @@ export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
         <Pill className="absolute right-2 bottom-2">
           {vod.status === "recording" ? t("vod.recording") : clock(vod.duration_s)}
         </Pill>
+        {place && <Watched share={Math.min(1, place.at / place.duration)} />}
       </div>
       <div className="flex gap-3">
         <Avatar
@@ -130,6 +133,19 @@ export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
         {actions && <div className="relative z-[2]">{actions}</div>}
       </div>
     </article>
+  );
+}
+
+/** How far this viewer got. */
+function Watched({ share }: { share: number }) {
+  const { t } = useTranslation();
+  const lang = useLang();
+  const percent = new Intl.NumberFormat(lang, { style: "percent" }).format(share);
+  return (
+    <span className="absolute inset-x-0 bottom-0 h-1 bg-black/50" data-testid="watched">
+      <span className="block h-full bg-live" style={{ width: `${share * 100}%` }} />
+      <span className="sr-only">{t("vod.watched", { percent })}</span>
+    </span>
   );
 }
 

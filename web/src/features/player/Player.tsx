@@ -1,30 +1,23 @@
-import { RotateCw, WifiOff } from "lucide-react";
-import {
-  MediaControlBar,
-  MediaController,
-  MediaFullscreenButton,
-  MediaLoadingIndicator,
-  MediaMuteButton,
-  MediaPipButton,
-  MediaPlayButton,
-  MediaTimeDisplay,
-  MediaTimeRange,
-  MediaVolumeRange,
-} from "media-chrome/react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { VolumeX } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
-import { usePrefs } from "@/lib/prefs";
-import { delay } from "@/lib/time";
+import { setTheatre, usePrefs } from "@/lib/prefs";
 import { Button } from "@/ui/button";
-import { startMediaTranslations } from "./mediaText";
-import { PlayerMenu } from "./PlayerMenu";
+import { Controls } from "./Controls";
+import { tellMediaSession } from "./mediaSession";
+import { Notice, useNotice } from "./Notice";
+import { ResumeNote } from "./ResumeNote";
+import { type Command, isForPage, type Request } from "./request";
 import { Screen } from "./Screen";
-import { useEngine } from "./useEngine";
+import { ShortcutsDialog } from "./ShortcutsDialog";
+import { Stats } from "./Stats";
+import { Surface } from "./Surface";
+import { Trouble } from "./Trouble";
+import { useControlsShown } from "./useControlsShown";
+import { useMediator, useView } from "./useMediator";
+import { useShortcuts } from "./useShortcuts";
 import "./player.css";
-
-startMediaTranslations();
 
 type Props = {
   /** Null shows the poster and the overlay only. */
@@ -38,182 +31,168 @@ type Props = {
   /** Changes when the broadcaster came back: playback that gave up starts over. */
   epoch?: string;
   isMuted?: boolean;
+  /** When the broadcast began: the bar reaches back to it. */
+  startedAt?: string | null;
+  storyboardUrl?: string | null;
+  /** Where a recording goes on, in seconds. Read when it begins. */
+  startAt?: number;
+  /** Whether that is where this viewer stopped, which is worth a word. */
+  isResumed?: boolean;
   onPlaying?: () => void;
+  onProgress?: (at: number, duration: number) => void;
+  /** The page has a theatre layout. */
+  hasTheatre?: boolean;
   className?: string;
 };
 
 export function Player(props: Props) {
-  const { src, isLive, title, artist, poster, overlay, epoch, isMuted = false, onPlaying, className } = props;
+  const { src, isLive, title, artist, poster, overlay, epoch, hasTheatre = false, className } = props;
   const { t } = useTranslation();
-  const lang = useLang();
-  const latencyMode = usePrefs((prefs) => prefs.latencyMode);
-  const wrapper = useRef<HTMLDivElement>(null);
-  const controller = useRef<HTMLElement & { fullscreenElement: HTMLElement }>(null);
-  const [video, setVideo] = useState<HTMLVideoElement | null>(null);
-  const { engine, state } = useEngine(video, src, isLive, latencyMode);
-
-  useEffect(() => {
-    // The whole frame goes full screen, so that menus and states come along.
-    if (controller.current && wrapper.current) controller.current.fullscreenElement = wrapper.current;
+  const frame = useRef<HTMLElement | null>(null);
+  const [frameElement, setFrame] = useState<HTMLElement | null>(null);
+  const keepFrame = useCallback((element: HTMLElement | null) => {
+    frame.current = element;
+    setFrame(element);
   }, []);
+  const [video, setVideo] = useState<HTMLVideoElement | null>(null);
+  const began = props.startedAt ? Date.parse(props.startedAt) : Number.NaN;
+  const mediator = useMediator(video, frameElement, {
+    src,
+    isLive,
+    beganMs: Number.isNaN(began) ? null : began,
+    startAt: props.startAt ?? 0,
+    isMuted: props.isMuted ?? false,
+  });
+  const phase = useView(mediator, (view) => view.engine.phase);
+  const isPaused = useView(mediator, (view) => view.isPaused);
+  const isStalled = useView(mediator, (view) => view.isStalled);
+  const needsTap = useView(mediator, (view) => view.engine.needsTap);
+  const isSilenced = useView(mediator, (view) => view.engine.isSilenced && view.isMuted);
+  const isRewound = useView(mediator, (view) => view.engine.isRewound);
+  const isFullscreen = useView(mediator, (view) => view.isFullscreen);
+  const [hasStats, setStats] = useState(false);
+  const [hasHelp, setHelp] = useState(false);
+  const [hasMenu, setMenu] = useState(false);
+  const { said, say } = useNotice(isLive);
+  const { isShown, isAwake, wake, sleep } = useControlsShown(frame, isPaused || hasMenu);
 
-  const lastEpoch = useRef(epoch);
+  useStartOver(mediator, epoch);
+  useTold(mediator, props);
   useEffect(() => {
-    if (lastEpoch.current === epoch) return;
-    lastEpoch.current = epoch;
-    if (engine && engine.snapshot().phase !== "playing") engine.retryNow();
-  }, [epoch, engine]);
+    if (!mediator) return;
+    return tellMediaSession(mediator, { title, artist, poster: poster ?? null, isLive });
+  }, [mediator, title, artist, poster, isLive]);
 
-  const hasPlayed = useRef(false);
-  useEffect(() => {
-    if (state.phase !== "playing" || hasPlayed.current) return;
-    hasPlayed.current = true;
-    onPlaying?.();
-  }, [state.phase, onPlaying]);
+  const ask = useCallback((request: Request) => say(mediator?.request(request) ?? null), [mediator, say]);
+  const theatre = useCallback(() => {
+    const isTheatre = !usePrefs.getState().isTheatre;
+    setTheatre(isTheatre);
+    say(isTheatre ? t("player.said.theatre") : t("player.said.theatre_off"));
+  }, [say, t]);
+  const perform = (command: Command) => {
+    if (isForPage(command)) {
+      if (command.do === "help") setHelp(true);
+      else if (hasTheatre) theatre();
+    } else ask(command);
+  };
+  useShortcuts(frame, mediator, isLive, perform);
 
-  useEffect(() => {
-    if (!("mediaSession" in navigator) || !src) return;
-    navigator.mediaSession.metadata = new MediaMetadata({
-      title,
-      artist,
-      artwork: poster ? [{ src: new URL(poster, window.location.origin).href }] : [],
-    });
-    return () => {
-      navigator.mediaSession.metadata = null;
-    };
-  }, [title, artist, poster, src]);
-
-  const isWaiting = src !== null && (state.phase === "loading" || state.phase === "retrying");
+  const isWaiting = src !== null && (phase === "loading" || phase === "retrying" || isStalled);
+  const hasControls = src !== null && !overlay;
   return (
-    <div
-      ref={wrapper}
+    <section
+      ref={keepFrame}
+      aria-label={t("player.region", { title })}
       data-testid="player"
-      data-phase={src ? state.phase : "idle"}
+      data-phase={src ? phase : "idle"}
+      data-controls={isShown ? "shown" : "hidden"}
+      data-rewound={isRewound}
       className={cx("player relative isolate aspect-video w-full overflow-hidden bg-black", className)}
     >
-      <MediaController
-        ref={controller as never}
-        className="absolute inset-0 size-full"
-        defaultStreamType={isLive ? "live" : "on-demand"}
-        lang={lang}
-        aria-label={t("player.region", { title })}
-      >
-        <video
-          slot="media"
-          ref={setVideo}
-          data-testid="video"
-          playsInline
-          muted={isMuted}
-          preload="auto"
-          aria-label={title}
-          poster={poster ?? undefined}
+      <video
+        ref={setVideo}
+        data-testid="video"
+        playsInline
+        preload="auto"
+        aria-label={title}
+        poster={poster ?? undefined}
+        tabIndex={-1}
+      />
+      {hasControls && <Surface ask={ask} onTap={() => (isAwake ? sleep() : wake())} />}
+      {isWaiting && !overlay && !needsTap && <span className="player-spinner" aria-hidden="true" />}
+      <Notice said={said} />
+      {hasStats && mediator && <Stats mediator={mediator} onClose={() => setStats(false)} />}
+      {hasControls && isSilenced && (
+        <div className="player-pill top-3 left-3">
+          <button type="button" data-testid="unmute" onClick={() => ask({ do: "mute" })}>
+            <VolumeX aria-hidden="true" />
+            {t("player.tap_sound")}
+          </button>
+        </div>
+      )}
+      {hasControls && props.isResumed && (
+        <ResumeNote
+          mediator={mediator}
+          at={props.startAt ?? 0}
+          onStartOver={() => ask({ do: "seek", to: 0 })}
         />
-        <MediaLoadingIndicator slot="centered-chrome" noAutohide mediaLoading={isWaiting} />
-        {src && !overlay && (
-          <>
-            {!isLive && (
-              <MediaControlBar className="player-seek">
-                <MediaTimeRange />
-              </MediaControlBar>
-            )}
-            <MediaControlBar className="player-bar">
-              <MediaPlayButton noTooltip />
-              <MediaMuteButton noTooltip />
-              <MediaVolumeRange className="player-volume" />
-              {isLive ? (
-                <LiveControl
-                  latencyS={state.latencyS}
-                  isBehind={state.isBehind}
-                  onGoLive={() => engine?.goLive()}
-                />
-              ) : (
-                <MediaTimeDisplay showDuration />
-              )}
-              <span className="flex-1" />
-              <PlayerMenu engine={engine} state={state} isLive={isLive} video={video} container={wrapper} />
-              <MediaPipButton noTooltip className="max-sm:hidden" />
-              <MediaFullscreenButton noTooltip />
-            </MediaControlBar>
-          </>
-        )}
-      </MediaController>
-      {overlay ?? <Trouble phase={src ? state.phase : "loading"} onRetry={() => engine?.retryNow()} />}
-      {!overlay && state.needsTap && (
+      )}
+      {hasControls && (
+        <Controls
+          mediator={mediator}
+          isLive={isLive}
+          video={video}
+          container={frame}
+          storyboardUrl={props.storyboardUrl ?? null}
+          onTheatre={hasTheatre ? theatre : undefined}
+          onStats={() => setStats((is) => !is)}
+          onHelp={() => setHelp(true)}
+          onMenu={setMenu}
+        />
+      )}
+      {overlay ?? (src && <Trouble mediator={mediator} />)}
+      {!overlay && needsTap && (
         <Screen title={t("player.tap_title")}>
-          <Button look="solid" size="l" onClick={() => engine?.play()}>
+          <Button look="solid" size="l" onClick={() => ask({ do: "play" })}>
             {t("player.tap_action")}
           </Button>
         </Screen>
       )}
-    </div>
-  );
-}
-
-function LiveControl({
-  latencyS,
-  isBehind,
-  onGoLive,
-}: {
-  latencyS: number | null;
-  isBehind: boolean;
-  onGoLive: () => void;
-}) {
-  const { t } = useTranslation();
-  const lang = useLang();
-  return (
-    <span className="flex items-center gap-2 px-1.5 text-[13px] text-white leading-none">
-      <button
-        type="button"
-        className={cx(
-          "player-live inline-flex h-7 items-center gap-1.5 rounded-sm px-2 font-bold tracking-wide",
-          isBehind ? "bg-white/15 hover:bg-white/25" : "cursor-default",
-        )}
-        onClick={onGoLive}
-        aria-label={isBehind ? t("player.go_live") : t("player.at_live")}
-      >
-        <span
-          aria-hidden="true"
-          className={cx("size-2 rounded-full", isBehind ? "bg-white/50" : "bg-[#ff5d4f]")}
-        />
-        {isBehind ? t("player.go_live") : t("live.badge")}
-      </button>
-      <span
-        data-testid="latency"
-        data-seconds={latencyS ?? ""}
-        className="tabular font-mono text-white/85"
-        title={t("player.latency_title")}
-      >
-        {latencyS === null ? "" : t("player.latency", { seconds: delay(latencyS, lang) })}
-      </span>
-    </span>
-  );
-}
-
-function Trouble({ phase, onRetry }: { phase: string; onRetry: () => void }) {
-  const { t } = useTranslation();
-  if (phase === "network" || phase === "missing" || phase === "broken") {
-    return (
-      <Screen
-        icon={<WifiOff />}
-        title={t(`player.${phase}.title`)}
-        text={t(`player.${phase}.text`)}
-        testId="player-error"
-      >
-        <Button look="solid" onClick={onRetry}>
-          <RotateCw />
-          {t("actions.retry")}
-        </Button>
-      </Screen>
-    );
-  }
-  if (phase === "unsupported") {
-    return (
-      <Screen
-        title={t("player.unsupported.title")}
-        text={t("player.unsupported.text")}
-        testId="player-unsupported"
+      <ShortcutsDialog
+        isOpen={hasHelp}
+        onClose={() => setHelp(false)}
+        container={isFullscreen ? frame : undefined}
       />
-    );
-  }
-  return null;
+    </section>
+  );
+}
+
+/** A broadcaster came back: playback that gave up, or waits to try again, starts over. */
+function useStartOver(mediator: ReturnType<typeof useMediator>, epoch: string | undefined): void {
+  const last = useRef(epoch);
+  useEffect(() => {
+    if (last.current === epoch) return;
+    last.current = epoch;
+    if (mediator && mediator.snapshot().engine.phase !== "playing") mediator.request({ do: "retry" });
+  }, [epoch, mediator]);
+}
+
+/** Tells the page of the first picture, and of how far it got. */
+function useTold(mediator: ReturnType<typeof useMediator>, { onPlaying, onProgress }: Props): void {
+  const latest = useRef({ onPlaying, onProgress });
+  latest.current = { onPlaying, onProgress };
+  const hasPlayed = useRef(false);
+  useEffect(() => {
+    if (!mediator) return;
+    return mediator.subscribe(() => {
+      const { engine, timeline, isSeeking } = mediator.snapshot();
+      if (engine.phase !== "playing") return;
+      if (!hasPlayed.current) {
+        hasPlayed.current = true;
+        latest.current.onPlaying?.();
+      }
+      // Before the first picture the place is not yet the viewer's.
+      if (timeline && !isSeeking) latest.current.onProgress?.(timeline.at, timeline.end);
+    });
+  }, [mediator]);
 }

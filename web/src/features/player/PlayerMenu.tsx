@@ -1,51 +1,69 @@
 import { Menu } from "@base-ui/react/menu";
 import { Check, Settings2 } from "lucide-react";
-import { type RefObject, useState } from "react";
+import type { RefObject } from "react";
 import { useTranslation } from "react-i18next";
 import { useLang } from "@/i18n/useLang";
-import { setLatencyMode, usePrefs } from "@/lib/prefs";
-import type { Engine, EngineState, Quality } from "./engine";
-
-const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
+import { setLatencyMode, setQuality, usePrefs } from "@/lib/prefs";
+import type { Mediator } from "./mediator";
+import { AUDIO_ONLY, AUTO, find, type QualityChoice } from "./quality";
+import { SPEEDS } from "./request";
+import { useView } from "./useMediator";
 
 type Props = {
-  engine: Engine | null;
-  state: EngineState;
+  mediator: Mediator | null;
   isLive: boolean;
-  video: HTMLVideoElement | null;
-  container: RefObject<HTMLDivElement | null>;
+  container: RefObject<HTMLElement | null>;
+  onStats: () => void;
+  onHelp: () => void;
+  onMenu: (isOpen: boolean) => void;
 };
 
 /** Quality, and delay (live) or speed (recording). Lives inside the frame so that full screen shows it. */
-export function PlayerMenu({ engine, state, isLive, video, container }: Props) {
+export function PlayerMenu({ mediator, isLive, container, onStats, onHelp, onMenu }: Props) {
   const { t } = useTranslation();
   const lang = useLang();
   const latencyMode = usePrefs((prefs) => prefs.latencyMode);
-  const [speed, setSpeed] = useState(1);
-  const active = state.qualities.find((quality) => quality.index === state.active);
-  const nameOf = (quality: Quality) =>
-    quality.isAudioOnly
-      ? t("player.audio_only")
-      : quality.height > 0
-        ? t("player.height", { height: quality.height })
-        : t("player.source");
+  const qualities = useView(mediator, (view) => view.engine.qualities);
+  const chosen = useView(mediator, (view) => view.engine.chosen);
+  const active = useView(mediator, (view) => view.engine.active);
+  const speed = useView(mediator, (view) => view.speed);
+  const tracks = useView(mediator, (view) => view.tracks);
+  const track = useView(mediator, (view) => view.track);
+  const nameOf = (id: QualityChoice) =>
+    id === AUDIO_ONLY ? t("player.audio_only") : id === "source" ? t("player.source") : id;
   const auto =
-    active && state.chosen === -1 ? t("player.auto_now", { quality: nameOf(active) }) : t("player.auto");
+    active && chosen === AUTO ? t("player.auto_now", { quality: nameOf(active.id) }) : t("player.auto");
+  // A choice made elsewhere may not exist here: the nearest is played and marked.
+  const marked = chosen === AUDIO_ONLY ? chosen : (find(qualities, chosen)?.id ?? AUTO);
   return (
-    <Menu.Root modal={false}>
+    <Menu.Root modal={false} onOpenChange={onMenu}>
       <Menu.Trigger
-        className="grid size-10 place-items-center rounded-sm text-white hover:bg-white/15"
+        className="player-tool"
         aria-label={t("player.settings")}
+        title={t("player.settings")}
         data-testid="player-settings"
+        data-quality={active?.id ?? ""}
       >
-        <Settings2 className="size-5" />
+        <Settings2 />
       </Menu.Trigger>
       <Menu.Portal container={container}>
         <Menu.Positioner side="top" align="end" sideOffset={10} className="z-30">
           <Menu.Popup
-            className="popup max-h-[min(60vh,20rem)] min-w-[13rem] overflow-y-auto p-1.5 text-sm"
+            className="popup player-menu min-w-[13rem] overflow-y-auto p-1.5 text-sm"
             data-testid="player-menu"
           >
+            <Group
+              label={t("player.quality")}
+              value={marked}
+              onChange={(value) => {
+                setQuality(value);
+                mediator?.request({ do: "quality", to: value });
+              }}
+              items={[
+                { value: AUTO, label: auto },
+                ...qualities.map(({ id }) => ({ value: id, label: nameOf(id) })),
+              ]}
+            />
             {isLive && (
               <Group
                 label={t("player.delay")}
@@ -57,32 +75,35 @@ export function PlayerMenu({ engine, state, isLive, video, container }: Props) {
                 ]}
               />
             )}
-            <Group
-              label={t("player.quality")}
-              value={String(state.chosen)}
-              onChange={(value) => engine?.choose(Number(value))}
-              items={[
-                { value: "-1", label: auto },
-                ...state.qualities.map((quality) => ({
-                  value: String(quality.index),
-                  label: nameOf(quality),
-                })),
-              ]}
-            />
             {!isLive && (
               <Group
                 label={t("player.speed")}
                 value={String(speed)}
-                onChange={(value) => {
-                  setSpeed(Number(value));
-                  if (video) video.playbackRate = Number(value);
-                }}
+                onChange={(value) => mediator?.request({ do: "speed", to: Number(value) })}
                 items={SPEEDS.map((value) => ({
                   value: String(value),
                   label: t("player.times", { value: new Intl.NumberFormat(lang).format(value) }),
                 }))}
               />
             )}
+            {tracks.length > 0 && (
+              <Group
+                label={t("player.captions")}
+                value={String(track)}
+                onChange={(value) => mediator?.request({ do: "track", to: Number(value) })}
+                items={[
+                  { value: "-1", label: t("player.captions_off") },
+                  ...tracks.map(({ index, label }) => ({ value: String(index), label })),
+                ]}
+              />
+            )}
+            <Menu.Separator className="my-1 h-px bg-line" />
+            <Menu.Item className="player-item" onClick={onStats} data-testid="open-stats">
+              {t("player.stats.title")}
+            </Menu.Item>
+            <Menu.Item className="player-item" onClick={onHelp} data-testid="open-shortcuts">
+              {t("player.shortcuts.title")}
+            </Menu.Item>
           </Menu.Popup>
         </Menu.Positioner>
       </Menu.Portal>
@@ -106,12 +127,7 @@ function Group({
       <Menu.Group>
         <Menu.GroupLabel className="px-2.5 pb-1 font-semibold text-faint text-xs">{label}</Menu.GroupLabel>
         {items.map((item) => (
-          <Menu.RadioItem
-            key={item.value}
-            value={item.value}
-            closeOnClick
-            className="flex h-8 items-center justify-between gap-4 rounded-sm px-2.5 outline-none data-[highlighted]:bg-melt-wash"
-          >
+          <Menu.RadioItem key={item.value} value={item.value} closeOnClick className="player-item">
             {item.label}
             <Menu.RadioItemIndicator>
               <Check className="size-4 text-melt" />

@@ -6,3 +6,10 @@ export function withViewer(src: string): string {
   url.searchParams.set("vs", viewerId());
   return url.href;
 }
+
+/** The same broadcast from its beginning. */
+export function fromTheBeginning(src: string): string {
+  const url = new URL(src, window.location.origin);
+  url.searchParams.set("dvr", "1");
+  return url.href;
+}

@@ -2,38 +2,80 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 type Listener = (event: string, data: unknown) => void;
 
+const LIVE = [
+  { height: 720, width: 1280, bitrate: 3e6, frameRate: 30, videoCodec: "avc1", audioCodec: "mp4a" },
+  { height: 480, width: 854, bitrate: 1e6, frameRate: 30, videoCodec: "avc1", audioCodec: "mp4a" },
+];
+const BEGAN = Date.parse("2026-11-21T12:00:00Z");
+
+/** Fifteen segments of two seconds: on the player's clock from 70 to 100, by date 1,000 s after the beginning. */
+function window15(from = 70, dateS = 1_000) {
+  return Array.from({ length: 15 }, (_, i) => ({
+    start: from + i * 2,
+    duration: 2,
+    programDateTime: BEGAN + (dateS + i * 2) * 1000,
+  }));
+}
+
 /** What the engine needs of hls.js: its numbers are set by the test, nothing is loaded. */
 class FakeHls {
   static last: FakeHls;
+  static made = 0;
   static isSupported = () => true;
+  static version = "0";
   static DefaultConfig = { playlistLoadPolicy: { default: {} } };
   liveSyncPosition: number | null = 100;
-  latestLevelDetails: { live: boolean } | null = { live: true };
+  latestLevelDetails: Record<string, unknown> | null = {
+    live: true,
+    fragments: window15(),
+    fragmentStart: 70,
+    edge: 100,
+    startSN: 500,
+  };
   latency = 0;
-  playingDate: Date | null = null;
-  levels = [];
+  /** Offset of the dates from the player's clock. */
+  zeroMs = BEGAN + (1_000 - 70) * 1000;
+  levels = LIVE;
   nextLevel = -1;
-  config: Record<string, unknown> = {};
+  loadLevel = -1;
   listeners = new Map<string, Listener>();
   on = (event: string, listener: Listener) => this.listeners.set(event, listener);
-  attachMedia = vi.fn();
+  once = this.on;
+  attachMedia = vi.fn((element: HTMLVideoElement) => {
+    this.element = element;
+  });
   loadSource = vi.fn();
+  stopLoad = vi.fn();
+  startLoad = vi.fn();
   destroy = vi.fn();
   recoverMediaError = vi.fn();
-  constructor() {
+  private element: HTMLVideoElement | null = null;
+  constructor(public config: Record<string, unknown>) {
     FakeHls.last = this;
+    FakeHls.made += 1;
+  }
+  get playingDate(): Date {
+    return new Date(this.zeroMs + (this.element?.currentTime ?? 0) * 1000);
+  }
+  tell(event: string, data: unknown = {}): void {
+    this.listeners.get(event)?.(event, data);
+  }
+  get src(): string {
+    return String(this.loadSource.mock.lastCall?.[0]);
   }
 }
 
 vi.mock("hls.js", () => ({
   default: FakeHls,
   Events: {
+    MANIFEST_LOADED: "loaded",
     MANIFEST_PARSED: "parsed",
+    LEVEL_LOADED: "level",
     LEVEL_SWITCHED: "switched",
     FRAG_BUFFERED: "buffered",
     ERROR: "error",
   },
-  ErrorDetails: {},
+  ErrorDetails: { MANIFEST_LOAD_ERROR: "manifest" },
   ErrorTypes: { NETWORK_ERROR: "network", MEDIA_ERROR: "media" },
 }));
 
@@ -51,10 +93,12 @@ function video(at: number, bufferedTo: number): HTMLVideoElement {
     },
     paused: { get: () => state.paused },
     seeking: { get: () => false },
+    readyState: { get: () => 4 },
     buffered: { get: () => ({ length: 1, start: () => 0, end: () => bufferedTo }) },
   });
   element.play = vi.fn(async () => {
     state.paused = false;
+    element.dispatchEvent(new Event("play"));
   });
   element.pause = () => {
     state.paused = true;
@@ -64,11 +108,15 @@ function video(at: number, bufferedTo: number): HTMLVideoElement {
   return element;
 }
 
-function engineOf(element: HTMLVideoElement) {
-  return new Engine(element, { src: "/live/alice/index.m3u8", isLive: true, latencyMode: "low" });
+function engineOf(element: HTMLVideoElement, more: object = {}) {
+  const options = { src: "http://tv/live/alice/index.m3u8", isLive: true, latencyMode: "low" as const };
+  return new Engine(element, { ...options, beganMs: BEGAN, ...more });
 }
 
-beforeEach(() => void vi.useFakeTimers());
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeHls.made = 0;
+});
 afterEach(() => void vi.useRealTimers());
 
 describe("a live player", () => {
@@ -90,6 +138,8 @@ describe("a live player", () => {
     element.dispatchEvent(new Event("playing"));
     element.dispatchEvent(new Event("timeupdate"));
     expect(element.currentTime).toBe(99.9);
+    // Nor does hls.js, which would jump over what it was paused for.
+    expect(FakeHls.last.config.liveMaxLatencyDurationCount).toBe(Number.POSITIVE_INFINITY);
     engine.destroy();
   });
 
@@ -101,6 +151,7 @@ describe("a live player", () => {
     engine.goLive();
     expect(element.currentTime).toBe(100);
     expect(element.play).toHaveBeenCalled();
+    expect(FakeHls.last.config.liveMaxLatencyDurationCount).toBe(8);
     FakeHls.last.liveSyncPosition = 103.5;
     element.dispatchEvent(new Event("timeupdate"));
     expect(element.currentTime).toBe(100);
@@ -130,5 +181,172 @@ describe("a live player", () => {
     expect(hls.destroy).toHaveBeenCalledOnce();
     element.dispatchEvent(new Event("playing"));
     expect(element.currentTime).toBe(98);
+  });
+});
+
+describe("rewinding", () => {
+  it("within the live playlist is a seek", () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    expect(engine.timeline()).toMatchObject({ start: 0, at: 1_030, end: 1_030 });
+    engine.seek(1_015);
+    expect(element.currentTime).toBe(85);
+    expect(FakeHls.made).toBe(1);
+    expect(FakeHls.last.config.liveMaxLatencyDurationCount).toBe(Number.POSITIVE_INFINITY);
+    engine.destroy();
+  });
+
+  it("further back opens the long playlist at that date, without parts", () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    engine.seek(300);
+    const hls = FakeHls.last;
+    expect(FakeHls.made).toBe(2);
+    expect(hls.src).toContain("dvr=1");
+    expect(hls.config).toMatchObject({ startPosition: 300, lowLatencyMode: false });
+    expect(engine.snapshot()).toMatchObject({ isRewound: true });
+    // The dates agree with the reckoning: nothing is corrected.
+    hls.tell("level", { details: { fragments: window15(290, 290) } });
+    expect(hls.startLoad).not.toHaveBeenCalled();
+    engine.destroy();
+  });
+
+  it("finds its place by the dates where the broadcaster was away for a while", () => {
+    const engine = engineOf(video(100, 101));
+    engine.seek(300);
+    const hls = FakeHls.last;
+    hls.tell("level", { details: { fragments: window15(230, 290) } });
+    expect(hls.startLoad).toHaveBeenCalledWith(240);
+    engine.destroy();
+  });
+
+  it("begins where the server's playlist does, and the bar learns it", () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    engine.seek(300);
+    const hls = FakeHls.last;
+    hls.tell("level", { details: { fragments: window15(0, 900) } });
+    expect(hls.startLoad).toHaveBeenCalledWith(0.1);
+    element.currentTime = 0.1;
+    hls.zeroMs = BEGAN + 900_000;
+    hls.liveSyncPosition = 120;
+    expect(engine.timeline()?.start).toBeCloseTo(900);
+    engine.destroy();
+  });
+
+  it("ends with the live playlist when the viewer goes live", () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    engine.seek(300);
+    engine.goLive();
+    expect(FakeHls.last.src).not.toContain("dvr");
+    expect(FakeHls.last.config).toMatchObject({ startPosition: -1, liveMaxLatencyDurationCount: 8 });
+    expect(engine.snapshot().isRewound).toBe(false);
+    engine.destroy();
+  });
+
+  it("a server without it leaves the viewer live", () => {
+    const engine = engineOf(video(100, 101));
+    engine.seek(300);
+    FakeHls.last.tell("error", {
+      fatal: true,
+      type: "network",
+      details: "manifest",
+      response: { code: 404 },
+    });
+    expect(FakeHls.last.src).not.toContain("dvr");
+    expect(engine.snapshot()).toMatchObject({ isRewound: false });
+    engine.destroy();
+  });
+
+  it("takes over from a pause that outlasted the live playlist", async () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    element.dispatchEvent(new Event("playing"));
+    element.pause();
+    FakeHls.last.latestLevelDetails = {
+      live: true,
+      fragments: window15(130, 1_060),
+      fragmentStart: 130,
+      startSN: 530,
+    };
+    vi.advanceTimersByTime(5_000);
+    expect(FakeHls.made).toBe(1);
+    await element.play();
+    expect(FakeHls.last.src).toContain("dvr=1");
+    expect(FakeHls.last.config.startPosition).toBe(1_030);
+    engine.destroy();
+  });
+
+  it("a paused viewer who moves stays paused", async () => {
+    const element = video(100, 101);
+    const engine = engineOf(element);
+    engine.pause();
+    engine.seek(300);
+    FakeHls.last.tell("parsed");
+    await vi.advanceTimersByTimeAsync(100);
+    expect(element.play).not.toHaveBeenCalled();
+    engine.destroy();
+  });
+});
+
+describe("the quality", () => {
+  const manifest = { levels: LIVE, audioTracks: [{ url: "http://tv/live/alice/audio/index.m3u8" }] };
+
+  it("is the remembered one from the first segment on", () => {
+    const engine = engineOf(video(100, 101), { quality: "480p" });
+    FakeHls.last.tell("loaded", manifest);
+    FakeHls.last.tell("parsed");
+    expect(FakeHls.last.loadLevel).toBe(1);
+    expect(engine.snapshot().qualities.map(({ id }) => id)).toEqual(["720p", "480p", "audio"]);
+    engine.destroy();
+  });
+
+  it("changes at the next segment, and outlives a reload", () => {
+    const engine = engineOf(video(100, 101));
+    FakeHls.last.tell("loaded", manifest);
+    FakeHls.last.tell("parsed");
+    expect(FakeHls.last.loadLevel).toBe(-1);
+    engine.choose("480p");
+    expect(FakeHls.last.nextLevel).toBe(1);
+    FakeHls.last.tell("switched", { level: 1 });
+    expect(engine.snapshot().active?.id).toBe("480p");
+    engine.retryNow();
+    FakeHls.last.tell("loaded", manifest);
+    FakeHls.last.tell("parsed");
+    expect(FakeHls.last.loadLevel).toBe(1);
+    engine.choose("auto");
+    expect(FakeHls.last.nextLevel).toBe(-1);
+    engine.destroy();
+  });
+
+  it("of sound alone is the sound's own playlist, and back", () => {
+    const engine = engineOf(video(100, 101));
+    FakeHls.last.tell("loaded", manifest);
+    FakeHls.last.tell("parsed");
+    engine.choose("audio");
+    expect(FakeHls.last.src).toBe("http://tv/live/alice/audio/index.m3u8");
+    FakeHls.last.tell("loaded", { levels: [{ audioCodec: "mp4a" }], audioTracks: [] });
+    FakeHls.last.tell("parsed");
+    expect(engine.snapshot().qualities).toHaveLength(3);
+    engine.choose("720p");
+    expect(FakeHls.last.src).toBe("http://tv/live/alice/index.m3u8");
+    engine.destroy();
+  });
+});
+
+describe("a recording", () => {
+  it("begins where the viewer stopped, and goes on there after a fault", () => {
+    const element = video(0, 300);
+    const engine = engineOf(element, { isLive: false, startAt: 240 });
+    expect(FakeHls.last.config.startPosition).toBe(240);
+    element.currentTime = 260;
+    FakeHls.last.tell("error", { fatal: true, type: "network", details: "fragment" });
+    expect(engine.snapshot()).toMatchObject({ phase: "retrying" });
+    expect(engine.snapshot().retryAt).toBeGreaterThan(Date.now());
+    vi.advanceTimersByTime(2_000);
+    expect(FakeHls.made).toBe(2);
+    expect(FakeHls.last.config.startPosition).toBe(260);
+    engine.destroy();
   });
 });

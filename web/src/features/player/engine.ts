@@ -1,59 +1,67 @@
-// Plays one HLS address in one <video>: quality, delay, recovery. Knows nothing of React or of the page.
-import Hls, { type ErrorData, ErrorDetails, ErrorTypes, Events, type HlsConfig } from "hls.js";
+// Plays one HLS address in one <video>: quality, delay, rewinding, recovery. Knows nothing of React or of the page.
+import Hls, { type ErrorData, Events } from "hls.js";
+import { fromTheBeginning } from "./address";
+import { configFor, faultOf, LATENCY_SEGMENTS_MAX, type LatencyMode } from "./hlsConfig";
 import { pace } from "./pace";
-import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
-
-export type LatencyMode = "low" | "normal";
-
-export type Quality = { index: number; height: number; bitrate: number; isAudioOnly: boolean };
+import { AUDIO_ONLY, AUTO, find, listOf, type Quality, type QualityChoice } from "./quality";
+import { type History, measuredLatency, noHistory, remedy } from "./recovery";
+import { type Figures, withoutViewer } from "./stats";
+import { type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
 
 export type EngineState = {
   phase: "loading" | "playing" | "retrying" | "network" | "missing" | "unsupported" | "broken";
   qualities: Quality[];
-  /** The chosen rendition, or -1 when the player chooses. */
-  chosen: number;
+  /** What was asked for. */
+  chosen: QualityChoice;
   /** What is playing now. */
-  active: number;
+  active: Quality | null;
   latencyS: number | null;
   isBehind: boolean;
+  /** Playing from the long playlist, away from the edge. */
+  isRewound: boolean;
+  /** When the next attempt begins, while `retrying`: a `Date.now()`. */
+  retryAt: number | null;
   isEnded: boolean;
   needsTap: boolean;
+  /** The browser allowed the picture only, so the sound was turned off for the viewer. */
+  isSilenced: boolean;
 };
 
 export type EngineOptions = {
   src: string;
   isLive: boolean;
   latencyMode: LatencyMode;
+  quality?: QualityChoice;
+  /** When the broadcast began, where `?dvr=1` has all of it: a `Date.now()`. */
+  beganMs?: number | null;
+  /** Where a recording begins, in seconds. */
+  startAt?: number;
 };
 
-const LATENCY_EVERY_MS = 500;
+const MEASURE_EVERY_MS = 500;
 /** So long after its first picture a player may still jump to its place. */
 const STARTING_MS = 5_000;
-/** A viewer who fell this many segments behind is moved forward rather than sped up. */
-const LATENCY_SEGMENTS_MAX = 8;
 /** Further from the edge than this is offered "go to live". */
 const BEHIND_S = { low: 6, normal: 20 } as const;
+/** A point this near the live place is the live place. */
+const AT_LIVE_S = 1.5;
+/** A segment this near the end of the window may be gone before it is loaded. */
+const WINDOW_MARGIN_S = 3;
+/** The place computed from the clock, and the one found by the playlist's dates, may differ by this. */
+const START_SLACK_S = 0.5;
 
-/**
- * In a broadcast's first moments a playlist is still empty, which hls.js counts as an error, for picture and sound
- * together. With its own waits of 1 s and 2 s the sound would come late and the picture wait for it.
- */
-const EAGER_PLAYLISTS: HlsConfig["playlistLoadPolicy"] = {
-  default: {
-    ...Hls.DefaultConfig.playlistLoadPolicy.default,
-    errorRetry: { maxNumRetry: 12, retryDelayMs: 400, maxRetryDelayMs: 400, backoff: "linear" },
-  },
-};
-
-const initial: EngineState = {
+export const idle: EngineState = {
   phase: "loading",
   qualities: [],
-  chosen: -1,
-  active: -1,
+  chosen: AUTO,
+  active: null,
   latencyS: null,
   isBehind: false,
+  isRewound: false,
+  retryAt: null,
   isEnded: false,
   needsTap: false,
+  isSilenced: false,
 };
 
 export class Engine {
@@ -62,26 +70,30 @@ export class Engine {
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private ticker: ReturnType<typeof setInterval> | undefined;
   private listeners = new Set<() => void>();
-  private state = initial;
+  private state: EngineState;
   private isDestroyed = false;
-  private startAt = -1;
+  private startAt: number;
   /** While the start may still end in a jump: when that ends, or null before the first picture. */
   private startingUntil: number | null = null;
   /** The speed that this set, or 1. */
   private rate = 1;
+  /** Whether the viewer wants it to play. A new source keeps to it. */
+  private isWanted = true;
+  /** Whether a viewer who falls behind is moved forward: until they choose a place of their own. */
+  private isFollowing = true;
+  /** The date asked for, while the long playlist is played. */
+  private rewoundToMs: number | null = null;
+  private floorMs: number | null = null;
+  private audioOnlySrc: string | null = null;
 
   constructor(
     private readonly video: HTMLVideoElement,
     private options: EngineOptions,
   ) {
-    video.addEventListener("playing", this.onPlaying);
-    video.addEventListener("ended", this.onEnded);
-    video.addEventListener("seeking", this.onSeeking);
-    video.addEventListener("pause", this.endStart);
-    video.addEventListener("waiting", this.onWaiting);
-    video.addEventListener("timeupdate", this.keepPace);
-    video.addEventListener("error", this.onNativeError);
-    this.ticker = setInterval(this.measure, LATENCY_EVERY_MS);
+    this.startAt = options.startAt ?? -1;
+    this.state = { ...idle, chosen: options.quality ?? AUTO };
+    for (const [name, heard] of Object.entries(this.heard)) video.addEventListener(name, heard);
+    this.ticker = setInterval(this.measure, MEASURE_EVERY_MS);
     this.open();
   }
 
@@ -96,36 +108,76 @@ export class Engine {
     this.isDestroyed = true;
     clearInterval(this.ticker);
     clearTimeout(this.retryTimer);
-    this.video.removeEventListener("playing", this.onPlaying);
-    this.video.removeEventListener("ended", this.onEnded);
-    this.video.removeEventListener("seeking", this.onSeeking);
-    this.video.removeEventListener("pause", this.endStart);
-    this.video.removeEventListener("waiting", this.onWaiting);
-    this.video.removeEventListener("timeupdate", this.keepPace);
-    this.video.removeEventListener("error", this.onNativeError);
+    for (const [name, heard] of Object.entries(this.heard)) this.video.removeEventListener(name, heard);
     this.close();
     this.video.removeAttribute("src");
     this.video.load();
     this.listeners.clear();
   }
 
-  choose(index: number): void {
+  choose(choice: QualityChoice): void {
+    const wasAudioOnly = this.isAudioOnly();
+    this.set({ chosen: choice });
     if (!this.hls) return;
-    this.hls.nextLevel = index;
-    this.set({ chosen: index });
+    if (this.isAudioOnly() !== wasAudioOnly) {
+      this.keepPlace();
+      this.open();
+      return;
+    }
+    this.hls.nextLevel = find(this.state.qualities, choice)?.index ?? -1;
   }
 
   setLatencyMode(latencyMode: LatencyMode): void {
     if (latencyMode === this.options.latencyMode) return;
     this.options = { ...this.options, latencyMode };
+    if (!this.options.isLive || this.state.isRewound) return;
+    this.isFollowing = true;
     this.open();
   }
 
   goLive(): void {
     this.endStart();
+    this.isFollowing = true;
+    this.isWanted = true;
+    if (this.state.isRewound) {
+      this.rewoundToMs = null;
+      this.audioOnlySrc = null;
+      this.open();
+      return;
+    }
+    this.applyFollowing();
     const edge = this.hls?.liveSyncPosition ?? this.seekableEnd();
     if (edge !== null && Number.isFinite(edge)) this.video.currentTime = edge;
     void this.play();
+  }
+
+  /** Moves to a second of the timeline. A broadcast's earlier parts come from the long playlist. */
+  seek(to: number): void {
+    this.endStart();
+    const line = this.timeline();
+    if (!this.options.isLive || !line) {
+      this.video.currentTime = to;
+      return;
+    }
+    if (to > line.end - AT_LIVE_S) {
+      this.goLive();
+      return;
+    }
+    this.isFollowing = false;
+    this.applyFollowing();
+    const { beganMs } = this.options;
+    if (beganMs == null || !this.hls) {
+      this.video.currentTime = to;
+      return;
+    }
+    const dateMs = beganMs + to * 1000;
+    const parts = this.parts();
+    const time = timeOfDate(parts, dateMs);
+    const first = parts[0]?.start ?? 0;
+    const margin = this.state.isRewound ? 0 : WINDOW_MARGIN_S;
+    if (time !== null && time >= first + margin) this.video.currentTime = time;
+    else if (this.state.isRewound) this.video.currentTime = time ?? first;
+    else this.rewind(dateMs);
   }
 
   /** Starts over at once, as the viewer or a returning broadcaster asks. */
@@ -134,7 +186,13 @@ export class Engine {
     this.reopen();
   }
 
+  pause(): void {
+    this.isWanted = false;
+    this.video.pause();
+  }
+
   async play(): Promise<void> {
+    this.isWanted = true;
     try {
       await this.video.play();
       this.set({ needsTap: false });
@@ -143,6 +201,7 @@ export class Engine {
       if (!this.video.muted) {
         // Browsers refuse sound before a gesture; silence is mostly allowed.
         this.video.muted = true;
+        this.set({ isSilenced: true });
         await this.video.play().catch(() => this.set({ needsTap: true }));
       } else {
         this.set({ needsTap: true });
@@ -150,14 +209,106 @@ export class Engine {
     }
   }
 
+  /** The viewer turned the sound on or off themselves. */
+  soundChosen(): void {
+    this.set({ isSilenced: false });
+  }
+
+  timeline(): Timeline | null {
+    const { video, hls } = this;
+    const at = video.currentTime;
+    if (!this.options.isLive) {
+      const end = Number.isFinite(video.duration) ? video.duration : (this.seekableEnd() ?? 0);
+      return end > 0 ? { start: 0, end, at, bufferedTo: bufferedTo(video, at) } : null;
+    }
+    const details = hls?.latestLevelDetails ?? null;
+    const place = details?.live === false ? details.edge : (hls?.liveSyncPosition ?? this.seekableEnd());
+    if (place === null || !Number.isFinite(place)) return null;
+    return liveTimeline({
+      at,
+      bufferedTo: bufferedTo(video, at),
+      atDateMs: hls?.playingDate?.getTime() ?? this.rewoundToMs,
+      place,
+      windowStart: details?.fragmentStart ?? this.seekableStart(),
+      beganMs: this.options.beganMs ?? null,
+      floorMs: this.floorMs,
+    });
+  }
+
+  figures(): Figures {
+    const { video, hls, state } = this;
+    const quality = video.getVideoPlaybackQuality?.();
+    const level = hls && hls.currentLevel >= 0 ? hls.levels[hls.currentLevel] : undefined;
+    const sound = hls?.audioTracks[hls.audioTrack];
+    const codecs = [level?.videoCodec, level?.audioCodec ?? sound?.audioCodec].filter(Boolean).join(", ");
+    const mode = !this.options.isLive
+      ? "recording"
+      : !hls
+        ? "native"
+        : state.isRewound
+          ? "rewound"
+          : this.options.latencyMode === "low"
+            ? "live"
+            : "live-steady";
+    return {
+      width: video.videoWidth,
+      height: video.videoHeight,
+      shownWidth: video.clientWidth,
+      shownHeight: video.clientHeight,
+      fps: level?.frameRate || null,
+      framesDropped: quality?.droppedVideoFrames ?? null,
+      framesTotal: quality?.totalVideoFrames ?? null,
+      bufferS: bufferedTo(video, video.currentTime) - video.currentTime,
+      latencyS: state.latencyS,
+      targetLatencyS: this.options.isLive && !state.isRewound ? (hls?.targetLatency ?? null) : null,
+      bandwidthBps: hls?.bandwidthEstimate ?? null,
+      levelBps: level?.bitrate ?? null,
+      codecs,
+      level: state.active?.id ?? (this.isAudioOnly() ? AUDIO_ONLY : "–"),
+      mode,
+      playlist: withoutViewer(hls?.latestLevelDetails?.url ?? this.source()),
+      rate: video.playbackRate,
+      volume: video.muted ? 0 : video.volume,
+      engine: hls ? `hls.js ${Hls.version}` : "native",
+    };
+  }
+
+  private isAudioOnly(): boolean {
+    return this.state.chosen === AUDIO_ONLY && this.audioOnlySrc !== null;
+  }
+
+  private source(): string {
+    if (this.isAudioOnly() && this.audioOnlySrc) return this.audioOnlySrc;
+    return this.rewoundToMs === null ? this.options.src : fromTheBeginning(this.options.src);
+  }
+
+  private rewind(dateMs: number): void {
+    this.rewoundToMs = dateMs;
+    this.isFollowing = false;
+    this.audioOnlySrc = null;
+    this.open();
+  }
+
+  /** Before a source is exchanged for another of the same content. */
+  private keepPlace(): void {
+    if (!this.options.isLive) this.startAt = this.video.currentTime;
+    else if (this.state.isRewound) this.rewoundToMs = this.hls?.playingDate?.getTime() ?? this.rewoundToMs;
+  }
+
   private open(): void {
     this.close();
     if (this.isDestroyed) return;
-    this.set({ phase: this.state.phase === "retrying" ? "retrying" : "loading", isEnded: false });
+    this.set({
+      phase: this.state.phase === "retrying" ? "retrying" : "loading",
+      isEnded: false,
+      isRewound: this.rewoundToMs !== null,
+      retryAt: null,
+    });
     if (Hls.isSupported()) {
       this.openHls();
     } else if (this.video.canPlayType("application/vnd.apple.mpegurl")) {
-      this.video.src = this.options.src;
+      this.video.src = this.source();
+      if (this.startAt > 0) this.video.currentTime = this.startAt;
       void this.play();
     } else {
       this.set({ phase: "unsupported" });
@@ -165,24 +316,56 @@ export class Engine {
   }
 
   private openHls(): void {
-    const hls = new Hls(configFor(this.options, this.startAt));
+    const { isLive, latencyMode, beganMs } = this.options;
+    const { rewoundToMs } = this;
+    const kind = !isLive ? "recording" : rewoundToMs === null ? "live" : "rewound";
+    const reckoned =
+      rewoundToMs === null || beganMs == null ? this.startAt : Math.max(0.1, (rewoundToMs - beganMs) / 1000);
+    const hls = new Hls(configFor(kind, latencyMode, isLive && kind === "live" ? -1 : reckoned));
     this.hls = hls;
-    this.startingUntil = null;
+    this.startingUntil = kind === "rewound" ? 0 : null;
     // Set here and not in the config: there it would demand a fixed distance and override PART-HOLD-BACK.
-    if (this.options.isLive) hls.config.liveMaxLatencyDurationCount = LATENCY_SEGMENTS_MAX;
-    hls.on(Events.MANIFEST_PARSED, () => {
-      const qualities = hls.levels
-        .map((level, index) => ({
-          index,
-          height: level.height,
-          bitrate: level.bitrate,
-          isAudioOnly: Boolean(level.audioCodec) && !level.videoCodec,
-        }))
-        .sort((a, b) => b.height - a.height || b.bitrate - a.bitrate);
-      this.set({ qualities, chosen: -1 });
-      void this.play();
+    this.applyFollowing();
+    const isSoundAlone = this.isAudioOnly();
+    hls.on(Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
+      if (isSoundAlone) return;
+      const isSound = (level: (typeof levels)[number]) =>
+        !level.videoCodec && !level.width && Boolean(level.audioCodec);
+      const hasPicture = levels.some((level) => !isSound(level));
+      const sound = hasPicture ? (levels.find(isSound)?.url ?? audioTracks[0]?.url) : undefined;
+      this.audioOnlySrc = sound || null;
     });
-    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.set({ active: level }));
+    hls.on(Events.MANIFEST_PARSED, () => {
+      if (isSoundAlone) {
+        void this.resume();
+        return;
+      }
+      if (this.isAudioOnly()) {
+        // The sound's address is only now known; hls.js is in the middle of its own event.
+        setTimeout(() => this.hls === hls && this.open());
+        return;
+      }
+      const qualities = listOf(hls.levels, this.audioOnlySrc !== null);
+      this.set({ qualities });
+      const level = find(qualities, this.state.chosen);
+      if (level && level.index >= 0) hls.loadLevel = level.index;
+      void this.resume();
+    });
+    if (kind === "rewound") {
+      hls.once(Events.LEVEL_LOADED, (_, { details }) => {
+        const first = details.fragments[0];
+        if (!first || rewoundToMs === null) return;
+        this.floorMs = first.programDateTime;
+        const time = Math.max(timeOfDate(details.fragments, rewoundToMs) ?? first.start, first.start + 0.1);
+        if (Math.abs(time - reckoned) <= START_SLACK_S) return;
+        hls.stopLoad();
+        hls.startLoad(time);
+      });
+    }
+    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => {
+      const active = this.state.qualities.find(({ index }) => index === level) ?? null;
+      this.set({ active: isSoundAlone ? null : active });
+    });
     hls.on(Events.FRAG_BUFFERED, () => {
       if (this.state.phase === "retrying" && !this.video.paused) this.onPlaying();
     });
@@ -190,7 +373,17 @@ export class Engine {
       if (data.fatal) this.recover(data);
     });
     hls.attachMedia(this.video);
-    hls.loadSource(this.options.src);
+    hls.loadSource(this.source());
+  }
+
+  private async resume(): Promise<void> {
+    if (this.isWanted) await this.play();
+  }
+
+  private applyFollowing(): void {
+    if (!this.hls || !this.options.isLive) return;
+    const isHeld = !this.isFollowing || this.rewoundToMs !== null;
+    this.hls.config.liveMaxLatencyDurationCount = isHeld ? Number.POSITIVE_INFINITY : LATENCY_SEGMENTS_MAX;
   }
 
   private close(): void {
@@ -200,19 +393,26 @@ export class Engine {
   }
 
   private recover(data: ErrorData): void {
-    const step = remedy(faultOf(data), this.history, performance.now());
+    const fault = faultOf(data);
+    if (this.rewoundToMs !== null && fault === "missing") {
+      // The beginning is not to be had; the broadcast still is.
+      this.options = { ...this.options, beganMs: null };
+      this.goLive();
+      return;
+    }
+    const step = remedy(fault, this.history, performance.now());
     this.history = step.history;
     if (step.do === "reset-decoder") {
       this.hls?.recoverMediaError();
       return;
     }
-    if (!this.options.isLive && this.video.currentTime > 0) this.startAt = this.video.currentTime;
+    if (this.video.currentTime > 0) this.keepPlace();
     if (step.do === "give-up") {
       this.close();
-      this.set({ phase: step.why });
+      this.set({ phase: step.why, retryAt: null });
       return;
     }
-    this.set({ phase: "retrying" });
+    this.set({ phase: "retrying", retryAt: Date.now() + step.inMs });
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => this.reopen(), step.inMs);
   }
@@ -226,12 +426,30 @@ export class Engine {
     this.startingUntil ??= performance.now() + STARTING_MS;
     this.keepPace();
     this.history = { ...this.history, failures: 0 };
-    this.set({ phase: "playing", isEnded: false, needsTap: false });
+    this.set({ phase: "playing", isEnded: false, needsTap: false, retryAt: null });
   };
 
-  private onEnded = () => this.set({ isEnded: true });
-  private onSeeking = () => this.set({ isEnded: false });
-  private onWaiting = () => this.setRate(1);
+  private onPause = () => {
+    this.endStart();
+    if (this.video.ended) return;
+    this.isWanted = false;
+    // Whoever pauses a broadcast wants to go on from there.
+    this.isFollowing = false;
+    this.applyFollowing();
+  };
+
+  private onPlay = () => {
+    this.isWanted = true;
+    this.keepInWindow();
+  };
+
+  private onNativeError = () => {
+    if (this.hls || !this.video.src || this.isDestroyed) return;
+    const code = this.video.error?.code;
+    if (code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED) this.set({ phase: "missing" });
+    else if (code === MediaError.MEDIA_ERR_NETWORK) this.set({ phase: "network" });
+    else if (code) this.set({ phase: "broken" });
+  };
 
   private endStart = () => {
     this.startingUntil = 0;
@@ -240,7 +458,7 @@ export class Engine {
   /** Where hls.js holds the rate only while more than a second is buffered, and so switches it at every part. */
   private keepPace = () => {
     const { hls, video } = this;
-    if (!hls || !this.options.isLive || this.options.latencyMode !== "low") return;
+    if (!hls || !this.options.isLive || this.state.isRewound || this.options.latencyMode !== "low") return;
     const place = hls.liveSyncPosition;
     if (place === null || video.paused || video.seeking || this.startingUntil === null) return;
     if (hls.latestLevelDetails?.live !== true) return this.setRate(1);
@@ -253,22 +471,40 @@ export class Engine {
     video.currentTime = next.jumpTo;
   };
 
+  /** What the video says, and who listens. */
+  private readonly heard: Record<string, () => void> = {
+    playing: this.onPlaying,
+    ended: () => this.set({ isEnded: true }),
+    seeking: () => this.set({ isEnded: false }),
+    play: this.onPlay,
+    pause: this.onPause,
+    waiting: () => this.setRate(1),
+    timeupdate: this.keepPace,
+    error: this.onNativeError,
+  };
+
   private setRate(rate: number): void {
     if (rate === this.rate) return;
     this.rate = rate;
     this.video.playbackRate = rate;
   }
 
-  private onNativeError = () => {
-    if (this.hls || !this.video.src || this.isDestroyed) return;
-    const code = this.video.error?.code;
-    if (code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED) this.set({ phase: "missing" });
-    else if (code === MediaError.MEDIA_ERR_NETWORK) this.set({ phase: "network" });
-    else if (code) this.set({ phase: "broken" });
-  };
+  /** A viewer behind by choice, whose place the live playlist is about to lose, goes on in the long one. */
+  private keepInWindow(): void {
+    const { hls, video } = this;
+    if (!hls || !this.options.isLive || this.isFollowing || this.state.isRewound || video.paused) return;
+    const details = hls.latestLevelDetails;
+    if (!details?.live || video.currentTime > details.fragmentStart + WINDOW_MARGIN_S / 2) return;
+    // Since the beginning of a short broadcast nothing has left the playlist.
+    if (details.startSN === 0) return;
+    const dateMs = hls.playingDate?.getTime();
+    if (this.options.beganMs != null && dateMs !== undefined) this.rewind(dateMs);
+    else this.goLive();
+  }
 
   private measure = () => {
     if (!this.options.isLive || this.video.readyState < 2) return;
+    this.keepInWindow();
     const hls = this.hls;
     const details = hls?.latestLevelDetails ?? null;
     if (details && !details.live) {
@@ -278,14 +514,24 @@ export class Engine {
     const date = hls?.playingDate?.getTime() ?? null;
     const fromEdge = hls ? hls.latency : null;
     const latencyS = measuredLatency(date, Date.now(), fromEdge);
-    const isBehind = latencyS !== null && latencyS > BEHIND_S[this.options.latencyMode];
+    const isBehind =
+      this.state.isRewound || (latencyS !== null && latencyS > BEHIND_S[this.options.latencyMode]);
     const rounded = latencyS === null ? null : Math.round(latencyS * 10) / 10;
     this.set({ latencyS: rounded, isBehind });
   };
 
+  private parts(): readonly Dated[] {
+    return this.hls?.latestLevelDetails?.fragments ?? [];
+  }
+
   private seekableEnd(): number | null {
     const { seekable } = this.video;
     return seekable.length > 0 ? seekable.end(seekable.length - 1) : null;
+  }
+
+  private seekableStart(): number {
+    const { seekable } = this.video;
+    return seekable.length > 0 ? seekable.start(0) : 0;
   }
 
   private set(change: Partial<EngineState>): void {
@@ -296,49 +542,8 @@ export class Engine {
   }
 }
 
-function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
+export function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
   for (let i = 0; i < buffered.length; i += 1)
     if (buffered.start(i) <= at && at <= buffered.end(i)) return buffered.end(i);
   return at;
-}
-
-function configFor({ isLive, latencyMode }: EngineOptions, startAt: number): Partial<HlsConfig> {
-  const shared: Partial<HlsConfig> = {
-    enableWorker: true,
-    capLevelToPlayerSize: true,
-    // Start with what a modest line carries and climb; a first guess too high shows as a stall.
-    abrEwmaDefaultEstimate: 3_000_000,
-    startPosition: startAt,
-  };
-  if (!isLive) return { ...shared, maxBufferLength: 30, maxMaxBufferLength: 120, backBufferLength: 60 };
-  const live: Partial<HlsConfig> = {
-    ...shared,
-    liveDurationInfinity: true,
-    // The speed is pace.ts's.
-    maxLiveSyncPlaybackRate: 1,
-    playlistLoadPolicy: EAGER_PLAYLISTS,
-    backBufferLength: 30,
-    maxBufferLength: 12,
-  };
-  if (latencyMode === "normal") return { ...live, lowLatencyMode: false };
-  return {
-    ...live,
-    // The distance from the edge is the playlist's PART-HOLD-BACK; each stall adds a little to it.
-    lowLatencyMode: true,
-    liveSyncOnStallIncrease: 0.4,
-  };
-}
-
-function faultOf(data: ErrorData): Fault {
-  const codecFaults: string[] = [
-    ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
-    ErrorDetails.BUFFER_ADD_CODEC_ERROR,
-    ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
-  ];
-  if (codecFaults.includes(data.details)) return "codec";
-  if (data.type === ErrorTypes.NETWORK_ERROR) {
-    const isManifest = data.details === ErrorDetails.MANIFEST_LOAD_ERROR;
-    return isManifest && data.response?.code === 404 ? "missing" : "network";
-  }
-  return data.type === ErrorTypes.MEDIA_ERROR ? "media" : "other";
 }

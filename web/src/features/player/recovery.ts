@@ -50,8 +50,7 @@ export function measuredLatency(
 ): number | null {
   if (playingDateMs !== null) {
     const byDate = (nowMs - playingDateMs) / 1000;
-    const isPlausible =
-      byDate >= 0 && byDate < 90 && (fromEdgeS === null || Math.abs(byDate - fromEdgeS) < 10);
+    const isPlausible = byDate >= 0 && (fromEdgeS === null ? byDate < 90 : Math.abs(byDate - fromEdgeS) < 10);
     if (isPlausible) return byDate;
   }
   return fromEdgeS !== null && fromEdgeS > 0 ? fromEdgeS : null;
