@@ -19,7 +19,11 @@ type Props = { mediator: Mediator | null; isLive: boolean; storyboardUrl: string
 /** The one bar for recordings and broadcasts: where one is, what is loaded, what is there. */
 export function SeekBar({ mediator, isLive, storyboardUrl }: Props) {
   const { t } = useTranslation();
-  const line = useView(mediator, (view) => view.timeline);
+  const known = useView(mediator, (view) => view.timeline);
+  // While a source is exchanged the bar stays as it was, with the focus that may be on it.
+  const last = useRef(known);
+  if (known) last.current = known;
+  const line = known ?? last.current;
   const bar = useRef<HTMLDivElement>(null);
   /** The second under the pointer, and whether it is being dragged there. */
   const [hover, setHover] = useState<{ at: number; isDragged: boolean } | null>(null);

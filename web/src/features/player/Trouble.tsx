@@ -12,20 +12,25 @@ import { useOnline } from "./useOnline";
 export function Trouble({ mediator }: { mediator: Mediator | null }) {
   const { t } = useTranslation();
   const phase = useView(mediator, (view) => view.engine.phase);
+  const isStalled = useView(mediator, (view) => view.isStalled);
   const isOnline = useOnline();
   const retry = () => mediator?.request({ do: "retry" });
 
   useEffect(() => {
     // The network is back: nobody should have to wait or press.
     const back = () => {
-      const { phase: now } = mediator?.snapshot().engine ?? {};
-      if (now === "retrying" || now === "network") mediator?.request({ do: "retry" });
+      if (!mediator) return;
+      const { engine, isStalled: isWaiting } = mediator.snapshot();
+      if (isWaiting || engine.phase === "retrying" || engine.phase === "network")
+        mediator.request({ do: "retry" });
     };
     window.addEventListener("online", back);
     return () => window.removeEventListener("online", back);
   }, [mediator]);
 
-  if (phase === "retrying") return <Retrying mediator={mediator} isOnline={isOnline} onRetry={retry} />;
+  // hls.js itself waits for the network without a word.
+  if (phase === "retrying" || (!isOnline && isStalled && phase === "playing"))
+    return <Retrying mediator={mediator} isOnline={isOnline} onRetry={retry} />;
   if (phase === "network" || phase === "missing" || phase === "broken") {
     return (
       <Screen

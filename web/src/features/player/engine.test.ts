@@ -225,9 +225,10 @@ describe("rewinding", () => {
     const engine = engineOf(element);
     engine.seek(300);
     const hls = FakeHls.last;
-    hls.tell("level", { details: { fragments: window15(0, 900) } });
-    expect(hls.startLoad).toHaveBeenCalledWith(0.1);
-    element.currentTime = 0.1;
+    hls.tell("level", { details: { fragments: window15(0, 900), startSN: 450 } });
+    // Not its very first segment, which will be gone before it is loaded.
+    expect(hls.startLoad).toHaveBeenCalledWith(3);
+    element.currentTime = 3;
     hls.zeroMs = BEGAN + 900_000;
     hls.liveSyncPosition = 120;
     expect(engine.timeline()?.start).toBeCloseTo(900);

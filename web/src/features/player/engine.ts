@@ -183,6 +183,7 @@ export class Engine {
   /** Starts over at once, as the viewer or a returning broadcaster asks. */
   retryNow(): void {
     this.history = noHistory;
+    if (this.hls && this.video.currentTime > 0) this.keepPlace();
     this.reopen();
   }
 
@@ -222,14 +223,33 @@ export class Engine {
       return end > 0 ? { start: 0, end, at, bufferedTo: bufferedTo(video, at) } : null;
     }
     const details = hls?.latestLevelDetails ?? null;
+    if (video.readyState === 0) return this.expected();
     const place = details?.live === false ? details.edge : (hls?.liveSyncPosition ?? this.seekableEnd());
     if (place === null || !Number.isFinite(place)) return null;
     return liveTimeline({
       at,
       bufferedTo: bufferedTo(video, at),
-      atDateMs: hls?.playingDate?.getTime() ?? this.rewoundToMs,
+      atDateMs: hls?.playingDate?.getTime() ?? null,
       place,
       windowStart: details?.fragmentStart ?? this.seekableStart(),
+      beganMs: this.options.beganMs ?? null,
+      floorMs: this.floorMs,
+    });
+  }
+
+  /** Before the first picture: where a rewound viewer will be. A live one's place is not known yet. */
+  private expected(): Timeline | null {
+    const { rewoundToMs } = this;
+    const details = this.hls?.latestLevelDetails;
+    const place = this.hls?.liveSyncPosition ?? null;
+    if (rewoundToMs === null || !details || place === null) return null;
+    const at = timeOfDate(details.fragments, rewoundToMs) ?? details.fragmentStart;
+    return liveTimeline({
+      at,
+      bufferedTo: at,
+      atDateMs: rewoundToMs,
+      place,
+      windowStart: details.fragmentStart,
       beganMs: this.options.beganMs ?? null,
       floorMs: this.floorMs,
     });
@@ -356,7 +376,9 @@ export class Engine {
         const first = details.fragments[0];
         if (!first || rewoundToMs === null) return;
         this.floorMs = first.programDateTime;
-        const time = Math.max(timeOfDate(details.fragments, rewoundToMs) ?? first.start, first.start + 0.1);
+        // A playlist that does not reach back to the beginning loses its first segments as it goes.
+        const earliest = first.start + (details.startSN > 0 ? WINDOW_MARGIN_S : 0.1);
+        const time = Math.max(timeOfDate(details.fragments, rewoundToMs) ?? first.start, earliest);
         if (Math.abs(time - reckoned) <= START_SLACK_S) return;
         hls.stopLoad();
         hls.startLoad(time);
@@ -492,12 +514,17 @@ export class Engine {
   /** A viewer behind by choice, whose place the live playlist is about to lose, goes on in the long one. */
   private keepInWindow(): void {
     const { hls, video } = this;
-    if (!hls || !this.options.isLive || this.isFollowing || this.state.isRewound || video.paused) return;
-    const details = hls.latestLevelDetails;
-    if (!details?.live || video.currentTime > details.fragmentStart + WINDOW_MARGIN_S / 2) return;
-    // Since the beginning of a short broadcast nothing has left the playlist.
-    if (details.startSN === 0) return;
-    const dateMs = hls.playingDate?.getTime();
+    const details = hls?.latestLevelDetails;
+    // What began with the broadcast has lost nothing.
+    if (!this.options.isLive || this.isFollowing || video.paused || !details?.live || details.startSN === 0)
+      return;
+    if (this.state.isRewound) {
+      if (video.currentTime < details.fragmentStart)
+        video.currentTime = details.fragmentStart + WINDOW_MARGIN_S;
+      return;
+    }
+    if (video.currentTime > details.fragmentStart + WINDOW_MARGIN_S / 2) return;
+    const dateMs = hls?.playingDate?.getTime();
     if (this.options.beganMs != null && dateMs !== undefined) this.rewind(dateMs);
     else this.goLive();
   }

@@ -1,0 +1,380 @@
+// The player as viewers use it: a broadcast in two qualities, rewound and live again, by mouse, keys and touch; then its
+// recording, left and found again. Judged by what the <video> does.
+//
+// RILLCAST_URL and RILLCAST_RTMP name a running site. Prints one JSON object; exits 1 when something does not hold.
+import { AxeBuilder } from "@axe-core/playwright";
+import { api, check, chromiumOf, member, publish, site, until } from "./people.mjs";
+
+const results = {};
+const errors = [];
+
+async function visit(browser, path, options = {}) {
+  const size = { width: 1280, height: 800 };
+  const context = await browser.newContext({ viewport: size, locale: "en-US", ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(`${site}${path}`);
+  await page.getByTestId("video").waitFor({ state: "attached" });
+  return page;
+}
+
+/** What a failed wait was looking at. */
+async function sight(page) {
+  return await page.evaluate(() => {
+    const video = document.querySelector("video");
+    const { readyState, currentTime, paused, seeking, videoHeight } = video ?? {};
+    const ranges = Array.from({ length: video?.buffered.length ?? 0 }, (_, i) => [
+      video.buffered.start(i),
+      video.buffered.end(i),
+    ]);
+    const of = (id) => ({ ...document.querySelector(`[data-testid="${id}"]`)?.dataset });
+    return {
+      ...{
+        readyState,
+        currentTime,
+        paused,
+        seeking,
+        videoHeight,
+        ranges,
+        player: of("player"),
+        seek: of("seek"),
+      },
+      focus: document.activeElement?.outerHTML.slice(0, 120),
+    };
+  });
+}
+
+const video = (page, read) => page.getByTestId("video").evaluate(read);
+const at = (page) => video(page, (element) => element.currentTime);
+const height = (page) => video(page, (element) => element.videoHeight);
+const isPaused = (page) => video(page, (element) => element.paused);
+const bar = async (page) => {
+  const { at, start, end } = await page.getByTestId("seek").evaluate((element) => ({ ...element.dataset }));
+  return { at: Number(at), start: Number(start), end: Number(end) };
+};
+
+async function plays(page, what, seconds = 30) {
+  const from = await at(page);
+  const begun = Date.now();
+  await until(
+    what,
+    async () => {
+      const now = await at(page);
+      return !(await isPaused(page)) && (now < from - 1 || now > from + 0.7);
+    },
+    seconds,
+  );
+  return Date.now() - begun;
+}
+
+async function chooseQuality(page, name) {
+  await page.getByTestId("player-settings").click();
+  await page.getByTestId("player-menu").getByRole("menuitemradio", { name, exact: true }).click();
+  await page.getByTestId("player-menu").waitFor({ state: "detached" });
+}
+
+async function clean(page, what) {
+  const { violations } = await new AxeBuilder({ page })
+    .include('[data-testid="player"]')
+    .exclude("[data-base-ui-focus-guard]")
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+    .analyze();
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120))}`);
+  check(found.length === 0, `${what} is clean: ${found.join("\n")}`);
+}
+
+/** Quality by the menu; what was chosen holds for the next visit. */
+async function quality(page) {
+  await chooseQuality(page, "480p");
+  await until("the picture in 480p", async () => (await height(page)) === 480, 30);
+  await plays(page, "480p to play");
+  await chooseQuality(page, "720p");
+  await until("the picture in 720p", async () => (await height(page)) === 720, 30);
+  await plays(page, "720p to play");
+  await chooseQuality(page, "480p");
+  await page.reload();
+  await until("the picture after a reload", async () => (await height(page)) > 0, 30);
+  check((await height(page)) === 480, "the chosen quality is remembered, from the first picture on");
+  await plays(page, "480p to play after the reload");
+  await chooseQuality(page, /^Automatic/);
+}
+
+/** Keys, and the switch that leaves them to the browser. */
+async function keys(page) {
+  // On a button space would be the button's.
+  await page.locator("h1").focus();
+  await page.keyboard.press("k");
+  await until("k to pause", () => isPaused(page));
+  await page.keyboard.press("Space");
+  await until("space to play", async () => !(await isPaused(page)));
+  await page.keyboard.press("m");
+  check(await video(page, (element) => element.muted), "m turns the sound off");
+  await page.keyboard.press("m");
+  await page.getByTestId("chat-input").or(page.getByTestId("chat-signin")).first().waitFor();
+  await page.getByTestId("search").fill("");
+  await page.getByTestId("search").press("k");
+  check(!(await isPaused(page)), "a k that is typed pauses nothing");
+  await page.getByTestId("search").fill("");
+  await page.getByTestId("player").locator("video").focus();
+
+  const said = page.getByTestId("player-said");
+  await page.keyboard.press("ArrowDown");
+  check((await said.textContent()) === "Volume 95%", `the volume is said: ${await said.textContent()}`);
+  await page.reload();
+  await plays(page, "the page to play again");
+  check((await video(page, (element) => element.volume)) === 0.95, "the volume is remembered");
+
+  await page.keyboard.press("t");
+  await page.locator("html[data-theatre]").waitFor({ state: "attached" });
+  const box = await page.getByTestId("player").boundingBox();
+  check(box.x === 0 && box.height > 700, `the theatre has the width: ${JSON.stringify(box)}`);
+  await page.reload();
+  await page.locator("html[data-theatre]").waitFor({ state: "attached" });
+  await plays(page, "the theatre to play");
+  await page.keyboard.press("t");
+  await page.locator("html:not([data-theatre])").waitFor({ state: "attached" });
+
+  await page.keyboard.press("?");
+  await page.getByTestId("shortcuts").waitFor();
+  await page.getByRole("radio", { name: "Off" }).check({ force: true });
+  await page.keyboard.press("Escape");
+  await page.getByTestId("shortcuts").waitFor({ state: "detached" });
+  await page.locator("h1").focus();
+  await page.keyboard.press("k");
+  await page.keyboard.press("t");
+  check(!(await isPaused(page)), "keys that are switched off do nothing");
+  check((await page.locator("html[data-theatre]").count()) === 0, "keys that are switched off do nothing");
+  // The bar's own keys are no shortcuts: they belong to whoever has the focus on it.
+  await page.getByTestId("seek").focus();
+  const before = await bar(page);
+  await page.keyboard.press("ArrowLeft");
+  await until("the bar's own key", async () => (await bar(page)).at < before.at - 3);
+  await page.getByTestId("player-settings").click();
+  await page.getByTestId("open-shortcuts").click();
+  await page.getByRole("radio", { name: "On" }).check({ force: true });
+  await page.keyboard.press("Escape");
+  await page.getByTestId("shortcuts").waitFor({ state: "detached" });
+}
+
+/** Back to the beginning and to live again. */
+async function rewind(page, username) {
+  await until("a broadcast longer than its window", async () => (await bar(page)).end > 40, 60);
+  const { end } = await bar(page);
+  const dvr = await fetch(`${site}/live/${username}/index.m3u8?dvr=1`);
+  const variant = (await dvr.text()).split("\n").find((line) => /^[^#].*m3u8/.test(line));
+  const playlist = await (await fetch(new URL(variant, dvr.url))).text();
+  results.has_dvr = /#EXT-X-MEDIA-SEQUENCE:0\s/.test(playlist) && playlist.includes("seg0.m4s");
+
+  await page.getByTestId("seek").focus();
+  await page.keyboard.press("Home");
+  await page.locator('[data-testid="player"][data-rewound="true"]').waitFor({ state: "attached" });
+  results.rewound_in_ms = await plays(page, "the beginning to play");
+  const back = await bar(page);
+  if (results.has_dvr) check(back.at < 12, `the beginning is the beginning: ${JSON.stringify(back)}`);
+  else
+    check(
+      back.start > 0 && back.at < end,
+      `the bar begins where there is something: ${JSON.stringify(back)}`,
+    );
+  check(
+    (await page.getByTestId("go-live").getAttribute("data-behind")) === "true",
+    "the way back is offered",
+  );
+  if (results.has_dvr) {
+    await page.keyboard.press("PageUp");
+    await page.keyboard.press("ArrowRight");
+    await plays(page, "a place in between to play");
+  }
+  await page.getByTestId("go-live").click();
+  await page.locator('[data-testid="player"][data-rewound="false"]').waitFor({ state: "attached" });
+  results.live_in_ms = await plays(page, "live to play");
+  await until("live to be live", async () => {
+    const { at, end } = await bar(page);
+    return end - at < 3;
+  });
+
+  // Within the window the live playlist serves.
+  await page.keyboard.press("j");
+  await until("ten seconds back", async () => {
+    const { at, end } = await bar(page);
+    return end - at > 6;
+  });
+  await plays(page, "ten seconds back to play");
+  await page.keyboard.press("End");
+  await until("the end to be live", async () => {
+    const { at, end } = await bar(page);
+    return end - at < 3;
+  });
+}
+
+async function figures(page) {
+  await page.getByTestId("player-settings").click();
+  await page.getByTestId("player-menu").waitFor();
+  await clean(page, "the menu");
+  await page.getByTestId("open-stats").click();
+  const stats = page.getByTestId("stats");
+  await stats.waitFor();
+  await until("a delay in the figures", async () =>
+    /\d\.\d\d s/.test((await stats.locator('[data-row="latency"] dd').textContent()) ?? ""),
+  );
+  const text = await stats.textContent();
+  for (const part of ["avc1", "mp4a", "hls.js 1.", `/live/`])
+    check(text.includes(part), `the figures tell ${part}: ${text}`);
+  check(!text.includes("vs="), "the figures name no viewer");
+  await clean(page, "the statistics");
+  await page.getByTestId("stats-close").click();
+  if (await page.evaluate(() => document.pictureInPictureEnabled)) {
+    check(await page.getByTestId("pip").isVisible(), "the picture can be taken out");
+    results.has_pip = true;
+  }
+  const targets = await page.$$eval(
+    '[data-testid="player-controls"] :is(button, input, [role="slider"])',
+    (all) =>
+      all
+        .map((one) => ({ name: one.getAttribute("aria-label"), box: one.getBoundingClientRect() }))
+        .filter(({ box }) => box.width > 0 && (box.width < 24 || box.height < 24))
+        .map(({ name }) => name),
+  );
+  check(targets.length === 0, `nothing is smaller than 24 px: ${targets}`);
+}
+
+/** The viewer's network goes and comes. */
+async function offline(page) {
+  await page.context().setOffline(true);
+  await page.getByTestId("player-retrying").waitFor({ timeout: 45_000 });
+  await page.context().setOffline(false);
+  await page.getByTestId("player-retrying").waitFor({ state: "detached", timeout: 20_000 });
+  results.back_online_in_ms = await plays(page, "the picture to come back");
+}
+
+async function touch(browser, path) {
+  const page = await visit(browser, path, {
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  await plays(page, "the phone to play");
+  await page.keyboard.press("5");
+  await page.waitForTimeout(300);
+  const before = (await bar(page)).at;
+  const box = await page.getByTestId("surface").boundingBox();
+  const x = box.x + box.width * 0.1;
+  const y = box.y + box.height * 0.4;
+  await page.touchscreen.tap(x, y);
+  await page.touchscreen.tap(x, y);
+  await until("two touches to skip back", async () => (await bar(page)).at < before - 5);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+  check(!wide, "nothing is wider than the phone");
+  await page.context().close();
+}
+
+async function recording(browser, vod) {
+  const path = `/v/${vod.id}`;
+  const page = await visit(browser, path);
+  await plays(page, "the recording to play");
+  await page.keyboard.press("5");
+  await until("half of it", async () => Math.abs((await at(page)) - vod.duration_s / 2) < 6);
+  await page.keyboard.press("Shift+>");
+  check((await video(page, (element) => element.playbackRate)) === 1.25, "> is faster");
+  await plays(page, "the second half to play");
+  const left = await at(page);
+  await page.goto(site);
+  await page.getByTestId("continue").getByTestId("watched").waitFor();
+  await page.goto(`${site}${path}`);
+  await page.getByTestId("resumed").waitFor();
+  const found = await at(page);
+  check(Math.abs(found - left) < 4, `it goes on at ${left}, and went on at ${found}`);
+  await page.getByTestId("start-over").click();
+  await until("the beginning", async () => (await at(page)) < 5);
+  await page.goto(`${site}${path}?t=12s`);
+  await plays(page, "the linked moment to play");
+  check(Math.abs((await at(page)) - 12) < 5, "an address with a time beats the place");
+  await page.context().close();
+}
+
+/** A storyboard by a stand-in, as the server has none yet: the sprite's part is shown, and without one only the time. */
+async function storyboard(browser, vod) {
+  const page = await visit(browser, `/v/${vod.id}`);
+  await plays(page, "the recording to play");
+  const hover = async (share) => {
+    const box = await page.getByTestId("seek").boundingBox();
+    await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+  };
+  await hover(0.5);
+  await page.getByTestId("seek-preview").waitFor();
+  check((await page.getByTestId("seek-tile").count()) === 0, "without a storyboard there is the time only");
+  const sprite = `<svg xmlns="http://www.w3.org/2000/svg" width="320" height="90"><rect width="320" height="90" fill="red"/></svg>`;
+  await page.route("**/storyboard.vtt", (route) =>
+    route.fulfill({
+      contentType: "text/vtt",
+      body: `WEBVTT\n\n00:00.000 --> 00:10.000\nsprite.svg#xywh=0,0,160,90\n\n00:10.000 --> 10:00.000\nsprite.svg#xywh=160,0,160,90\n`,
+    }),
+  );
+  await page.route("**/sprite.svg", (route) => route.fulfill({ contentType: "image/svg+xml", body: sprite }));
+  await page.route("**/api/v1/vods/*", async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    await route.fulfill({
+      response: answer,
+      json: { ...body, storyboard_url: `/vod/${vod.id}/storyboard.vtt` },
+    });
+  });
+  await page.reload();
+  await plays(page, "the recording to play again");
+  await hover(0.9);
+  const tile = page.getByTestId("seek-tile").locator("div");
+  await tile.waitFor();
+  const style = await tile.evaluate(({ style }) => `${style.backgroundImage} ${style.backgroundPosition}`);
+  check(
+    style.includes("sprite.svg") && style.includes("-160px"),
+    `the right part of the sprite is shown: ${style}`,
+  );
+  await page.context().close();
+}
+
+async function run(browser) {
+  const alice = await member("alice");
+  const { stream_key: key } = await api("/me/stream-key", { token: alice.token });
+  const encoder = publish(key);
+  let vod = null;
+  try {
+    await until("alice to be live", async () => (await api("/channels/alice")).live?.status === "live", 30);
+    const master = () => fetch(`${site}/live/alice/index.m3u8`).then((answer) => answer.text());
+    await until("a second quality", async () => (await master()).includes("480p"), 30);
+    const page = await visit(browser, "/c/alice");
+    results.playing_after_ms = await plays(page, "live to play");
+    await clean(page, "the player");
+    await quality(page);
+    await keys(page);
+    await rewind(page, "alice");
+    await figures(page);
+    await offline(page);
+    await page.context().close();
+    await encoder.end("SIGINT");
+    vod = await until(
+      "the recording",
+      async () => (await api("/vods?channel=alice")).items.find(({ status }) => status === "ready"),
+      30,
+    );
+  } finally {
+    await encoder.end("SIGKILL");
+  }
+  await recording(browser, vod);
+  await touch(browser, `/v/${vod.id}`);
+  await storyboard(browser, vod);
+  check(errors.length === 0, `no script fails: ${errors}`);
+}
+
+const browser = await chromiumOf();
+try {
+  await run(browser);
+  console.log(JSON.stringify(results));
+} catch (error) {
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  for (const page of pages) console.error(page.url(), JSON.stringify(await sight(page).catch(String)));
+  console.error(JSON.stringify(results), errors);
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
