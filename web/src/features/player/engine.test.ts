@@ -225,10 +225,12 @@ describe("rewinding", () => {
     const engine = engineOf(element);
     engine.seek(300);
     const hls = FakeHls.last;
-    hls.tell("level", { details: { fragments: window15(0, 900), startSN: 450 } });
+    hls.tell("level", {
+      details: { fragments: window15(0, 900), startSN: 450, live: true, totalduration: 30 },
+    });
     // Not its very first segment, which will be gone before it is loaded.
-    expect(hls.startLoad).toHaveBeenCalledWith(3);
-    element.currentTime = 3;
+    expect(hls.startLoad).toHaveBeenCalledWith(8);
+    element.currentTime = 8;
     hls.zeroMs = BEGAN + 900_000;
     hls.liveSyncPosition = 120;
     expect(engine.timeline()?.start).toBeCloseTo(900);

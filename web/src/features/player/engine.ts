@@ -47,6 +47,8 @@ const BEHIND_S = { low: 6, normal: 20 } as const;
 const AT_LIVE_S = 1.5;
 /** A segment this near the end of the window may be gone before it is loaded. */
 const WINDOW_MARGIN_S = 3;
+/** The same for a playlist that was opened just now: all of hls.js has to start meanwhile. */
+const SLIDING_MARGIN_S = 8;
 /** The place computed from the clock, and the one found by the playlist's dates, may differ by this. */
 const START_SLACK_S = 0.5;
 
@@ -377,7 +379,9 @@ export class Engine {
         if (!first || rewoundToMs === null) return;
         this.floorMs = first.programDateTime;
         // A playlist that does not reach back to the beginning loses its first segments as it goes.
-        const earliest = first.start + (details.startSN > 0 ? WINDOW_MARGIN_S : 0.1);
+        const isWhole = !details.live || details.startSN === 0;
+        const earliest =
+          first.start + (isWhole ? 0.1 : Math.min(SLIDING_MARGIN_S, details.totalduration / 2));
         const time = Math.max(timeOfDate(details.fragments, rewoundToMs) ?? first.start, earliest);
         if (Math.abs(time - reckoned) <= START_SLACK_S) return;
         hls.stopLoad();
@@ -519,7 +523,7 @@ export class Engine {
     if (!this.options.isLive || this.isFollowing || video.paused || !details?.live || details.startSN === 0)
       return;
     if (this.state.isRewound) {
-      if (video.currentTime < details.fragmentStart)
+      if (video.readyState > 0 && video.currentTime < details.fragmentStart)
         video.currentTime = details.fragmentStart + WINDOW_MARGIN_S;
       return;
     }
