@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use media::codec::AacConfig;
-use media::flv::{AudioTag, parse_audio};
+use media::flv::{AudioPacket, parse_audio};
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(AudioTag::SequenceHeader { config }) = parse_audio(&Bytes::copy_from_slice(data)) {
+    let tag = parse_audio(&Bytes::copy_from_slice(data));
+    if let Ok(AudioPacket::SequenceHeader { config }) = tag.map(|tag| tag.packet) {
         let _ = AacConfig::parse(&config);
     }
 });

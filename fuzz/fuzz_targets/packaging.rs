@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
     let aac = AacConfig::parse(&[0x11, 0x90]).expect("a valid config");
     let mut timeline = Timeline::new(0);
     timeline.set_audio(&aac);
-    let mut video = Track::new(TrackConfig::Video(avc), Role::Leader);
+    let mut video = Track::new(TrackConfig::Video(avc.into()), Role::Leader);
     let mut audio = Track::new(TrackConfig::Audio(aac), Role::Follower);
     let mut at = 0_u32;
     for event in data.chunks_exact(4).take(2_000) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::flv::{self, AudioTag, FlvError, VideoPacket};
+use media::flv::{self, AudioPacket, FlvError, OtherTracks, VideoPacket};
 use media::link::{Frame, FrameKind};
 use tokio::time::Instant;
 
@@ -26,9 +26,14 @@ pub(crate) enum Judgement {
     Unsupported(String),
 }
 
+/// Tracks beyond the first that are told apart; encoders send six at most.
+const TRACKS_MAX: usize = 16;
+
 /// What has arrived so far.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
+    /// Tracks that were left out, of both kinds.
+    left_out: Vec<(FrameKind, u8)>,
     has_video: bool,
     has_delivered: bool,
     first_audio: Option<Instant>,
@@ -40,11 +45,25 @@ impl Delivery {
         self.has_delivered
     }
 
+    /// How many tracks were seen that nobody will see: one of each kind goes on air.
+    pub(crate) fn tracks_left_out(&self) -> usize {
+        self.left_out.len()
+    }
+
+    fn leave_out(&mut self, kind: FrameKind, tracks: &OtherTracks) {
+        for track in tracks {
+            if !self.left_out.contains(&(kind, *track)) && self.left_out.len() < TRACKS_MAX {
+                self.left_out.push((kind, *track));
+            }
+        }
+    }
+
     pub(crate) fn video(&mut self, body: &Bytes) -> Judgement {
         let tag = match flv::parse_video(body) {
             Ok(tag) => tag,
             Err(error) => return damaged(error),
         };
+        self.leave_out(FrameKind::Video, &tag.other_tracks);
         let role = match tag.packet {
             VideoPacket::SequenceHeader { .. } => Role::Header,
             VideoPacket::Frame { .. } if tag.is_key => Role::Key,
@@ -56,11 +75,15 @@ impl Delivery {
     }
 
     pub(crate) fn audio(&mut self, body: &Bytes) -> Judgement {
-        match flv::parse_audio(body) {
-            Ok(AudioTag::SequenceHeader { .. }) => Judgement::Forward(Role::Header),
-            Ok(AudioTag::Frame { .. }) => Judgement::Forward(Role::Other),
-            Ok(AudioTag::Ignored) => Judgement::Skip,
-            Err(error) => damaged(error),
+        let tag = match flv::parse_audio(body) {
+            Ok(tag) => tag,
+            Err(error) => return damaged(error),
+        };
+        self.leave_out(FrameKind::Audio, &tag.other_tracks);
+        match tag.packet {
+            AudioPacket::SequenceHeader { .. } => Judgement::Forward(Role::Header),
+            AudioPacket::Frame { .. } => Judgement::Forward(Role::Other),
+            AudioPacket::Ignored => Judgement::Skip,
         }
     }
 
@@ -127,7 +150,7 @@ mod tests {
     #[test]
     fn a_stream_goes_on_air_once_with_its_first_key_frame() {
         let (mut delivery, now) = (Delivery::default(), Instant::now());
-        assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 0, 0, 0, 0])), Judgement::Forward(Role::Header));
+        assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 0, 0, 0, 0, 1])), Judgement::Forward(Role::Header));
         assert!(!delivery.goes_on_air(&frame(FrameKind::Video), Role::Header, now));
         assert_eq!(delivery.video(&Bytes::from_static(&[0x27, 1, 0, 0, 0, 9])), Judgement::Forward(Role::Other));
         assert!(!delivery.goes_on_air(&frame(FrameKind::Video), Role::Other, now));
@@ -147,9 +170,27 @@ mod tests {
     #[test]
     fn codecs_we_do_not_take_are_named_and_damage_is_skipped() {
         let mut delivery = Delivery::default();
-        assert_eq!(delivery.video(&Bytes::from_static(b"\x91hvc1x")), Judgement::Unsupported("hvc1".to_owned()));
+        assert_eq!(delivery.video(&Bytes::from_static(b"\x91vvc1x")), Judgement::Unsupported("VVC".to_owned()));
         assert_eq!(delivery.video(&Bytes::from_static(&[0x17, 1])), Judgement::Skip);
         assert_eq!(delivery.audio(&Bytes::new()), Judgement::Skip);
+    }
+
+    #[test]
+    fn of_many_tracks_the_first_goes_on_and_each_other_is_counted_once() {
+        let mut delivery = Delivery::default();
+        let first = Bytes::from_static(b"\x96\x03avc1\0frame");
+        let other = Bytes::from_static(b"\x96\x03avc1\x01frame");
+        assert_eq!(delivery.video(&first), Judgement::Forward(Role::Key));
+        assert_eq!(delivery.tracks_left_out(), 0);
+        for _ in 0..3 {
+            assert_eq!(delivery.video(&other), Judgement::Skip);
+        }
+        assert_eq!(delivery.audio(&Bytes::from_static(b"\x95\x01mp4a\x01sound")), Judgement::Skip);
+        assert_eq!(delivery.tracks_left_out(), 2);
+        for track in 2..=255 {
+            let _ = delivery.video(&Bytes::from([&b"\x96\x03avc1"[..], &[track, 1]].concat()));
+        }
+        assert_eq!(delivery.tracks_left_out(), TRACKS_MAX);
     }
 
     #[test]

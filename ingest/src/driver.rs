@@ -346,18 +346,24 @@ impl Connection {
     }
 
     fn media(&mut self, kind: FrameKind, timestamp_ms: u32, payload: Bytes, now: Instant) {
+        let told = self.delivery.tracks_left_out();
         let judgement = match kind {
             FrameKind::Video => self.delivery.video(&payload),
             _ => self.delivery.audio(&payload),
         };
+        if self.delivery.tracks_left_out() > told {
+            info!(addr = %self.addr, left_out = self.delivery.tracks_left_out(), ?kind,
+                  "the publisher sends more than one track of a kind; only the first is taken");
+        }
         let role = match judgement {
             Judgement::Forward(role) => role,
             // Before the yes, even nothing is too much.
             Judgement::Skip if self.session.is_live() => return,
             Judgement::Skip => Role::Other,
             Judgement::Unsupported(codec) => {
-                let advice = format!("the codec {codec} is not supported; choose H.264 and AAC");
-                return self.broke(advice, now);
+                let advice = format!("{codec} is not supported; choose H.264, HEVC or AV1, and AAC");
+                let refused = self.because(advice, Input::CodecRefused);
+                return self.feed_session(refused, now);
             }
         };
         let frame = Frame { kind, timestamp_ms, payload };

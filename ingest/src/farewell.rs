@@ -76,6 +76,7 @@ fn say_goodbye(connection: &mut Connection, end: PublishEnd) {
         (PublishEnd::WentSilent, None) => {
             connection.output.publish_failed(stream, "no picture or sound arrived for ten seconds", now)
         }
+        (PublishEnd::CodecRefused, Some(reason)) => connection.output.publish_rejected(stream, reason, now),
         (_, reason) => connection.output.publish_failed(stream, reason.unwrap_or("the stream was ended"), now),
     };
 }

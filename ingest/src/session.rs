@@ -47,6 +47,8 @@ pub enum Input {
     Denied(PublishError),
     /// The peer broke a rule of the protocol or a limit; the driver has said which in its log.
     Broken,
+    /// The media is of a codec we do not take.
+    CodecRefused,
     PeerGone,
     Deadline,
     Shutdown,
@@ -170,6 +172,7 @@ impl Session {
             (S::Live, I::Command(command)) => while_live(command),
             (S::Live, I::PeerGone) => finish(PublishEnd::ConnectionLost),
             (S::Live, I::Deadline) => finish(PublishEnd::WentSilent),
+            (S::Live, I::CodecRefused) => finish(PublishEnd::CodecRefused),
             (S::Live, I::Shutdown) => finish(PublishEnd::ServerStopping),
             (S::Live, I::Cut) => finish(PublishEnd::Cut),
             // The claim went with it: writing this end changes no stream.

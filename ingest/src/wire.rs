@@ -113,9 +113,14 @@ impl Output {
         if let Ok(packet) = self.serializer.set_max_chunk_size(CHUNK_BYTES, RtmpTimestamp::new(0)) {
             self.raw(&packet.bytes, now)?;
         }
-        let server = object([("fmsVer", text("FMS/3,0,1,123")), ("capabilities", Amf0Value::Number(31.0))]);
+        let mut server = enhanced();
+        server.insert("fmsVer".to_owned(), text("FMS/3,0,1,123"));
+        server.insert("capabilities".to_owned(), Amf0Value::Number(31.0));
+        let server = Amf0Value::Object(server);
         let mut info = properties("status", "NetConnection.Connect.Success", "Connection succeeded.");
         info.insert("objectEncoding".to_owned(), Amf0Value::Number(0.0));
+        // The standard leaves open which of the two objects is looked at.
+        info.extend(enhanced());
         self.result(transaction, server, Amf0Value::Object(info), now)
     }
 
@@ -133,6 +138,11 @@ impl Output {
     /// Why an accepted publisher is cut off.
     pub fn publish_failed(&mut self, stream: u32, why: &str, now: Instant) -> Result<(), NotReading> {
         self.status(stream, "error", "NetStream.Publish.Failed", why, now)
+    }
+
+    /// Why an accepted publisher's media is not taken.
+    pub fn publish_rejected(&mut self, stream: u32, why: &str, now: Instant) -> Result<(), NotReading> {
+        self.status(stream, "error", "NetStream.Publish.Rejected", why, now)
     }
 
     pub fn unpublished(&mut self, stream: u32, now: Instant) -> Result<(), NotReading> {
@@ -224,8 +234,25 @@ fn text(text: &str) -> Amf0Value {
     Amf0Value::Utf8String(text.to_owned())
 }
 
-fn object<const N: usize>(properties: [(&str, Amf0Value); N]) -> Amf0Value {
-    Amf0Value::Object(properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+/// What we take beyond classic RTMP (Enhanced RTMP v2, "Enhancing NetConnection connect Command"): the codecs, each of which
+/// goes on to viewers as it came, and `ModEx` prefixes. Further tracks do no harm, but they are not asked for.
+fn enhanced() -> HashMap<String, Amf0Value> {
+    const CAN_FORWARD: f64 = 4.0;
+    const TAKES_MOD_EX: f64 = 4.0;
+    const VIDEO: [&str; 3] = ["avc1", "hvc1", "av01"];
+    const AUDIO: [&str; 1] = ["mp4a"];
+
+    let map = |names: &[&str]| object(names.iter().map(|name| ((*name).to_owned(), Amf0Value::Number(CAN_FORWARD))));
+    HashMap::from([
+        ("fourCcList".to_owned(), Amf0Value::StrictArray(VIDEO.iter().chain(&AUDIO).map(|name| text(name)).collect())),
+        ("videoFourCcInfoMap".to_owned(), map(&VIDEO)),
+        ("audioFourCcInfoMap".to_owned(), map(&AUDIO)),
+        ("capsEx".to_owned(), Amf0Value::Number(TAKES_MOD_EX)),
+    ])
+}
+
+fn object(properties: impl Iterator<Item = (String, Amf0Value)>) -> Amf0Value {
+    Amf0Value::Object(properties.collect())
 }
 
 fn properties(level: &str, code: &str, description: &str) -> HashMap<String, Amf0Value> {
@@ -261,6 +288,16 @@ mod tests {
             }
         }
         assert!(bytes.is_empty());
+        let [_, _, Amf0Value::Object(server), Amf0Value::Object(info)] = &commands[0][..] else {
+            panic!("{commands:?}")
+        };
+        for told in [server, info] {
+            let codecs = told["fourCcList"].clone();
+            assert_eq!(codecs, Amf0Value::StrictArray(["avc1", "hvc1", "av01", "mp4a"].map(text).to_vec()));
+            let Amf0Value::Object(map) = &told["videoFourCcInfoMap"] else { panic!("{told:?}") };
+            assert_eq!((map["hvc1"].clone(), map.len()), (Amf0Value::Number(4.0), 3));
+            assert_eq!(told["capsEx"], Amf0Value::Number(4.0));
+        }
         let names: Vec<_> = commands.iter().map(|values| values[0].clone()).collect();
         assert_eq!(names, [text("_result"), text("_result"), text("onStatus")]);
     }

@@ -77,6 +77,8 @@ pub enum PublishEnd {
     ConnectionLost,
     WentSilent,
     ProtocolError,
+    /// It sent a codec that nobody here understands.
+    CodecRefused,
     ServerStopping,
     /// A moderator or the owner ended it.
     Cut,
@@ -89,6 +91,7 @@ impl PublishEnd {
             Self::ConnectionLost => "connection_lost",
             Self::WentSilent => "went_silent",
             Self::ProtocolError => "protocol_error",
+            Self::CodecRefused => "codec_refused",
             Self::ServerStopping => "server_stopping",
             Self::Cut => "cut",
         }
@@ -100,6 +103,7 @@ impl PublishEnd {
             Self::ConnectionLost,
             Self::WentSilent,
             Self::ProtocolError,
+            Self::CodecRefused,
             Self::ServerStopping,
             Self::Cut,
         ]

@@ -12,13 +12,13 @@ use bytes::Bytes;
 pub use fragment::{FragmentMeta, fragment};
 pub use init::init_segment;
 
-use crate::codec::{AacConfig, AvcConfig};
+use crate::codec::{AacConfig, VideoConfig};
 use crate::sample::VIDEO_TIMESCALE;
 
 /// What a track carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackConfig {
-    Video(AvcConfig),
+    Video(VideoConfig),
     Audio(AacConfig),
 }
 
@@ -34,7 +34,7 @@ impl TrackConfig {
     /// The RFC 6381 name of the codec.
     pub fn codecs(&self) -> String {
         match self {
-            Self::Video(avc) => avc.codecs(),
+            Self::Video(video) => video.codecs(),
             Self::Audio(aac) => aac.codecs(),
         }
     }

@@ -1,15 +1,24 @@
 //! Codec headers: what a stream says about itself, checked, and the little we look at inside access units.
 //!
-//! Owns avcC, SPS and AudioSpecificConfig parsing, NAL unit walking and silent AAC frames. Decodes no picture.
+//! Owns avcC, hvcC, av1C, their parameter sets and AudioSpecificConfig parsing, NAL unit and OBU walking and silent AAC
+//! frames. Decodes no picture.
 
 mod aac;
+mod av1;
 mod avc;
+mod hevc;
+mod hevc_sps;
 pub mod nal;
+pub mod obu;
 mod sps;
+mod video;
 
 pub use aac::AacConfig;
+pub use av1::Av1Config;
 pub use avc::{AvcConfig, Cleaned};
+pub use hevc::HevcConfig;
 pub use sps::FrameRate;
+pub use video::{VideoCodec, VideoConfig};
 
 use crate::bits::OutOfBits;
 

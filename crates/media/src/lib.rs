@@ -5,7 +5,7 @@
 //! file, clock or task: bytes and numbers go in, bytes and numbers come out. Every parser accepts any input without
 //! panicking and without allocating more than a small multiple of what it was given.
 //!
-//! The usual path of a frame: [`flv::parse_video`] → [`codec::AvcConfig::clean`] → [`timeline::Timeline::video`] →
+//! The usual path of a frame: [`flv::parse_video`] → [`codec::VideoConfig::clean`] → [`timeline::Timeline::video`] →
 //! [`segmenter::Segmenter::push`] → [`segmenter::Part`] → [`playlist::MediaPlaylist::push_part`]. Payload is sliced, never
 //! copied, until the one copy into the part's `mdat`.
 

@@ -326,11 +326,21 @@ impl Ffmpeg {
 
     /// The same with other encoder options or another picture.
     pub fn publish_with(url: &str, seconds: f64, options: &[&str], picture: &str) -> Self {
-        let child = Command::new("ffmpeg")
+        let h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-b:v", "800k"];
+        Self::spawn("ffmpeg".into(), url, seconds, &[&h264, options].concat(), picture)
+    }
+
+    /// Publishes HEVC or AV1 over Enhanced RTMP, whatever encoder the options name.
+    pub fn publish_enhanced(url: &str, seconds: f64, options: &[&str]) -> Self {
+        Self::spawn(modern_ffmpeg(), url, seconds, options, "testsrc2=size=640x360:rate=30")
+    }
+
+    fn spawn(program: PathBuf, url: &str, seconds: f64, encoder: &[&str], picture: &str) -> Self {
+        let child = Command::new(program)
             .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-re", "-f", "lavfi", "-i", picture])
             .args(["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", &seconds.to_string()])
-            .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "800k"])
-            .args(options)
+            .args(encoder)
+            .args(["-pix_fmt", "yuv420p"])
             .args(["-c:a", "aac", "-b:a", "128k", "-f", "flv", url])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -361,6 +371,13 @@ impl Ffmpeg {
         signal(self.child.id().expect("ffmpeg runs"), libc::SIGINT);
         timeout(Duration::from_secs(20), self.child.wait()).await.expect("ffmpeg ends").expect("it is waited for");
     }
+}
+
+/// An ffmpeg that speaks Enhanced RTMP, which Debian's does not yet. `./dev tools` puts it there.
+pub fn modern_ffmpeg() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ffmpeg/bin/ffmpeg");
+    assert!(path.exists(), "{} is missing: ./dev tools", path.display());
+    path
 }
 
 /// What ffprobe finds when it decodes every frame of a playlist or file.

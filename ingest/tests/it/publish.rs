@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use media::flv::TagKind;
+use media::flv::{FileTag, TagKind};
 use media::link::FrameKind;
 use serde_json::json;
 use testkit::rtmp::{Encoder, Manners, Pace, made_up_tags};
@@ -184,11 +184,30 @@ async fn a_codec_we_do_not_take_is_named_to_the_broadcaster() {
     let rig = Rig::start().await;
     let mut encoder = rig.publish(KEY).await;
     let mut tag = made_up_tags(1).remove(1);
-    tag.body = bytes::Bytes::from_static(b"\x90hvc1\x01\x02\x03");
-    encoder.tag(&tag).await.expect("sends");
-    let statuses = encoder.closed().await.expect("closed");
-    let last = statuses.last().expect("a word");
-    assert_eq!(last.code, "NetStream.Publish.Failed");
-    assert!(last.description.contains("hvc1"), "{last:?}");
+    for (body, name) in [
+        (&b"\x90vvc1\x01\x02\x03"[..], "VVC"),
+        (b"\x14\0\0\0\0", "VP6"),
+        (b"\x22\0\0\0\0", "Sorenson H.263"),
+        (b"\x95av01\x01\x02\x03", "AV1 in the form of MPEG-2 TS"),
+    ] {
+        tag.body = bytes::Bytes::from_static(body);
+        encoder.tag(&tag).await.expect("sends");
+        let statuses = encoder.closed().await.expect("closed");
+        let last = statuses.last().expect("a word");
+        assert_eq!(last.code, "NetStream.Publish.Rejected");
+        let advice = format!("{name} is not supported; choose H.264, HEVC or AV1, and AAC");
+        assert_eq!(last.description, advice);
+        rig.until("SELECT status FROM streams WHERE status <> 'ended'", json!([])).await;
+        encoder = rig.publish(KEY).await;
+    }
+    for (body, name) in [(&b"\x2f\x01"[..], "MP3"), (b"\xb2\x01", "Speex"), (b"\x90Opus\x01", "Opus")] {
+        let sound = FileTag { kind: TagKind::Audio, timestamp_ms: 0, body: bytes::Bytes::from_static(body) };
+        encoder.tag(&sound).await.expect("sends");
+        let statuses = encoder.closed().await.expect("closed");
+        assert!(statuses.last().is_some_and(|last| last.description.starts_with(name)), "{statuses:?}");
+        rig.until("SELECT status FROM streams WHERE status <> 'ended'", json!([])).await;
+        encoder = rig.publish(KEY).await;
+    }
+    encoder.hang_up();
     rig.stop().await;
 }

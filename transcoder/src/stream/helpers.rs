@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kit::retry::Backoff;
-use media::codec::{AvcConfig, FrameRate};
+use media::codec::{AvcConfig, FrameRate, VideoConfig};
 
 use super::Shared;
 use super::lower::Lower;
@@ -24,11 +24,15 @@ enum Room {
     Nothing,
 }
 
-/// Starts a child for a stream whose source is `avc`. False when there is none.
-pub(super) fn start_child(shared: &Shared, info: &StreamInfo, avc: &AvcConfig, publisher: &mut Publisher) -> bool {
+/// Starts a child for a stream whose source is `video`. False when there is none.
+pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfig, publisher: &mut Publisher) -> bool {
     if shared.config.transcoder.ladder == "none" {
         return false;
     }
+    let VideoConfig::Avc(avc) = video else {
+        note(shared, info, format!("source-only: {} is not decoded here", video.codec().name()));
+        return false;
+    };
     let rung = Rung::p480();
     let has_permit = publisher.lower.as_ref().is_some_and(Lower::has_permit);
     let (permit, encode) = match if has_permit { Room::Full(None) } else { admit(shared, info, avc, &rung) } {

@@ -214,7 +214,7 @@ impl Lower {
             return false;
         };
         self.missed_keys = 0;
-        let track = TrackConfig::Video(avc);
+        let track = TrackConfig::Video(avc.into());
         match &mut self.lane {
             Some(lane) => {
                 Publisher::fill_up(lane, msn, shop, pace);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::Timestamp;
 use media::cmaf::TrackConfig;
-use media::codec::{AacConfig, AvcConfig};
+use media::codec::{AacConfig, VideoConfig};
 use media::playlist::{AudioRendition, IFrames, Multivariant, RenditionReport, Variant, uri};
 use media::segmenter::{CutReason, Output, Outputs, Role, SegmentEnd, Segmenter, SegmenterConfig};
 use media::{Sample, VIDEO_TIMESCALE, rescale};
@@ -62,7 +62,7 @@ pub(crate) struct Lane {
 /// What a stream's tracks are from a period's beginning on.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracks {
-    pub(crate) video: Option<AvcConfig>,
+    pub(crate) video: Option<VideoConfig>,
     pub(crate) audio: Option<AacConfig>,
 }
 
@@ -216,9 +216,9 @@ impl Publisher {
         self.held.clear();
         self.pace.starts.clear();
         self.pace.begin(msn, pts);
-        if let Some(avc) = &tracks.video {
+        if let Some(video) = &tracks.video {
             let lane = self.source.take();
-            self.source = Some(self.lane(lane, SOURCE, TrackConfig::Video(avc.clone()), Role::Leader));
+            self.source = Some(self.lane(lane, SOURCE, TrackConfig::Video(video.clone()), Role::Leader));
         }
         if let Some(aac) = &tracks.audio {
             let role = if self.leads_video { Role::Follower } else { Role::Leader };
@@ -522,11 +522,11 @@ impl Publisher {
     }
 
     fn variant(&self, rendition: &Rendition, uri: String, iframes: Option<IFrames>) -> Option<Variant> {
-        let TrackConfig::Video(avc) = &rendition.track else { return None };
+        let TrackConfig::Video(video) = &rendition.track else { return None };
         let rates = rendition.rates();
         let measured = (self.frame_ticks > 0).then(|| f64::from(VIDEO_TIMESCALE) / self.frame_ticks as f64);
         // Encoders are known to be wrong about their own rate; what is measured has the last word.
-        let told = avc.frame_rate.map(media::codec::FrameRate::as_f64);
+        let told = video.frame_rate().map(media::codec::FrameRate::as_f64);
         let frame_rate = match (told, measured) {
             (Some(told), Some(measured)) if (told - measured).abs() < told * 0.02 => Some(told),
             (told, measured) => measured.or(told),
@@ -534,10 +534,10 @@ impl Publisher {
         Some(Variant {
             uri,
             name: rendition.name.to_owned(),
-            codecs: avc.codecs(),
+            codecs: video.codecs(),
             bandwidth: rates.peak(),
             average_bandwidth: rates.average(),
-            resolution: avc.display_size(),
+            resolution: video.display_size(),
             frame_rate,
             iframes,
         })

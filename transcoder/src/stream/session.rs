@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use media::Sample;
-use media::codec::{AacConfig, AvcConfig};
-use media::flv::{self, AudioTag, FlvError, VideoPacket};
+use media::codec::{AacConfig, VideoConfig};
+use media::flv::{self, AudioPacket, FlvError, VideoPacket};
 use media::link::{Frame, FrameKind};
 use media::timeline::{Placed, Timeline};
 
@@ -19,7 +19,7 @@ const CLOSING_FRAMES_MAX: u32 = 128;
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// Another picture format holds from the next key frame on.
-    VideoConfig(AvcConfig),
+    VideoConfig(VideoConfig),
     /// Another audio format holds from here on.
     AudioConfig(AacConfig),
     Video(Media),
@@ -37,7 +37,7 @@ pub(crate) struct Media {
 #[derive(Debug)]
 pub(crate) struct Session {
     timeline: Timeline,
-    avc: Option<AvcConfig>,
+    video: Option<VideoConfig>,
     aac: Option<AacConfig>,
     silence: Option<Bytes>,
     has_idr: bool,
@@ -50,7 +50,7 @@ impl Session {
     pub(crate) fn new(origin_ms: i64) -> Self {
         Self {
             timeline: Timeline::new(origin_ms),
-            avc: None,
+            video: None,
             aac: None,
             silence: None,
             has_idr: false,
@@ -64,8 +64,8 @@ impl Session {
         self.timeline.end_ms()
     }
 
-    pub(crate) fn video(&self) -> Option<&AvcConfig> {
-        self.avc.as_ref()
+    pub(crate) fn video(&self) -> Option<&VideoConfig> {
+        self.video.as_ref()
     }
 
     pub(crate) fn audio(&self) -> Option<&AacConfig> {
@@ -112,13 +112,13 @@ impl Session {
     fn read_video(&mut self, frame: &Frame, out: &mut Vec<Heard>) -> Result<(), String> {
         let tag = flv::parse_video(&frame.payload).map_err(|error: FlvError| error.to_string())?;
         match tag.packet {
-            VideoPacket::SequenceHeader { config, .. } => {
-                let avc = AvcConfig::parse(&config).map_err(|error| error.to_string())?;
-                self.use_video(avc, out);
+            VideoPacket::SequenceHeader { codec, config } => {
+                let video = VideoConfig::parse(codec, &config).map_err(|error| error.to_string())?;
+                self.use_video(video, out);
             }
-            VideoPacket::Frame { cts_ms, data } => {
-                let Some(avc) = &self.avc else { return Ok(()) };
-                let cleaned = avc.clean(&data);
+            VideoPacket::Frame { codec, cts_ms, data } => {
+                let Some(video) = self.video.as_ref().filter(|video| video.codec() == codec) else { return Ok(()) };
+                let cleaned = video.clean(&data);
                 self.has_idr |= cleaned.is_idr;
                 // Encoders that never send an IDR mark their recovery points as key frames.
                 let is_sync = cleaned.is_idr || (tag.is_key && !self.has_idr);
@@ -136,18 +136,20 @@ impl Session {
         Ok(())
     }
 
-    fn use_video(&mut self, avc: AvcConfig, out: &mut Vec<Heard>) {
-        if self.avc.as_ref().is_some_and(|known| known.record == avc.record) {
+    fn use_video(&mut self, video: VideoConfig, out: &mut Vec<Heard>) {
+        if self.video.as_ref().is_some_and(|known| known.record() == video.record()) {
             return;
         }
-        self.timeline.set_video_rate(avc.frame_rate);
-        out.push(Heard::VideoConfig(avc.clone()));
-        self.avc = Some(avc);
+        // What one encoder calls a key frame says nothing about another's.
+        self.has_idr &= self.video.as_ref().is_some_and(|known| known.codec() == video.codec());
+        self.timeline.set_video_rate(video.frame_rate());
+        out.push(Heard::VideoConfig(video.clone()));
+        self.video = Some(video);
     }
 
     fn read_audio(&mut self, frame: &Frame, out: &mut Vec<Heard>) -> Result<(), String> {
-        match flv::parse_audio(&frame.payload).map_err(|error| error.to_string())? {
-            AudioTag::SequenceHeader { config } => {
+        match flv::parse_audio(&frame.payload).map_err(|error| error.to_string())?.packet {
+            AudioPacket::SequenceHeader { config } => {
                 let aac = AacConfig::parse(&config).map_err(|error| error.to_string())?;
                 if self.aac.as_ref().is_none_or(|known| known.config != aac.config) {
                     self.timeline.set_audio(&aac);
@@ -156,7 +158,7 @@ impl Session {
                     self.aac = Some(aac);
                 }
             }
-            AudioTag::Frame { data } => {
+            AudioPacket::Frame { data } => {
                 let Some(aac) = &self.aac else { return Ok(()) };
                 let frame_ticks = i64::from(aac.frame_samples);
                 let Some(placed) = self.timeline.audio(frame.timestamp_ms) else { return Ok(()) };
@@ -174,7 +176,7 @@ impl Session {
                 }
                 out.push(Heard::Audio(media(placed, true, data)));
             }
-            AudioTag::Ignored => {}
+            AudioPacket::Ignored => {}
         }
         Ok(())
     }

@@ -33,10 +33,10 @@ impl Tape {
             sample_rate: None,
         };
         match track {
-            TrackConfig::Video(avc) => {
-                info.width = Some(avc.width);
-                info.height = Some(avc.height);
-                info.frame_rate_mhz = avc.frame_rate.map(|rate| (rate.as_f64() * 1_000.0).round() as u64);
+            TrackConfig::Video(video) => {
+                let (width, height) = video.size();
+                (info.width, info.height) = (Some(width), Some(height));
+                info.frame_rate_mhz = video.frame_rate().map(|rate| (rate.as_f64() * 1_000.0).round() as u64);
             }
             TrackConfig::Audio(aac) => {
                 info.kind = RenditionKind::Audio;

@@ -271,7 +271,7 @@ impl StreamTask {
             self.tracks.audio = Some(known);
         }
         tracing::info!(
-            video = self.tracks.video.as_ref().map(|avc| format!("{} {}x{}", avc.codecs(), avc.width, avc.height)),
+            video = self.tracks.video.as_ref().map(|video| format!("{} {:?}", video.codecs(), video.size())),
             audio = self.tracks.audio.as_ref().map(media::codec::AacConfig::codecs),
             "the publisher's tracks"
         );
@@ -282,9 +282,9 @@ impl StreamTask {
 
     fn hear(&mut self, heard: Heard, arrived: Instant) {
         match heard {
-            Heard::VideoConfig(avc) => {
-                self.awaits_period |= self.tracks.video.as_ref() != Some(&avc);
-                self.tracks.video = Some(avc);
+            Heard::VideoConfig(video) => {
+                self.awaits_period |= self.tracks.video.as_ref() != Some(&video);
+                self.tracks.video = Some(video);
             }
             Heard::AudioConfig(aac) => {
                 self.awaits_period |= self.tracks.audio.as_ref() != Some(&aac);
@@ -346,14 +346,14 @@ impl StreamTask {
 
     /// Starts the child that makes the lower rendition, unless there is one for this format or the machine has no room.
     fn start_child(&mut self) {
-        let Some(avc) = &self.tracks.video else { return };
-        let is_same = self.child_config.as_ref() == Some(&avc.record);
+        let Some(video) = &self.tracks.video else { return };
+        let is_same = self.child_config.as_ref() == Some(video.record());
         let has_child = self.publisher.lower.as_ref().is_some_and(Lower::has_child);
         if is_same && has_child {
             return;
         }
-        if helpers::start_child(&self.shared, &self.info, avc, &mut self.publisher) {
-            self.child_config = Some(avc.record.clone());
+        if helpers::start_child(&self.shared, &self.info, video, &mut self.publisher) {
+            self.child_config = Some(video.record().clone());
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::TrackConfig;
-use crate::codec::{AacConfig, AvcConfig};
+use crate::codec::{AacConfig, VideoCodec, VideoConfig};
 
 const TRACK_ID: u32 = 1;
 /// No rotation, no scaling (ISO/IEC 14496-12 6.2.2).
@@ -52,7 +52,7 @@ fn put_trak(out: &mut BytesMut, track: &TrackConfig) {
         out.put_bytes(0, 8);
         out.put_bytes(0, 12);
         let (volume, (width, height)) = match track {
-            TrackConfig::Video(avc) => (0, avc.display_size()),
+            TrackConfig::Video(video) => (0, video.display_size()),
             TrackConfig::Audio(_) => (0x0100, (0, 0)),
         };
         out.put_u16(volume);
@@ -96,7 +96,7 @@ fn put_minf(out: &mut BytesMut, track: &TrackConfig) {
         put_full(out, b"stsd", 0, 0, |out| {
             out.put_u32(1);
             match track {
-                TrackConfig::Video(avc) => put_avc1(out, avc),
+                TrackConfig::Video(video) => put_visual(out, video),
                 TrackConfig::Audio(aac) => put_mp4a(out, aac),
             }
         });
@@ -107,13 +107,20 @@ fn put_minf(out: &mut BytesMut, track: &TrackConfig) {
     });
 }
 
-fn put_avc1(out: &mut BytesMut, avc: &AvcConfig) {
-    put_box(out, b"avc1", |out| {
+/// The visual sample entry: `avc1` and `hvc1` have their parameter sets here and nowhere else.
+fn put_visual(out: &mut BytesMut, video: &VideoConfig) {
+    let (entry, configuration) = match video.codec() {
+        VideoCodec::Avc => (b"avc1", b"avcC"),
+        VideoCodec::Hevc => (b"hvc1", b"hvcC"),
+        VideoCodec::Av1 => (b"av01", b"av1C"),
+    };
+    let ((width, height), aspect) = (video.size(), video.sample_aspect());
+    put_box(out, entry, |out| {
         out.put_bytes(0, 6);
         out.put_u16(1); // data_reference_index
         out.put_bytes(0, 16);
-        out.put_u16(avc.width as u16);
-        out.put_u16(avc.height as u16);
+        out.put_u16(width as u16);
+        out.put_u16(height as u16);
         out.put_u32(0x0048_0000); // 72 dpi, as the standard fixes it
         out.put_u32(0x0048_0000);
         out.put_u32(0);
@@ -121,11 +128,11 @@ fn put_avc1(out: &mut BytesMut, avc: &AvcConfig) {
         out.put_bytes(0, 32); // compressorname
         out.put_u16(0x0018);
         out.put_i16(-1);
-        put_box(out, b"avcC", |out| out.put_slice(&avc.record));
-        if avc.sample_aspect != (1, 1) {
+        put_box(out, configuration, |out| out.put_slice(video.record()));
+        if aspect != (1, 1) {
             put_box(out, b"pasp", |out| {
-                out.put_u32(avc.sample_aspect.0);
-                out.put_u32(avc.sample_aspect.1);
+                out.put_u32(aspect.0);
+                out.put_u32(aspect.1);
             });
         }
     });

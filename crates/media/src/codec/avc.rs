@@ -30,14 +30,22 @@ pub struct AvcConfig {
     pps: Vec<Bytes>,
 }
 
-/// An access unit made ready for CMAF by [`AvcConfig::clean`].
+/// An access unit made ready for CMAF: by [`AvcConfig::clean`] and its like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cleaned {
+pub struct Cleaned<C = AvcConfig> {
     /// Without parameter sets, delimiters and filler; empty when nothing else was in it.
     pub data: Bytes,
+    /// Whether decoding can begin here: an IDR picture, any random access picture of HEVC, a shown key frame of AV1.
     pub is_idr: bool,
     /// The configuration that holds from this access unit on, when its in-band parameter sets differ.
-    pub new_config: Option<AvcConfig>,
+    pub new_config: Option<C>,
+}
+
+impl<C> Cleaned<C> {
+    /// The same with the configuration in another form.
+    pub(super) fn map<D>(self, change: impl FnOnce(C) -> D) -> Cleaned<D> {
+        Cleaned { data: self.data, is_idr: self.is_idr, new_config: self.new_config.map(change) }
+    }
 }
 
 impl AvcConfig {
@@ -104,13 +112,6 @@ impl AvcConfig {
         format!("avc1.{:02x}{:02x}{:02x}", self.profile, self.constraints, self.level)
     }
 
-    /// Display size: the coded size stretched by the sample aspect ratio.
-    pub fn display_size(&self) -> (u32, u32) {
-        let (num, den) = self.sample_aspect;
-        let stretched = (u64::from(self.width) * u64::from(num) + u64::from(den) / 2) / u64::from(den.max(1));
-        (u32::try_from(stretched).unwrap_or(self.width), self.height)
-    }
-
     /// Takes out of an access unit what CMAF does not want, tells whether it is an IDR picture, and notices new in-band
     /// parameter sets (they would otherwise be lost, since `avc1` keeps them in the init segment).
     pub fn clean(&self, sample: &Bytes) -> Cleaned {
@@ -152,7 +153,7 @@ fn shares_pps_id(old: &[u8], new: &[&[u8]]) -> bool {
     new.iter().any(|set| id(set) == id(old))
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], CodecError> {
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], CodecError> {
     let (head, tail) = rest.split_at_checked(count).ok_or(CodecError::Truncated)?;
     *rest = tail;
     Ok(head)

@@ -1,4 +1,4 @@
-//! Walking the length-prefixed NAL units of an access unit.
+//! Walking the length-prefixed NAL units of an access unit, of H.264 and of HEVC.
 
 use bytes::Bytes;
 
@@ -24,6 +24,11 @@ pub struct Nal<'a> {
 }
 
 impl Nal<'_> {
+    /// `nal_unit_type` of an HEVC unit (ITU-T H.265 table 7-1); `None` for an empty unit.
+    pub fn hevc_kind(&self) -> Option<u8> {
+        self.data.first().map(|header| header >> 1 & 0x3f)
+    }
+
     /// Where the unit ends inside the access unit.
     fn end(&self, length_size: u8) -> usize {
         self.start + usize::from(length_size) + self.data.len()
@@ -68,24 +73,29 @@ fn is_ballast(kind: u8) -> bool {
     matches!(kind, 0 | SPS | PPS | AUD | END_OF_SEQUENCE | END_OF_STREAM | FILLER)
 }
 
+/// The H.264 access unit without ballast; see [`strip_if`].
+pub(crate) fn strip(sample: &Bytes, length_size: u8) -> Bytes {
+    strip_if(sample, length_size, |nal| is_ballast(nal.kind))
+}
+
 /// The access unit without ballast and without a torn tail. Usually a slice: encoders put parameter sets in front of the
 /// picture and filler behind it. Only ballast between units that stay forces a copy.
-pub(crate) fn strip(sample: &Bytes, length_size: u8) -> Bytes {
-    let mut kept = nals(sample, length_size).filter(|nal| !is_ballast(nal.kind));
+pub(crate) fn strip_if(sample: &Bytes, length_size: u8, is_ballast: impl Fn(&Nal<'_>) -> bool) -> Bytes {
+    let mut kept = nals(sample, length_size).filter(|nal| !is_ballast(nal));
     let Some(first) = kept.next() else { return Bytes::new() };
     let mut end = first.end(length_size);
     for nal in kept {
         if nal.start != end {
-            return copy_kept(sample, length_size);
+            return copy_kept(sample, length_size, is_ballast);
         }
         end = nal.end(length_size);
     }
     sample.slice(first.start..end)
 }
 
-fn copy_kept(sample: &Bytes, length_size: u8) -> Bytes {
+fn copy_kept(sample: &Bytes, length_size: u8, is_ballast: impl Fn(&Nal<'_>) -> bool) -> Bytes {
     let mut copy = Vec::with_capacity(sample.len());
-    for nal in nals(sample, length_size).filter(|nal| !is_ballast(nal.kind)) {
+    for nal in nals(sample, length_size).filter(|nal| !is_ballast(nal)) {
         copy.extend_from_slice(&sample[nal.start..nal.end(length_size)]);
     }
     copy.into()

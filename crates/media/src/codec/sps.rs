@@ -5,9 +5,9 @@ use crate::bits::BitReader;
 use crate::sample::VIDEO_TIMESCALE;
 
 /// No decoder a viewer has takes more (level 6.2 ends at 8192 × 4320).
-const DIMENSION_MAX: u32 = 16_384;
+pub(super) const DIMENSION_MAX: u32 = 16_384;
 /// A longer SPS is not one.
-const SPS_BYTES_MAX: usize = 4_096;
+pub(super) const SPS_BYTES_MAX: usize = 4_096;
 
 /// Frames per second as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub struct FrameRate {
 }
 
 impl FrameRate {
+    /// The rate a header tells, unless no camera or encoder has such a rate.
+    pub(super) fn plausible(num: u32, den: u32) -> Option<Self> {
+        let rate = Self { num, den };
+        (den > 0 && (1.0..=300.0).contains(&rate.as_f64())).then_some(rate)
+    }
+
     /// Frames per second.
     pub fn as_f64(self) -> f64 {
         f64::from(self.num) / f64::from(self.den.max(1))
@@ -180,7 +186,8 @@ fn read_vui(bits: &mut BitReader<'_>) -> Vui {
     vui
 }
 
-fn read_vui_fields(bits: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), CodecError> {
+/// `aspect_ratio_idc` and what follows it, which H.264 and HEVC have in common.
+pub(super) fn read_aspect(bits: &mut BitReader<'_>) -> Result<Option<(u32, u32)>, CodecError> {
     const EXTENDED_SAR: u32 = 255;
     /// Table E-1, from aspect_ratio_idc 1.
     const ASPECTS: [(u32, u32); 16] = [
@@ -201,12 +208,16 @@ fn read_vui_fields(bits: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), CodecE
         (3, 2),
         (2, 1),
     ];
+    let aspect = match bits.bits(8)? {
+        EXTENDED_SAR => Some((bits.bits(16)?, bits.bits(16)?)),
+        idc => (idc as usize).checked_sub(1).and_then(|index| ASPECTS.get(index)).copied(),
+    };
+    Ok(aspect.filter(|(width, height)| *width > 0 && *height > 0))
+}
+
+fn read_vui_fields(bits: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), CodecError> {
     if bits.bit()? {
-        let aspect = match bits.bits(8)? {
-            EXTENDED_SAR => Some((bits.bits(16)?, bits.bits(16)?)),
-            idc => (idc as usize).checked_sub(1).and_then(|index| ASPECTS.get(index)).copied(),
-        };
-        vui.sample_aspect = aspect.filter(|(width, height)| *width > 0 && *height > 0);
+        vui.sample_aspect = read_aspect(bits)?;
     }
     if bits.bit()? {
         bits.skip(1)?; // overscan_appropriate_flag
@@ -224,15 +235,13 @@ fn read_vui_fields(bits: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), CodecE
     if bits.bit()? {
         let (tick, scale) = (bits.bits(32)?, bits.bits(32)?);
         // A tick is a field: two make a frame.
-        let rate = FrameRate { num: scale, den: tick.saturating_mul(2) };
-        let is_plausible = tick > 0 && tick < u32::MAX / 2 && (1.0..=300.0).contains(&rate.as_f64());
-        vui.frame_rate = is_plausible.then_some(rate);
+        vui.frame_rate = tick.checked_mul(2).and_then(|frame| FrameRate::plausible(scale, frame));
     }
     Ok(())
 }
 
 /// Drops the 3 of every 0 0 3 (ITU-T H.264 7.4.1).
-fn without_emulation_prevention(payload: &[u8]) -> Vec<u8> {
+pub(super) fn without_emulation_prevention(payload: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(payload.len());
     let mut zeros = 0;
     for &byte in payload {

@@ -7,15 +7,15 @@ use std::process::Command;
 use bytes::Bytes;
 use media::Sample;
 use media::cmaf::{FragmentMeta, TrackConfig, fragment, init_segment};
-use media::codec::{AacConfig, AvcConfig};
-use media::flv::{AudioTag, TagKind, VideoPacket, file_tags, parse_audio, parse_video};
+use media::codec::{AacConfig, VideoConfig};
+use media::flv::{AudioPacket, TagKind, VideoPacket, file_tags, parse_audio, parse_video};
 use media::playlist::{AudioRendition, Multivariant, Variant, VodPlaylist, VodSegment};
 use media::segmenter::{Output, Outputs, Part, Role, SegmentEnd, Segmenter, SegmenterConfig};
 use media::timeline::Timeline;
 use mp4_atom::{Atom, Buf, Decode, Header, Moof, Moov, ReadFrom};
 
 /// Runs a program and returns its standard output; whatever it complains about fails the test.
-fn tool(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && complaints.is_empty(), "{program} {arguments:?}: {complaints}");
@@ -23,9 +23,9 @@ fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 /// What was sent: an FLV file's tags, cleaned and placed.
-struct Sent {
-    video: Option<(AvcConfig, Vec<Sample>)>,
-    audio: Option<(AacConfig, Vec<Sample>)>,
+pub(crate) struct Sent {
+    pub(crate) video: Option<(VideoConfig, Vec<Sample>)>,
+    pub(crate) audio: Option<(AacConfig, Vec<Sample>)>,
 }
 
 fn encode(directory: &Path, arguments: &[&str]) -> Bytes {
@@ -37,21 +37,24 @@ fn encode(directory: &Path, arguments: &[&str]) -> Bytes {
     fs::read(path).expect("a file").into()
 }
 
-fn receive(file: &Bytes) -> Sent {
+pub(crate) fn receive(file: &Bytes) -> Sent {
     let mut timeline = Timeline::new(0);
     let mut sent = Sent { video: None, audio: None };
     for tag in file_tags(file).expect("an FLV file") {
         match tag.kind {
             TagKind::Video => match parse_video(&tag.body).expect("a video tag").packet {
-                VideoPacket::SequenceHeader { config, .. } => {
-                    let config = AvcConfig::parse(&config).expect("avcC");
-                    timeline.set_video_rate(config.frame_rate);
+                VideoPacket::SequenceHeader { codec, config } => {
+                    let config = VideoConfig::parse(codec, &config).expect("a record");
+                    timeline.set_video_rate(config.frame_rate());
                     sent.video = Some((config, Vec::new()));
                 }
-                VideoPacket::Frame { cts_ms, data } => {
+                VideoPacket::Frame { cts_ms, data, .. } => {
                     let (config, samples) = sent.video.as_mut().expect("the header first");
                     let cleaned = config.clean(&data);
-                    assert_eq!(cleaned.new_config, None);
+                    if let Some(new) = cleaned.new_config {
+                        assert!(samples.is_empty(), "another configuration in the middle");
+                        *config = new;
+                    }
                     let placed = timeline.video(tag.timestamp_ms, cts_ms);
                     samples.push(Sample {
                         dts: placed.dts,
@@ -63,19 +66,19 @@ fn receive(file: &Bytes) -> Sent {
                 }
                 VideoPacket::EndOfSequence | VideoPacket::Ignored => {}
             },
-            TagKind::Audio => match parse_audio(&tag.body).expect("an audio tag") {
-                AudioTag::SequenceHeader { config } => {
+            TagKind::Audio => match parse_audio(&tag.body).expect("an audio tag").packet {
+                AudioPacket::SequenceHeader { config } => {
                     let config = AacConfig::parse(&config).expect("AudioSpecificConfig");
                     timeline.set_audio(&config);
                     sent.audio = Some((config, Vec::new()));
                 }
-                AudioTag::Frame { data } => {
+                AudioPacket::Frame { data } => {
                     let (_, samples) = sent.audio.as_mut().expect("the header first");
                     let placed = timeline.audio(tag.timestamp_ms).expect("nothing is dropped");
                     assert_eq!(placed.fill, 0);
                     samples.push(Sample { dts: placed.dts, cts: 0, duration: placed.duration, is_sync: true, data });
                 }
-                AudioTag::Ignored => {}
+                AudioPacket::Ignored => {}
             },
             TagKind::Script | TagKind::Other(_) => {}
         }
@@ -83,7 +86,7 @@ fn receive(file: &Bytes) -> Sent {
     sent
 }
 
-fn segment(track: TrackConfig, samples: &[Sample]) -> (Vec<Part>, Vec<SegmentEnd>) {
+pub(crate) fn segment(track: TrackConfig, samples: &[Sample]) -> (Vec<Part>, Vec<SegmentEnd>) {
     let mut segmenter = Segmenter::new(SegmenterConfig {
         part_ms: 200,
         segment_ms: 2_000,
@@ -108,14 +111,14 @@ fn segment(track: TrackConfig, samples: &[Sample]) -> (Vec<Part>, Vec<SegmentEnd
     (parts, ends)
 }
 
-fn write_whole(path: &Path, track: &TrackConfig, parts: &[Part]) {
+pub(crate) fn write_whole(path: &Path, track: &TrackConfig, parts: &[Part]) {
     let mut bytes = init_segment(track).to_vec();
     parts.iter().for_each(|part| bytes.extend_from_slice(&part.bytes));
     fs::write(path, bytes).expect("written");
 }
 
 /// Frames a decoder gets out of `path`, and their duration in seconds.
-fn decoded(path: &str, stream: &str) -> (usize, f64) {
+pub(crate) fn decoded(path: &str, stream: &str) -> (usize, f64) {
     tool("ffmpeg", &["-v", "error", "-xerror", "-i", path, "-map", "0", "-f", "null", "-"]);
     let entries = "stream=nb_read_frames,duration:format=duration,start_time";
     let told = tool(
@@ -156,8 +159,8 @@ fn h264_and_aac_from_an_encoder_decode_without_a_complaint() {
     ]);
     let sent = receive(&file);
     let (avc, frames) = sent.video.expect("video");
-    assert_eq!((avc.width, avc.height, avc.sample_aspect), (320, 180, (1, 1)));
-    assert_eq!(avc.frame_rate.map(|rate| rate.as_f64()), Some(30.0));
+    assert_eq!((avc.size(), avc.sample_aspect()), ((320, 180), (1, 1)));
+    assert_eq!(avc.frame_rate().map(|rate| rate.as_f64()), Some(30.0));
     assert!(frames.iter().any(|frame| frame.cts > 0), "B-frames");
     assert_eq!(frames.iter().filter(|frame| frame.is_sync).count(), 4);
 
@@ -201,8 +204,8 @@ fn a_playlist_of_our_segments_plays() {
             codecs: avc.codecs(),
             bandwidth: 1_000_000,
             average_bandwidth: 900_000,
-            resolution: (avc.width, avc.height),
-            frame_rate: avc.frame_rate.map(|rate| rate.as_f64()),
+            resolution: avc.size(),
+            frame_rate: avc.frame_rate().map(|rate| rate.as_f64()),
             iframes: None,
         }],
         audio: Some(AudioRendition {
@@ -292,7 +295,7 @@ fn an_iframe_range_decodes_to_one_picture() {
 /// The record's parameter sets, each behind a length of two bytes, counts left out.
 fn track_record(track: &TrackConfig) -> Vec<u8> {
     let TrackConfig::Video(avc) = track else { panic!("video") };
-    let record = &avc.record;
+    let record = avc.record();
     let sps = 2 + (usize::from(record[6]) << 8 | usize::from(record[7]));
     let mut sets = record[6..6 + sps].to_vec();
     let pps = 6 + sps + 1;
@@ -314,7 +317,7 @@ fn mp4_boxes(bytes: &Bytes) -> (Moof, Bytes) {
 
 #[test]
 fn boxes_read_back_as_written() {
-    let track = TrackConfig::Video(crate::rig::avc());
+    let track = TrackConfig::Video(crate::rig::avc().into());
     let init = init_segment(&track);
     let mut reader = &init[..];
     mp4_atom::Ftyp::read_from(&mut reader).expect("ftyp");
@@ -370,7 +373,7 @@ fn silence_decodes_to_silence() {
 #[test]
 fn parameter_sets_that_change_in_the_stream_are_noticed() {
     let directory = tempfile::tempdir().expect("a directory");
-    let configs: Vec<(AvcConfig, Vec<Sample>)> = ["320x180", "640x360"]
+    let configs: Vec<(VideoConfig, Vec<Sample>)> = ["320x180", "640x360"]
         .map(|size| {
             let source = format!("testsrc2=size={size}:rate=25:duration=1");
             #[rustfmt::skip]
@@ -391,7 +394,7 @@ fn parameter_sets_that_change_in_the_stream_are_noticed() {
     unit.extend_from_slice(&configs[1].1[0].data);
     let cleaned = old.clean(&unit.into());
     let changed = cleaned.new_config.expect("a new configuration");
-    assert_eq!((changed.width, changed.height), (640, 360));
+    assert_eq!(changed.size(), (640, 360));
     assert_eq!(cleaned.data, configs[1].1[0].data, "the sets are gone from the picture");
     assert!(cleaned.is_idr);
 }

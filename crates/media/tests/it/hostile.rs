@@ -1,7 +1,7 @@
 //! Any bytes at all, through every parser.
 
 use bytes::{Bytes, BytesMut};
-use media::codec::{AacConfig, AvcConfig};
+use media::codec::{AacConfig, Av1Config, AvcConfig, HevcConfig};
 use media::flv::{file_tags, parse_audio, parse_video};
 use media::link::{Decoder, Hello, decode_json};
 use media::playlist::{child_query, parse_media, parse_multivariant, uri};
@@ -20,6 +20,8 @@ proptest! {
         let _ = AvcConfig::parse(&bytes);
         let _ = AvcConfig::from_sets(&[&bytes], &[&bytes], 4);
         let _ = AacConfig::parse(&bytes);
+        let _ = HevcConfig::parse(&bytes);
+        let _ = Av1Config::parse(&bytes);
         let cleaned = avc().clean(&bytes);
         prop_assert!(cleaned.data.len() <= bytes.len());
         if let Ok(tags) = file_tags(&bytes) {

@@ -127,7 +127,7 @@ pub(crate) struct Frame {
 impl Rig {
     /// Video, a copy of it as lower rendition, and audio.
     pub(crate) fn with_video(audio_rate: u32) -> Self {
-        let (video, audio) = (TrackConfig::Video(avc()), aac(audio_rate));
+        let (video, audio) = (TrackConfig::Video(avc().into()), aac(audio_rate));
         let mut timeline = Timeline::new(0);
         timeline.set_audio(&audio);
         Self {

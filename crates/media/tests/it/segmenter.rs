@@ -20,7 +20,7 @@ fn config(track: TrackConfig, role: Role) -> SegmenterConfig {
 }
 
 fn leader() -> Segmenter {
-    Segmenter::new(config(TrackConfig::Video(avc()), Role::Leader))
+    Segmenter::new(config(TrackConfig::Video(avc().into()), Role::Leader))
 }
 
 fn sound() -> Segmenter {
@@ -161,7 +161,7 @@ fn a_break_ends_the_segment_in_every_rendition_at_one_number() {
 
 #[test]
 fn a_rendition_that_broke_off_goes_on_at_a_later_number() {
-    let mut lower = Segmenter::new(config(TrackConfig::Video(avc()), Role::Follower));
+    let mut lower = Segmenter::new(config(TrackConfig::Video(avc().into()), Role::Follower));
     for n in 0..20 {
         lower.push(frame(n));
     }

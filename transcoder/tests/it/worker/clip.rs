@@ -58,7 +58,7 @@ fn read_flv(path: &Path) -> Clip {
             VideoPacket::SequenceHeader { config: record, .. } => {
                 config = Some(AvcConfig::parse(&record).expect("an avcC"));
             }
-            VideoPacket::Frame { cts_ms, data } => {
+            VideoPacket::Frame { cts_ms, data, .. } => {
                 let dts = i64::from(tag.timestamp_ms) * TICKS_PER_MS;
                 let pts = dts + i64::from(cts_ms) * TICKS_PER_MS;
                 units.push(SourceUnit { dts, pts, is_sync: video.is_key, data });
