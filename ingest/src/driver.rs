@@ -15,7 +15,6 @@ use kit::Stop;
 use kit::lanes::Lane;
 use media::link::{Frame, FrameKind, Hello};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::info;
@@ -30,6 +29,7 @@ use crate::handshake::{Handshake, Progress};
 use crate::node::Node;
 use crate::registry::Cut;
 use crate::session::{Action, Input, Request, Session};
+use crate::socket::Socket;
 use crate::wire::Output;
 use crate::{amf, command};
 
@@ -115,9 +115,9 @@ impl Connection {
     /// on its way back to the poller, and nothing at all when the media thread is gone.
     pub(crate) async fn serve(
         mut self: Box<Self>,
-        mut socket: TcpStream,
+        mut socket: Socket,
         stop: &Stop,
-    ) -> Option<(Box<Self>, Option<TcpStream>)> {
+    ) -> Option<(Box<Self>, Option<Socket>)> {
         while !self.session.is_ended() {
             if !self.session.is_live() {
                 self.negotiate(&mut socket, stop).await;
@@ -156,8 +156,8 @@ impl Connection {
     }
 
     /// Up to the yes, and for who never gets one: every byte is answered as it comes.
-    async fn negotiate(&mut self, socket: &mut TcpStream, stop: &Stop) {
-        let (mut from_peer, mut to_peer) = socket.split();
+    async fn negotiate(&mut self, socket: &mut Socket, stop: &Stop) {
+        let (mut from_peer, mut to_peer) = tokio::io::split(socket);
         let timer = tokio::time::sleep_until(self.session.deadline());
         tokio::pin!(timer);
         while !self.session.is_ended() && !self.session.is_live() {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use domain::Classify;
 use domain::stream::PublishEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
 use crate::driver::{Connection, Outcome};
+use crate::socket::Socket;
 
 /// Longest wait for a peer to take our last words.
 const FLUSH_WAIT_MAX: Duration = Duration::from_millis(1_000);
@@ -20,7 +20,7 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(1_000);
 const LINGER_MAX: Duration = Duration::from_millis(1_000);
 
 /// Ends a connection whose session has ended. There is no socket when it broke on its way back to the poller.
-pub(crate) async fn part(mut connection: Box<Connection>, socket: Option<TcpStream>) {
+pub(crate) async fn part(mut connection: Box<Connection>, socket: Option<Socket>) {
     let now = Instant::now();
     match std::mem::replace(&mut connection.outcome, Outcome::Dropped) {
         Outcome::Dropped => {
@@ -43,7 +43,7 @@ pub(crate) async fn part(mut connection: Box<Connection>, socket: Option<TcpStre
     }
 }
 
-async fn finish(mut connection: Box<Connection>, socket: Option<TcpStream>, end: PublishEnd) {
+async fn finish(mut connection: Box<Connection>, socket: Option<Socket>, end: PublishEnd) {
     let Some(grant) = connection.grant.take() else { return };
     grant.presence.begin_ending();
     let claim = grant.claim();
@@ -91,10 +91,11 @@ enum First {
 }
 
 /// Says what is left to say, and gives the peer a moment to close his side.
-async fn hang_up(connection: &mut Connection, socket: Option<TcpStream>, first: First) {
+async fn hang_up(connection: &mut Connection, socket: Option<Socket>, first: First) {
     let Some(mut socket) = socket else { return };
     let flushed = timeout(FLUSH_WAIT_MAX, async {
         socket.write_all_buf(connection.output.pending()).await?;
+        socket.flush().await?;
         match first {
             First::We => socket.shutdown().await,
             First::Peer => Ok(()),

@@ -21,6 +21,8 @@ mod keeper;
 mod node;
 mod registry;
 pub mod session;
+mod socket;
+mod tls;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -41,6 +43,8 @@ use crate::feed::Route;
 use crate::hooks::Hooks;
 use crate::journal::Journal;
 use crate::node::{Doors, LogGate, Meters, Node};
+use crate::socket::{Socket, TlsSocket};
+pub use crate::tls::{Tls, TlsError};
 
 /// How long sessions may take to say goodbye once the stop is given.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(6);
@@ -59,11 +63,13 @@ pub struct Deps {
     pub node: String,
     /// The transcoder to hand media to; `None`: choose by [`live::directory`].
     pub link: Option<Fixed>,
+    /// Where RTMPS is served, if it is.
+    pub rtmps: Option<(TcpListener, Tls)>,
 }
 
 /// Serves publishers until the stop, then says goodbye to each, within six seconds.
 pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Result<()> {
-    let Deps { config, pool, live, health, lanes, node, link } = deps;
+    let Deps { config, pool, live, health, lanes, node, link, rtmps } = deps;
     health.expect("ingest");
     let began = kit::clock::now();
     let rules = Rules {
@@ -82,10 +88,21 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
         config,
     });
     info!(addr = %listener.local_addr()?, "RTMP is served");
+    if let Some((listener, _)) = &rtmps {
+        info!(addr = %listener.local_addr()?, "RTMPS is served");
+    }
     let sessions = TaskTracker::new();
     let keeping = keeper::run(Arc::clone(&desk), began, health, stop.clone());
-    tokio::join!(accept(&listener, &node, &sessions, &stop), keeping);
-    drop(listener);
+    let doors = Doors::new(node.config.ingest.connections_max, node.config.ingest.connections_per_ip_max);
+    let plain = Entrance { listener, tls: None, doors: Arc::clone(&doors) };
+    let secure = async {
+        let Some((listener, tls)) = rtmps else { return };
+        let fresh = tls.clone().keep_fresh(stop.clone());
+        let entrance = Entrance { listener, tls: Some(tls), doors };
+        tokio::join!(entrance.accept(&node, &sessions, &stop), fresh);
+    };
+    tokio::join!(plain.accept(&node, &sessions, &stop), secure, keeping);
+    drop(plain);
     sessions.close();
     desk.tasks.close();
     let farewell = async {
@@ -98,42 +115,61 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, node: &Arc<Node>, sessions: &TaskTracker, stop: &Stop) {
-    let doors = Doors::new(node.config.ingest.connections_max, node.config.ingest.connections_per_ip_max);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, addr) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                debug!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+/// A door of this node.
+struct Entrance {
+    listener: TcpListener,
+    tls: Option<Tls>,
+    doors: Arc<Doors>,
+}
+
+impl Entrance {
+    async fn accept(&self, node: &Arc<Node>, sessions: &TaskTracker, stop: &Stop) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            let (tcp, addr) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    debug!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(pass) = self.doors.enter(addr.ip()) else {
+                node.meters.refused("connection.too-many");
                 continue;
-            }
-        };
-        let Some(pass) = doors.enter(addr.ip()) else {
-            node.meters.refused("connection.too-many");
-            continue;
-        };
-        let (node, stop) = (Arc::clone(node), stop.clone());
-        // Boxed: a waiting stranger costs what he needs, not what a publisher's farewell would.
-        sessions.spawn(Box::pin(async move {
-            let _pass = pass;
-            node.meters.connections.increment(1.0);
-            connection(socket, addr, Arc::clone(&node), &stop).await;
-            node.meters.connections.decrement(1.0);
-        }));
+            };
+            let socket = match self.greet(tcp) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    debug!(%addr, %error, "a connection was gone before it began");
+                    continue;
+                }
+            };
+            let (node, stop) = (Arc::clone(node), stop.clone());
+            // Boxed: a waiting stranger costs what he needs, not what a publisher's farewell would.
+            sessions.spawn(Box::pin(async move {
+                let _pass = pass;
+                node.meters.connections.increment(1.0);
+                connection(socket, addr, Arc::clone(&node), &stop).await;
+                node.meters.connections.decrement(1.0);
+            }));
+        }
+    }
+
+    fn greet(&self, tcp: TcpStream) -> anyhow::Result<Socket> {
+        tcp.set_nodelay(true)?;
+        Ok(match &self.tls {
+            None => Socket::Plain(tcp),
+            Some(tls) => Socket::Tls(Box::new(TlsSocket::new(tcp, tls.accept()?))),
+        })
     }
 }
 
-async fn connection(socket: TcpStream, addr: SocketAddr, node: Arc<Node>, stop: &Stop) {
-    if let Err(error) = socket.set_nodelay(true) {
-        debug!(%addr, %error, "a connection was gone before it began");
-        return;
-    }
+async fn connection(socket: Socket, addr: SocketAddr, node: Arc<Node>, stop: &Stop) {
     let connection = Box::new(Connection::new(addr, node));
     let Some((connection, socket)) = connection.serve(socket, stop).await else { return };
     Box::pin(farewell::part(connection, socket)).await;

@@ -26,6 +26,7 @@ const DATABASE_WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct Listeners {
     http: TcpListener,
     rtmp: Option<TcpListener>,
+    rtmps: Option<(TcpListener, ingest::Tls)>,
     link: Option<TcpListener>,
     origin: Option<TcpListener>,
 }
@@ -33,9 +34,14 @@ pub struct Listeners {
 impl Listeners {
     pub async fn bind(config: &Config, roles: &HashSet<Role>) -> anyhow::Result<Self> {
         let http = ports::bind(config.http.listen, "the site", "http.listen (--http)").await?;
-        let mut bound = Self { http, rtmp: None, link: None, origin: None };
+        let mut bound = Self { http, rtmp: None, rtmps: None, link: None, origin: None };
         if roles.contains(&Role::Ingest) {
             bound.rtmp = Some(ports::bind(config.ingest.listen, "RTMP", "ingest.listen (--rtmp)").await?);
+            let rtmps = &config.ingest.rtmps;
+            if let Some(addr) = rtmps.addr() {
+                let tls = ingest::Tls::load(rtmps).context("RTMPS (ingest.rtmps)")?;
+                bound.rtmps = Some((ports::bind(addr, "RTMPS", "ingest.rtmps.listen").await?, tls));
+            }
         }
         if roles.contains(&Role::Transcoder) {
             let transcoder = &config.transcoder;
@@ -146,6 +152,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             lanes: lanes.clone(),
             node: node.clone(),
             link,
+            rtmps: listeners.rtmps,
         };
         tasks.spawn("ingest", ingest::serve(listener, deps, stop.clone()));
     }

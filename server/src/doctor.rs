@@ -48,6 +48,10 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut lines = vec![data_folder(&config.data_dir)];
     lines.push(port(config.http.listen, "http.listen").await);
     lines.push(port(config.ingest.listen, "ingest.listen").await);
+    if let Some(addr) = config.ingest.rtmps.addr() {
+        lines.push(port(addr, "ingest.rtmps.listen").await);
+        lines.push(certificate(&config.ingest.rtmps));
+    }
     lines.push(database(&config).await);
     lines.push(redis(&config).await);
     lines.push(bucket(&config).await);
@@ -64,6 +68,18 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether encoders can be served under TLS.
+fn certificate(rtmps: &kit::config::RtmpsConfig) -> Line {
+    let outcome = match ingest::Tls::load(rtmps) {
+        Ok(_) => Ok(rtmps.certificate.display().to_string()),
+        Err(error) => Err((
+            error.to_string(),
+            "set ingest.rtmps.certificate and .key to PEM files that belong together".to_owned(),
+        )),
+    };
+    Line::new("ingest.rtmps.certificate", outcome)
 }
 
 /// What media work cannot do without, as an error before anything starts.

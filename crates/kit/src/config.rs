@@ -253,6 +253,7 @@ pub struct IngestConfig {
     /// Address encoders publish to. Port 0 lets the system choose.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    pub rtmps: RtmpsConfig,
     /// Host (and port, unless 1935) shown to broadcasters. Empty: made from `http.public_url` or `listen`.
     pub public_host: String,
     /// Seconds a lost broadcaster may take to come back into the same stream. 0 ends the stream at once.
@@ -269,12 +270,32 @@ impl Default for IngestConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 1935)),
+            rtmps: RtmpsConfig::default(),
             public_host: String::new(),
             reconnect_window_s: 60,
             connections_max: 10_000,
             connections_per_ip_max: 6_000,
             bitrate_kbps_max: 60_000,
         }
+    }
+}
+
+/// RTMP under TLS, on a port of its own.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RtmpsConfig {
+    /// Address encoders publish to over TLS, such as `0.0.0.0:1936`. Empty: RTMPS is not served.
+    pub listen: String,
+    /// File with the certificate and those between it and its authority (PEM). Read again when it changes.
+    pub certificate: PathBuf,
+    /// File with the certificate's private key (PEM). Read again when it changes.
+    pub key: PathBuf,
+}
+
+impl RtmpsConfig {
+    /// Where to listen, if anywhere. An address that is none was refused when the configuration was checked.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.listen.parse().ok()
     }
 }
 

@@ -5,4 +5,5 @@ mod hostile;
 mod lifecycle;
 mod outage;
 mod publish;
+mod rtmps;
 mod support;

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Rig {
     pub rtmp: SocketAddr,
+    /// Where RTMPS is served, when the configuration names a certificate.
+    pub rtmps: Option<SocketAddr>,
     pub pool: db::Pool,
     pub transcoder: Transcoder,
     pub config: Config,
@@ -58,6 +60,7 @@ impl Rig {
         }
         let mut rig = Self {
             rtmp: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rtmps: None,
             pool,
             transcoder: Transcoder::start().await,
             config,
@@ -75,7 +78,14 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         self.rtmp = listener.local_addr().expect("an address");
         self.stop = Stop::new();
+        let mut rtmps = None;
+        if !self.config.ingest.rtmps.certificate.as_os_str().is_empty() {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            self.rtmps = Some(listener.local_addr().expect("an address"));
+            rtmps = Some((listener, ingest::Tls::load(&self.config.ingest.rtmps).expect("a certificate")));
+        }
         let deps = ingest::Deps {
+            rtmps,
             lanes: kit::lanes::Lanes::here(),
             config: Arc::new(self.config.clone()),
             pool: db::pool::connect(&self.config.database).expect("lazy"),

@@ -157,6 +157,14 @@ impl Config {
         rule("transcoder.cpu_budget", self.transcoder.cpu_budget >= 0.0, "must not be negative")?;
         rule("auth.access_ttl_s", (60..=86_400).contains(&self.auth.access_ttl_s), "must be 60 to 86400")?;
         rule("ingest.reconnect_window_s", self.ingest.reconnect_window_s <= 86_400, "must be at most 86400")?;
+        let rtmps = &self.ingest.rtmps;
+        rule(
+            "ingest.rtmps.listen",
+            rtmps.listen.is_empty() || rtmps.addr().is_some(),
+            "must be an address and a port, such as 0.0.0.0:1936",
+        )?;
+        let has_files = !rtmps.certificate.as_os_str().is_empty() && !rtmps.key.as_os_str().is_empty();
+        rule("ingest.rtmps.certificate", rtmps.listen.is_empty() || has_files, "and ingest.rtmps.key must be set")?;
         rule("storage.bucket", !self.storage.bucket.is_empty(), "must be set")?;
         rule("storage.presign_ttl_s", (60..=604_800).contains(&self.storage.presign_ttl_s), "must be 60 to 604800")?;
         let needs_public = self.storage.delivery == super::Delivery::Public;
@@ -221,6 +229,8 @@ mod tests {
         assert!(env(&[("RILLCAST__HLS__PART_MS", "20")]).is_err());
         assert!(env(&[("RILLCAST__HLS__PART_MS", "fast")]).is_err());
         assert!(env(&[("RILLCAST__HOOKS__ON_PUBLISH", "ftp://x")]).is_err());
+        assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "everywhere")]).is_err());
+        assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "0.0.0.0:1936")]).is_err(), "without a certificate");
     }
 
     #[test]
