@@ -24,7 +24,7 @@ use utoipa_axum::routes;
 
 use crate::extract::Path;
 use crate::state::App;
-use shelf::{Page, Shelf, Text};
+use shelf::{Page, Shelf, Text, Wanted};
 
 const PLAYLIST_MIME: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 
@@ -96,11 +96,11 @@ async fn multivariant(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let page = shelf.page(&app, id, None, uri.query().unwrap_or_default()).await?;
+    let page = shelf.page(&app, id, Wanted::Multivariant, uri.query().unwrap_or_default()).await?;
     Ok(playlist(&page, &headers))
 }
 
-/// A rendition's playlist (`index.m3u8`) or one of the files it names.
+/// A rendition's playlist (`index.m3u8`), that of its key frames (`iframes.m3u8`), or one of the files it names.
 ///
 /// `EVENT` while the stream runs, `VOD` afterwards. Segments and inits never change under their names.
 #[utoipa::path(
@@ -110,7 +110,7 @@ async fn multivariant(
     params(
         ("id" = String, Path, description = "The recording"),
         ("rendition" = String, Path, description = "As the multivariant playlist names it"),
-        ("file" = String, Path, description = "`index.m3u8`, `init{n}.mp4` or `seg{n}.m4s`"),
+        ("file" = String, Path, description = "`index.m3u8`, `iframes.m3u8`, `init{n}.mp4` or `seg{n}.m4s`"),
     ),
     responses(
         (status = 200, description = "The playlist or the file", content_type = "video/mp4"),
@@ -132,8 +132,13 @@ async fn rendition_file(
     if !reel::is_rendition_name(&rendition) {
         return Err(PlaybackError::NoRendition.into());
     }
-    if name == uri::PLAYLIST {
-        let page = shelf.page(&app, id, Some(&rendition), uri.query().unwrap_or_default()).await?;
+    let wanted = match name.as_str() {
+        uri::PLAYLIST => Some(Wanted::Rendition(rendition.clone())),
+        uri::IFRAMES => Some(Wanted::IFrames(rendition.clone())),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
+        let page = shelf.page(&app, id, wanted, uri.query().unwrap_or_default()).await?;
         return Ok(playlist(&page, &headers));
     }
     let key = match uri::parse(&name) {

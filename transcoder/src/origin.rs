@@ -146,7 +146,7 @@ async fn file(
     let request = Wanted { origin: &origin, shelf: &shelf, rack: &rack, ip, headers: &headers };
     match file.as_str() {
         uri::PLAYLIST => request.playlist(query.as_deref()).await,
-        uri::IFRAMES => request.iframes(query.as_deref()),
+        uri::IFRAMES => request.iframes(query.as_deref()).await,
         name => match uri::parse(name) {
             Some(MediaFile::Init(number)) => match rack.view().init(number) {
                 Some(bytes) => reply::media(Content::Memory(vec![bytes.clone()]), &headers).await,
@@ -211,8 +211,13 @@ impl Wanted<'_> {
         reply::playlist(text, gzip, life)
     }
 
-    fn iframes(&self, query: Option<&str>) -> Response {
-        let view = self.rack.view();
+    /// Key frames. The multivariant playlist names them before the first segment is finished; who is so early waits for it.
+    async fn iframes(&self, query: Option<&str>) -> Response {
+        let is_there = |view: &shelf::View| view.playlist.last_msn().is_some() || view.playlist.is_ended();
+        let view = match self.wait(is_there).await {
+            Ok(view) => view,
+            Err(answer) => return answer,
+        };
         if view.playlist.segments().all(|line| line.tail.iframe_len.is_none()) {
             return not_found(self.shelf.target_duration_s);
         }

@@ -243,6 +243,7 @@ impl Streams {
                 cellar: shared.cellar.clone(),
                 cutting: shared.cutting,
                 window_segments: shared.config.hls.window_segments,
+                audio_language: shared.config.hls.audio_language.clone(),
                 resume,
             });
             let task = StreamTask::new(info.clone(), Arc::clone(shared), publisher);

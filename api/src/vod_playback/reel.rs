@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use db::recordings::{Rendition, RenditionKind, Segment};
-use media::bandwidth::Bandwidth;
+use media::bandwidth::{Bandwidth, iframe_bps};
 use media::playlist::uri::{self, MediaFile};
-use media::playlist::{AudioRendition, Multivariant, Variant, VodPlaylist, VodSegment};
+use media::playlist::{AudioRendition, IFrames, Multivariant, Variant, VodPlaylist, VodSegment};
 
 /// A rendition this many segments behind the first is taken for ended; before that, the playlist of a running recording
 /// waits for it, because a line that was published never changes.
@@ -85,6 +85,7 @@ impl Reel {
                 is_discontinuity: before.is_some() && (has_hole || is_broken),
                 program_date_time_ms: Some(shown.program_at.timestamp_millis()),
                 is_gap: own.is_none(),
+                iframe_len: own.and_then(iframe_len),
             });
             before = Some(*seq);
         }
@@ -92,31 +93,42 @@ impl Reel {
     }
 
     /// The multivariant playlist of those renditions something is stored of.
-    pub(super) fn multivariant(&self, renditions: &[Rendition]) -> Multivariant {
+    pub(super) fn multivariant(&self, renditions: &[Rendition], language: &str) -> Multivariant {
         let mut rates: BTreeMap<&str, Bandwidth> = BTreeMap::new();
+        let mut iframe_rates: BTreeMap<&str, u64> = BTreeMap::new();
         let mut independent = true;
         for segment in self.steps.values().flat_map(BTreeMap::values) {
             let bytes = u64::try_from(segment.byte_size).unwrap_or(0);
             rates.entry(&segment.rendition).or_default().push(bytes, seconds(segment.duration_us));
             independent &= segment.is_independent;
+            if let Some(length) = iframe_len(segment) {
+                let rate = iframe_rates.entry(&segment.rendition).or_default();
+                *rate = (*rate).max(iframe_bps(length, seconds(segment.duration_us)));
+            }
         }
         let mut playlist = Multivariant { independent_segments: independent, ..Multivariant::default() };
         for rendition in renditions {
             let Some(rate) = rates.get(rendition.name.as_str()) else { continue };
             let uri = format!("{}/{}", rendition.name, uri::PLAYLIST);
             match rendition.kind {
-                RenditionKind::Audio => playlist.audio = Some(audio(rendition, rate, uri)),
-                RenditionKind::Video => playlist.variants.push(video(rendition, rate, uri)),
+                RenditionKind::Audio => playlist.audio = Some(audio(rendition, rate, uri, language)),
+                RenditionKind::Video => {
+                    let iframes = iframe_rates
+                        .get(rendition.name.as_str())
+                        .map(|peak| IFrames { uri: format!("{}/{}", rendition.name, uri::IFRAMES), bandwidth: *peak });
+                    playlist.variants.push(Variant { iframes, ..video(rendition, rate, uri) });
+                }
             }
         }
         playlist
     }
 }
 
-fn audio(rendition: &Rendition, rate: &Bandwidth, uri: String) -> AudioRendition {
+fn audio(rendition: &Rendition, rate: &Bandwidth, uri: String, language: &str) -> AudioRendition {
     AudioRendition {
         uri,
         name: "Audio".to_owned(),
+        language: language.to_owned(),
         codecs: rendition.codecs.clone(),
         channels: rendition.channels.and_then(|channels| u8::try_from(channels).ok()).unwrap_or(2),
         bandwidth: rate.peak(),
@@ -140,6 +152,10 @@ fn video(rendition: &Rendition, rate: &Bandwidth, uri: String) -> Variant {
 
 fn seconds(duration_us: i64) -> f64 {
     duration_us as f64 / 1e6
+}
+
+fn iframe_len(segment: &Segment) -> Option<u64> {
+    u64::try_from(segment.iframe_bytes?).ok()
 }
 
 fn init_of(segment: &Segment) -> Option<u32> {
@@ -191,6 +207,8 @@ mod tests {
             byte_size: 500_000,
             duration_us: 2_000_000,
             program_at: kit::clock::now(),
+            starts_at: Some(seq * if rendition == "audio" { 96_000 } else { 180_000 }),
+            iframe_bytes: (rendition != "audio").then_some(9_000),
         }
     }
 

@@ -57,8 +57,17 @@ struct Known {
 struct TextKey {
     id: VodId,
     slot: u64,
-    rendition: Option<String>,
+    page: Wanted,
     query: String,
+}
+
+/// Which playlist of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Wanted {
+    Multivariant,
+    Rendition(String),
+    /// Its key frames.
+    IFrames(String),
 }
 
 /// A playlist, ready to be sent.
@@ -93,20 +102,14 @@ impl Shelf {
         }
     }
 
-    /// The multivariant playlist, or a rendition's.
-    pub(super) async fn page(
-        &self,
-        app: &App,
-        id: VodId,
-        rendition: Option<&str>,
-        query: &str,
-    ) -> Result<Page, PlaybackError> {
+    /// One of a recording's playlists.
+    pub(super) async fn page(&self, app: &App, id: VodId, wanted: Wanted, query: &str) -> Result<Page, PlaybackError> {
         let playable = self.fresh(app, id).await?.ok_or(PlaybackError::NotFound)?;
         let is_complete = playable.status == VodStatus::Ready;
         // A running recording's entries are named by the second they were made in, so they are soon nobody's.
         let slot = if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S };
         let query = if query.len() <= QUERY_LEN_MAX { media::playlist::child_query(query) } else { String::new() };
-        let key = TextKey { id, slot, rendition: rendition.map(str::to_owned), query };
+        let key = TextKey { id, slot, page: wanted, query };
         let text = self
             .texts
             .try_get_with(key.clone(), self.write(app, &key, &playable))
@@ -136,13 +139,19 @@ impl Shelf {
             return Err(PlaybackError::Empty);
         }
         let query = key.query.trim_start_matches('?');
-        let text = match &key.rendition {
-            None => reel.multivariant(&playable.renditions).render(query),
-            Some(name) => {
+        let text = match &key.page {
+            Wanted::Multivariant => {
+                reel.multivariant(&playable.renditions, &app.config.hls.audio_language).render(query)
+            }
+            Wanted::Rendition(name) | Wanted::IFrames(name) => {
                 let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);
                 let playlist = reel.rendition(name, target_s).ok_or(PlaybackError::NoRendition)?;
                 let length_s = playlist.segments.iter().map(|segment| segment.duration_s).sum::<f64>();
-                link(app, key.id, name, playlist.render(query), length_s).await?
+                let text = match &key.page {
+                    Wanted::IFrames(_) => playlist.render_iframes(query).ok_or(PlaybackError::NoFile)?,
+                    _ => playlist.render(query),
+                };
+                link(app, key.id, name, text, length_s).await?
             }
         };
         Ok(Arc::new(Text::new(text)))
@@ -183,7 +192,8 @@ fn shared(error: &PlaybackError) -> PlaybackError {
         PlaybackError::NoRendition => PlaybackError::NoRendition,
         PlaybackError::Rows(error) => PlaybackError::Rows(error.clone()),
         PlaybackError::Bucket(_) => PlaybackError::Bucket(objects::ObjectsError::Settings("links cannot be made")),
-        PlaybackError::NotFound | PlaybackError::NoFile => PlaybackError::NotFound,
+        PlaybackError::NoFile => PlaybackError::NoFile,
+        PlaybackError::NotFound => PlaybackError::NotFound,
     }
 }
 

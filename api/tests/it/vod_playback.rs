@@ -67,6 +67,8 @@ impl Cinema {
             duration_us: 2_000_000,
             program_at: domain::Timestamp::from_timestamp(1_790_000_000 + 2 * i64::try_from(seq).expect("small"), 0)
                 .expect("a time"),
+            starts_at: Some(i64::try_from(seq).expect("small") * if rendition == "audio" { 96_000 } else { 180_000 }),
+            iframe_bytes: (rendition != "audio").then_some(9),
             sha256: [0; 32],
         };
         self.put(&segment.object_key, body).await;
@@ -161,6 +163,27 @@ async fn a_finished_recording_plays_from_its_first_to_its_last_segment() {
     assert_eq!(segment.header("content-type"), "video/mp4");
     assert!(segment.header("cache-control").contains("immutable"));
     assert_eq!(cinema.get("audio/init1.mp4").await.expect(200).text(), "init 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_frames_of_a_recording_are_listed_for_scrubbing() {
+    let cinema = Cinema::new("ready").await;
+    cinema.store_all(0..6).await;
+    let multivariant = cinema.get("index.m3u8?a=1").await.expect(200).text();
+    assert!(multivariant.contains("LANGUAGE=\"und\""), "{multivariant}");
+    let parsed = parse_multivariant(&multivariant).expect("a playlist");
+    assert_eq!(parsed.iframes.len(), 1, "the sound has none");
+    assert_eq!(parsed.iframes[0].uri, "source/iframes.m3u8?a=1");
+    let iframes = cinema.playlist("source/iframes.m3u8").await;
+    assert!(iframes.is_iframes_only && iframes.is_ended);
+    assert!(iframes.segments.iter().all(|segment| segment.byte_range == Some((9, Some(0)))));
+    assert_eq!(iframes.segments.iter().filter(|segment| segment.is_discontinuity).count(), 1);
+    cinema.get("audio/iframes.m3u8").await.refused(404, "vod.no-file");
+
+    // A recording made before key frames were noted down is played without.
+    cinema.site.sql("UPDATE vod_segments SET iframe_bytes = NULL, starts_at = NULL").await;
+    let multivariant = cinema.get("index.m3u8?a=2").await.expect(200).text();
+    assert!(!multivariant.contains("I-FRAME"), "{multivariant}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

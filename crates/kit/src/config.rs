@@ -309,11 +309,13 @@ pub struct HlsConfig {
     pub segment_ms: u32,
     /// Segments kept in a live playlist: 6 to 60.
     pub window_segments: usize,
+    /// Language of the sound, as a BCP 47 tag such as `en` or `pt-BR`; `und` where it is not known.
+    pub audio_language: String,
 }
 
 impl Default for HlsConfig {
     fn default() -> Self {
-        Self { part_ms: 200, segment_ms: 2_000, window_segments: 15 }
+        Self { part_ms: 200, segment_ms: 2_000, window_segments: 15, audio_language: "und".to_owned() }
     }
 }
 

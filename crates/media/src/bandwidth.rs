@@ -35,6 +35,12 @@ impl Bandwidth {
     }
 }
 
+/// Bits per second to declare for a playlist of key frames one of which has `bytes` and is shown for `duration_s`. Scraps of
+/// segments count as a fifth of a second: their key frame is as large as any other.
+pub fn iframe_bps(bytes: u64, duration_s: f64) -> u64 {
+    with_margin(rate(bytes, (duration_s.clamp(0.2, 3_600.0) * 1e6) as u64), PEAK_MARGIN)
+}
+
 fn rate(bytes: u64, duration_us: u64) -> u64 {
     let bits = u128::from(bytes) * 8 * 1_000_000;
     u64::try_from(bits / u128::from(duration_us.max(1))).unwrap_or(u64::MAX)

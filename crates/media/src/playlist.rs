@@ -109,6 +109,15 @@ fn put_map(out: &mut String, init: u32, query: &str) {
     let _ = writeln!(out, "#EXT-X-MAP:URI=\"init{init}.mp4{query}\"");
 }
 
+/// Length and range of a segment's key frame. Without one the segment keeps its place as a gap, or the numbers behind it would
+/// shift.
+fn put_iframe(out: &mut String, duration_s: f64, length: Option<u64>) {
+    let _ = match length {
+        Some(length) => writeln!(out, "#EXTINF:{duration_s:.5},\n#EXT-X-BYTERANGE:{length}@0"),
+        None => writeln!(out, "#EXT-X-GAP\n#EXTINF:{duration_s:.5},"),
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

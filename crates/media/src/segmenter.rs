@@ -76,6 +76,8 @@ pub struct Part {
     pub starts_at_dts: Ticks,
     /// Presentation time of its first sample.
     pub starts_at_pts: Ticks,
+    /// See [`SegmentEnd::iframe_len`]. In a segment's first part only.
+    pub iframe_len: Option<u64>,
 }
 
 /// Why a segment ended.
@@ -537,6 +539,7 @@ impl Segmenter {
             is_discontinuity: self.open.is_discontinuity,
             starts_at_dts: dts,
             starts_at_pts: pts,
+            iframe_len: self.open.iframe_len.filter(|_| self.open.part_count == 0),
             bytes: bytes.clone(),
         }));
         self.open.part_count += 1;

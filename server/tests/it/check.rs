@@ -14,18 +14,24 @@ async fn a_running_broadcast_breaks_no_binding_rule_of_hls() {
     let alice = stack.member("alice").await;
     let encoder = Ffmpeg::publish(&stack.publish_url(&alice), 20.0);
     stack.until_status("alice", Some("live"), Duration::from_secs(10)).await;
-    // What is said of key frames has to be seen first.
-    let tags = ["#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-I-FRAME-STREAM-INF"];
-    let settled = async {
+    // What is said of key frames is said from the first playlist on.
+    let first = async {
         loop {
             let playlist = stack.get("/live/alice/index.m3u8").await;
-            if tags.iter().all(|tag| playlist.text.contains(tag)) {
-                return;
+            if playlist.status == 200 {
+                return playlist.text;
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(12), settled).await.expect("it has key frames");
+    let first = timeout(Duration::from_secs(12), first).await.expect("it is there");
+    for tag in ["#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-I-FRAME-STREAM-INF", "LANGUAGE=\"und\""] {
+        assert!(first.contains(tag), "{first}");
+    }
+    let iframes = first.lines().find_map(|line| line.split("URI=\"").nth(1).filter(|_| line.contains("I-FRAME")));
+    let iframes = iframes.and_then(|rest| rest.split('"').next()).expect("its address");
+    let iframes = stack.get(&format!("/live/alice/{iframes}")).await;
+    assert!(iframes.status == 200 && iframes.text.contains("#EXT-X-BYTERANGE:"), "{}", iframes.text);
     let checker = Command::new(EXE)
         .args(["hls-check", "--seconds", "10", &stack.url("/live/alice/index.m3u8")])
         .kill_on_drop(true)

@@ -216,7 +216,8 @@ mod tests {
     }
 
     fn part(msn: u64, is_first: bool, disc: bool) -> Line {
-        let head = Head { at: kit::clock::now(), init: 0, disc, key: true, spot: Spot::default() };
+        let head =
+            Head { at: kit::clock::now(), init: 0, disc, key: true, pts: None, iframe: None, spot: Spot::default() };
         Line::Part { r: "source".to_owned(), msn, len: 100, us: 200_000, head: is_first.then_some(head) }
     }
 

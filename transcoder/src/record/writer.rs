@@ -107,7 +107,15 @@ impl Command {
     pub(super) fn part(key: Key, part: RecordedPart<'_>) -> Self {
         let at: Timestamp = part.program_at;
         let spot = Spot::default();
-        let head = Head { at, init: part.init_no, disc: part.is_discontinuity, key: part.is_independent, spot };
+        let head = Head {
+            at,
+            init: part.init_no,
+            disc: part.is_discontinuity,
+            key: part.is_independent,
+            pts: part.starts_at,
+            iframe: part.iframe_len,
+            spot,
+        };
         let RecordedPart { rendition, msn, bytes, duration_us, .. } = part;
         Self::Part { key, rendition: rendition.to_owned(), msn, bytes, duration_us, head }
     }

@@ -103,6 +103,7 @@ impl Pace {
 pub(crate) struct Publisher {
     pub(crate) shop: Shop,
     cutting: Cutting,
+    audio_language: String,
     pub(crate) source: Option<Lane>,
     pub(crate) audio: Option<Lane>,
     pub(crate) lower: Option<Lower>,
@@ -120,7 +121,8 @@ pub(crate) struct Publisher {
     /// Where the period begins, in 90 kHz.
     begins_at: i64,
     frame_ticks: i64,
-    keys_seen: u32,
+    /// A segment was cut without a key frame. Remembered for the stream's life: what was promised once too often is not
+    /// promised again.
     has_forced_cut: bool,
 }
 
@@ -131,6 +133,8 @@ pub(crate) struct Parts {
     pub(crate) cellar: Cellar,
     pub(crate) cutting: Cutting,
     pub(crate) window_segments: usize,
+    /// BCP 47, of the sound.
+    pub(crate) audio_language: String,
     pub(crate) resume: Resume,
 }
 
@@ -150,6 +154,7 @@ impl Publisher {
                 parts: 0,
             },
             cutting: parts.cutting,
+            audio_language: parts.audio_language,
             source: None,
             audio: None,
             lower: None,
@@ -164,7 +169,6 @@ impl Publisher {
             video_dts: 0,
             begins_at: 0,
             frame_ticks: 0,
-            keys_seen: 0,
             has_forced_cut: false,
         }
     }
@@ -211,8 +215,6 @@ impl Publisher {
         self.begins_at = pts;
         self.video_pts = pts;
         self.video_dts = pts;
-        self.keys_seen = 0;
-        self.has_forced_cut = false;
         self.held.clear();
         self.pace.starts.clear();
         self.pace.begin(msn, pts);
@@ -441,9 +443,6 @@ impl Publisher {
     fn learn_rate(&mut self, sample: &Sample) {
         let step = sample.dts - std::mem::replace(&mut self.video_dts, sample.dts);
         self.frame_ticks = if sample.duration > 0 { i64::from(sample.duration) } else { step.max(0) };
-        if sample.is_sync {
-            self.keys_seen += 1;
-        }
     }
 
     /// Hangs out every rendition as it is now, each saying how far the others are.
@@ -502,6 +501,7 @@ impl Publisher {
             playlist.audio = Some(AudioRendition {
                 uri: address(AUDIO),
                 name: "Audio".to_owned(),
+                language: self.audio_language.clone(),
                 codecs: aac.codecs(),
                 channels: aac.channels,
                 bandwidth: rates.peak(),
@@ -509,19 +509,15 @@ impl Publisher {
             });
         }
         if let Some(lane) = &self.source {
-            let iframes = (lane.rendition.iframe_bps > 0).then(|| IFrames {
-                uri: format!("{stream}/{SOURCE}/{}", uri::IFRAMES),
-                bandwidth: lane.rendition.iframe_bps + lane.rendition.iframe_bps / 10,
-            });
-            playlist.variants.extend(self.variant(&lane.rendition, address(SOURCE), iframes));
+            playlist.variants.extend(self.variant(&lane.rendition, address(SOURCE)));
         }
         if let Some(rendition) = self.lower.as_ref().filter(|lower| lower.is_offered()).and_then(Lower::rendition) {
-            playlist.variants.extend(self.variant(rendition, address(rendition.name), None));
+            playlist.variants.extend(self.variant(rendition, address(rendition.name)));
         }
         self.shop.shelf.set_multivariant(playlist);
     }
 
-    fn variant(&self, rendition: &Rendition, uri: String, iframes: Option<IFrames>) -> Option<Variant> {
+    fn variant(&self, rendition: &Rendition, address: String) -> Option<Variant> {
         let TrackConfig::Video(video) = &rendition.track else { return None };
         let rates = rendition.rates();
         let measured = (self.frame_ticks > 0).then(|| f64::from(VIDEO_TIMESCALE) / self.frame_ticks as f64);
@@ -531,8 +527,12 @@ impl Publisher {
             (Some(told), Some(measured)) if (told - measured).abs() < told * 0.02 => Some(told),
             (told, measured) => measured.or(told),
         };
+        let iframes = (rendition.iframe_bps > 0).then(|| IFrames {
+            uri: format!("{}/{}/{}", self.shop.shelf.info.stream_id, rendition.name, uri::IFRAMES),
+            bandwidth: rendition.iframe_bps,
+        });
         Some(Variant {
-            uri,
+            uri: address,
             name: rendition.name.to_owned(),
             codecs: video.codecs(),
             bandwidth: rates.peak(),
@@ -543,9 +543,9 @@ impl Publisher {
         })
     }
 
-    /// `EXT-X-INDEPENDENT-SEGMENTS` may be promised: a whole group of pictures was seen and every cut was at a key frame.
+    /// `EXT-X-INDEPENDENT-SEGMENTS` may be promised: every cut so far was at a key frame.
     fn is_independent(&self) -> bool {
-        !self.leads_video || (self.keys_seen > 1 && !self.has_forced_cut)
+        !self.leads_video || !self.has_forced_cut
     }
 
     pub(crate) fn thumbnail(&self, jpeg: Bytes) {

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use media::bandwidth::Bandwidth;
+use domain::Timestamp;
+use media::bandwidth::{Bandwidth, iframe_bps};
 use media::cmaf::TrackConfig;
 use media::playlist::{MediaPlaylist, PartLine, RenditionReport, SegmentStart, SegmentTail, uri};
 use media::segmenter::{Part, PartId, SegmentEnd, Segmenter};
@@ -18,6 +19,7 @@ use super::clock::ProgramClock;
 use super::tape::Tape;
 use crate::origin::cold::Cellar;
 use crate::origin::shelf::{Rack, Segment, Shelf, View};
+use crate::record::RecordedPart;
 
 /// The newest finished segments stay in memory: what players at the live edge fetch. Older ones move to disk.
 const HOT_SEGMENTS: usize = 4;
@@ -72,7 +74,7 @@ pub(crate) struct Rendition {
     pub(crate) track: TrackConfig,
     pub(crate) playlist: MediaPlaylist,
     pub(crate) bandwidth: Bandwidth,
-    /// Peak rate of its key frames alone.
+    /// Rate to declare for its key frames alone; 0 without any.
     pub(crate) iframe_bps: u64,
     rack: Arc<Rack>,
     is_on_shelf: bool,
@@ -86,6 +88,8 @@ pub(crate) struct Rendition {
     open_ticks: i64,
     open_date_us: i64,
     open_is_independent: bool,
+    open_starts_at: i64,
+    open_iframe_len: Option<u64>,
     inits: Arc<[(u32, Bytes)]>,
     init_no: u32,
     next_init_no: u32,
@@ -115,6 +119,8 @@ impl Rendition {
             open_ticks: 0,
             open_date_us: 0,
             open_is_independent: false,
+            open_starts_at: 0,
+            open_iframe_len: None,
             inits: Arc::new([]),
             init_no: first_init,
             next_init_no: first_init,
@@ -172,7 +178,14 @@ impl Rendition {
                 program_date_time_ms: self.open_date_us.div_euclid(1_000),
                 init: self.init_no,
                 is_discontinuity: shop.is_discontinuity(part.msn),
+                starts_at: Some(part.starts_at_pts),
             });
+            self.open_starts_at = part.starts_at_pts;
+            self.open_iframe_len = part.iframe_len;
+            if let Some(length) = part.iframe_len.filter(|_| self.iframe_bps == 0) {
+                // The first one's length is not known yet; it will hardly be longer than a segment should be.
+                self.iframe_bps = iframe_bps(length, f64::from(shop.target_duration_s));
+            }
         }
         if let Some(seconds) = part_target_s {
             self.playlist.set_part_target(seconds);
@@ -181,15 +194,18 @@ impl Rendition {
         let is_independent = part.is_independent && self.track.is_video() || !self.track.is_video();
         self.playlist.push_part(PartLine { duration_s, is_independent });
         shop.clock.published_until(media_us + us(part.duration_ticks));
-        shop.tape.part(
-            self.name,
-            part.msn,
-            part.bytes.clone(),
-            u64::try_from(us(part.duration_ticks)).unwrap_or(0),
-            self.open_date_us,
-            self.init_no,
-            (shop.is_discontinuity(part.msn), self.open_is_independent),
-        );
+        shop.tape.part(RecordedPart {
+            rendition: self.name,
+            msn: part.msn,
+            bytes: part.bytes.clone(),
+            duration_us: u64::try_from(us(part.duration_ticks)).unwrap_or(0),
+            program_at: Timestamp::from_timestamp_micros(self.open_date_us).unwrap_or_else(kit::clock::now),
+            init_no: self.init_no,
+            is_discontinuity: shop.is_discontinuity(part.msn),
+            is_independent: self.open_is_independent,
+            starts_at: Some(self.open_starts_at),
+            iframe_len: self.open_iframe_len,
+        });
         shop.parts += 1;
         self.open_ticks += part.duration_ticks;
         self.open_parts.push(part.bytes);
@@ -201,8 +217,8 @@ impl Rendition {
         let timescale = self.track.timescale().max(1);
         let duration_s = end.duration_ticks as f64 / f64::from(timescale);
         self.bandwidth.push(end.bytes_len, duration_s);
-        if let Some(length) = end.iframe_len.filter(|_| duration_s > 0.1) {
-            self.iframe_bps = self.iframe_bps.max((length as f64 * 8.0 / duration_s) as u64);
+        if let Some(length) = end.iframe_len {
+            self.iframe_bps = self.iframe_bps.max(iframe_bps(length, duration_s));
         }
         let segment = self.close(SegmentTail { duration_s, is_gap: false, iframe_len: end.iframe_len }, shop);
         shop.tape.segment_end(self.name, end.msn, micros(duration_s), segment);
@@ -228,6 +244,7 @@ impl Rendition {
                 program_date_time_ms: span.date_ms,
                 init: self.init_no,
                 is_discontinuity: shop.is_discontinuity(span.msn),
+                starts_at: None,
             });
         }
         self.close(SegmentTail { duration_s: span.duration_s, is_gap: true, iframe_len: None }, shop);

@@ -3,7 +3,6 @@
 use std::sync::Weak;
 
 use bytes::Bytes;
-use domain::Timestamp;
 use media::cmaf::TrackConfig;
 
 use crate::origin::shelf::Segment;
@@ -53,29 +52,10 @@ impl Tape {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site, which has these at hand and nothing else")]
-    pub(crate) fn part(
-        &self,
-        rendition: &str,
-        msn: u64,
-        bytes: Bytes,
-        duration_us: u64,
-        segment_date_us: i64,
-        init_no: u32,
-        (is_discontinuity, is_independent): (bool, bool),
-    ) {
-        let Some(recording) = &self.recording else { return };
-        let program_at = Timestamp::from_timestamp_micros(segment_date_us).unwrap_or_else(kit::clock::now);
-        recording.part(RecordedPart {
-            rendition,
-            msn,
-            bytes,
-            duration_us,
-            program_at,
-            init_no,
-            is_discontinuity,
-            is_independent,
-        });
+    pub(crate) fn part(&self, part: RecordedPart<'_>) {
+        if let Some(recording) = &self.recording {
+            recording.part(part);
+        }
     }
 
     /// `live` is the same segment in the live window, if it is there.

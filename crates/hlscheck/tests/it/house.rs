@@ -13,7 +13,13 @@ const URL: &str = "http://h/live/alice/source/index.m3u8";
 fn start(msn: u64) -> SegmentStart {
     // A publisher that came back: a discontinuity and another init segment.
     let (init, is_discontinuity) = (u32::from(msn >= 9), msn == 9);
-    SegmentStart { msn, program_date_time_ms: 1_700_000_000_000 + msn as i64 * 2_000, init, is_discontinuity }
+    SegmentStart {
+        msn,
+        program_date_time_ms: 1_700_000_000_000 + msn as i64 * 2_000,
+        init,
+        is_discontinuity,
+        starts_at: None,
+    }
 }
 
 /// `parts` published since the beginning; ten make a segment.
@@ -83,6 +89,7 @@ fn our_recordings_keep_the_rules() {
         is_discontinuity: msn == 5,
         program_date_time_ms: Some(1_700_000_000_000 + msn as i64 * 2_000),
         is_gap: msn == 6,
+        iframe_len: None,
     };
     let written = |count: u64, is_complete: bool| {
         VodPlaylist { target_duration_s: 2, segments: (0..count).map(segment).collect(), is_complete }.render("")
@@ -108,6 +115,7 @@ fn our_multivariant_playlist_keeps_the_rules() {
     let playlist = Multivariant {
         variants: vec![variant("source", (1_280, 720)), variant("480p", (854, 480))],
         audio: Some(AudioRendition {
+            language: "und".to_owned(),
             uri: "audio/index.m3u8".to_owned(),
             name: "Audio".to_owned(),
             codecs: "mp4a.40.2".to_owned(),

@@ -153,6 +153,11 @@ impl Config {
         rule("hls.segment_ms", (1_000..=10_000).contains(&self.hls.segment_ms), "must be 1000 to 10000")?;
         rule("hls.segment_ms", self.hls.segment_ms >= 2 * self.hls.part_ms, "must be at least two parts")?;
         rule("hls.window_segments", (6..=60).contains(&self.hls.window_segments), "must be 6 to 60")?;
+        rule(
+            "hls.audio_language",
+            is_language_tag(&self.hls.audio_language),
+            "must be a BCP 47 tag such as en or pt-BR",
+        )?;
         rule("transcoder.ladder", matches!(self.transcoder.ladder.as_str(), "none" | "480p"), "must be 480p or none")?;
         rule("transcoder.cpu_budget", self.transcoder.cpu_budget >= 0.0, "must not be negative")?;
         rule("auth.access_ttl_s", (60..=86_400).contains(&self.auth.access_ttl_s), "must be 60 to 86400")?;
@@ -187,6 +192,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The shape of a language tag (RFC 5646 2.1): a word of two to eight letters, then words of up to eight letters and digits.
+fn is_language_tag(tag: &str) -> bool {
+    let mut words = tag.split('-');
+    let is_primary = |word: &str| (2..=8).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_sub = |word: &str| (1..=8).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    tag.len() <= 35 && words.next().is_some_and(is_primary) && words.all(is_sub)
 }
 
 #[cfg(test)]
@@ -240,5 +253,11 @@ mod tests {
         std::fs::write(&file, "hush\n").unwrap();
         let config = env(&[("RILLCAST__AUTH__SECRET_FILE", file.to_str().unwrap())]).unwrap();
         assert_eq!(config.auth.secret.expose(), "hush");
+    }
+
+    #[test]
+    fn a_language_tag_is_words_of_letters() {
+        assert!(["und", "en", "pt-BR", "zh-Hant-TW", "de-CH-1996"].into_iter().all(is_language_tag));
+        assert!(!["", "e", "en_US", "en-", "-en", "e\"n", "1n", &"en-x".repeat(12)].into_iter().any(is_language_tag));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-use super::{VERSION, child_query, put_date_time, put_map, uri};
+use super::{VERSION, child_query, put_date_time, put_iframe, put_map, uri};
+use crate::sample::Ticks;
 use crate::segmenter::PartId;
 
 /// `CAN-SKIP-UNTIL` in target durations (rfc8216bis 4.4.3.8: at least six).
@@ -29,6 +30,8 @@ pub struct SegmentStart {
     /// Number of its init segment.
     pub init: u32,
     pub is_discontinuity: bool,
+    /// Presentation time of its first sample in the track's timescale; `None` for a segment nothing is there of.
+    pub starts_at: Option<Ticks>,
 }
 
 /// What is known of a segment when it ends.
@@ -264,15 +267,7 @@ impl MediaPlaylist {
         let mut init = None;
         for line in &self.segments {
             put_start(&mut out, &line.start, &mut init, &query);
-            match line.tail.iframe_len.filter(|_| !line.tail.is_gap) {
-                Some(length) => {
-                    let _ = writeln!(out, "#EXTINF:{:.5},\n#EXT-X-BYTERANGE:{length}@0", line.tail.duration_s);
-                }
-                // A segment without a key frame keeps its place, or the numbers behind it would shift.
-                None => {
-                    let _ = writeln!(out, "#EXT-X-GAP\n#EXTINF:{:.5},", line.tail.duration_s);
-                }
-            }
+            put_iframe(&mut out, line.tail.duration_s, line.tail.iframe_len.filter(|_| !line.tail.is_gap));
             let _ = writeln!(out, "{}{query}", uri::segment(line.start.msn));
         }
         if self.is_ended {
@@ -386,7 +381,13 @@ mod tests {
     const PART: PartLine = PartLine { duration_s: 0.2, is_independent: false };
 
     fn start(msn: u64) -> SegmentStart {
-        SegmentStart { msn, program_date_time_ms: msn as i64 * 2_000, init: 0, is_discontinuity: false }
+        SegmentStart {
+            msn,
+            program_date_time_ms: msn as i64 * 2_000,
+            init: 0,
+            is_discontinuity: false,
+            starts_at: None,
+        }
     }
 
     fn tail() -> SegmentTail {

@@ -9,6 +9,8 @@ use super::child_query;
 pub struct AudioRendition {
     pub uri: String,
     pub name: String,
+    /// BCP 47; `und` when nobody has said (HLS authoring specification: every audio rendition has a language).
+    pub language: String,
     pub codecs: String,
     pub channels: u8,
     /// Peak and average bits per second of the audio alone.
@@ -70,9 +72,9 @@ impl Multivariant {
         if let Some(audio) = &self.audio {
             let _ = writeln!(
                 out,
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{}\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"{}\",\
-                 URI=\"{}{query}\"",
-                audio.name, audio.channels, audio.uri
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{}\",LANGUAGE=\"{}\",DEFAULT=YES,\
+                 AUTOSELECT=YES,CHANNELS=\"{}\",URI=\"{}{query}\"",
+                audio.name, audio.language, audio.channels, audio.uri
             );
         }
         for variant in &self.variants {
@@ -123,6 +125,7 @@ mod tests {
         AudioRendition {
             uri: "audio/index.m3u8".into(),
             name: "Audio".into(),
+            language: "und".into(),
             codecs: "mp4a.40.2".into(),
             channels: 2,
             bandwidth: 130_000,

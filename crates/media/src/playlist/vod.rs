@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{VERSION, child_query, put_date_time, put_map, uri};
+use super::{VERSION, child_query, put_date_time, put_iframe, put_map, uri};
 
 /// One stored segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +16,8 @@ pub struct VodSegment {
     pub program_date_time_ms: Option<i64>,
     /// The segment was lost.
     pub is_gap: bool,
+    /// See [`crate::segmenter::SegmentEnd::iframe_len`].
+    pub iframe_len: Option<u64>,
 }
 
 /// A rendition of a recording.
@@ -31,29 +33,10 @@ impl VodPlaylist {
     /// The playlist; `query` as in [`super::MediaPlaylist::render_with_query`].
     pub fn render(&self, query: &str) -> String {
         let query = child_query(query);
-        let kind = if self.is_complete { "VOD" } else { "EVENT" };
-        let first = self.segments.first().map_or(0, |segment| segment.msn);
-        // Never below a segment that was stored, whatever the row says.
-        let longest = self.segments.iter().map(|segment| segment.duration_s.round() as u32).max().unwrap_or(0);
-        let target = self.target_duration_s.max(longest).max(1);
-        let mut out = String::with_capacity(self.segments.len() * 96 + 256);
-        let _ = write!(
-            out,
-            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-PLAYLIST-TYPE:{kind}\n\
-             #EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n"
-        );
+        let mut out = self.head("");
         let mut init = None;
         for segment in &self.segments {
-            if segment.is_discontinuity {
-                out.push_str("#EXT-X-DISCONTINUITY\n");
-            }
-            if init != Some(segment.init) {
-                init = Some(segment.init);
-                put_map(&mut out, segment.init, &query);
-            }
-            if let Some(at) = segment.program_date_time_ms {
-                put_date_time(&mut out, at);
-            }
+            put_start(&mut out, segment, &mut init, &query);
             if segment.is_gap {
                 out.push_str("#EXT-X-GAP\n");
             }
@@ -63,6 +46,52 @@ impl VodPlaylist {
             out.push_str("#EXT-X-ENDLIST\n");
         }
         out
+    }
+
+    /// Only the key frames, as byte ranges of the segments (RFC 8216 4.3.3.6). `None` when none is known.
+    pub fn render_iframes(&self, query: &str) -> Option<String> {
+        self.segments.iter().find_map(|segment| segment.iframe_len)?;
+        let query = child_query(query);
+        let mut out = self.head("#EXT-X-I-FRAMES-ONLY\n");
+        let mut init = None;
+        for segment in &self.segments {
+            put_start(&mut out, segment, &mut init, &query);
+            put_iframe(&mut out, segment.duration_s, segment.iframe_len.filter(|_| !segment.is_gap));
+            let _ = writeln!(out, "{}{query}", uri::segment(segment.msn));
+        }
+        if self.is_complete {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+        Some(out)
+    }
+
+    /// What stands before the segments; `more` comes last.
+    fn head(&self, more: &str) -> String {
+        let kind = if self.is_complete { "VOD" } else { "EVENT" };
+        let first = self.segments.first().map_or(0, |segment| segment.msn);
+        // Never below a segment that was stored, whatever the row says.
+        let longest = self.segments.iter().map(|segment| segment.duration_s.round() as u32).max().unwrap_or(0);
+        let target = self.target_duration_s.max(longest).max(1);
+        let mut out = String::with_capacity(self.segments.len() * 96 + 256);
+        let _ = write!(
+            out,
+            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-PLAYLIST-TYPE:{kind}\n\
+             #EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n{more}"
+        );
+        out
+    }
+}
+
+fn put_start(out: &mut String, segment: &VodSegment, init: &mut Option<u32>, query: &str) {
+    if segment.is_discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if *init != Some(segment.init) {
+        *init = Some(segment.init);
+        put_map(out, segment.init, query);
+    }
+    if let Some(at) = segment.program_date_time_ms {
+        put_date_time(out, at);
     }
 }
 
@@ -79,6 +108,7 @@ mod tests {
             is_discontinuity: msn == 5,
             program_date_time_ms: Some(1_000 * msn as i64),
             is_gap: msn == 6,
+            iframe_len: (msn != 4).then_some(900 + msn),
         }
     }
 
@@ -104,5 +134,22 @@ mod tests {
         let segments = vec![VodSegment { duration_s: 3.7, ..segment(0) }];
         let text = VodPlaylist { target_duration_s: 2, segments, is_complete: true }.render("");
         assert_eq!(parse_media(&text).expect("parses").target_duration_s, 4);
+    }
+
+    #[test]
+    fn key_frames_keep_the_numbers_of_their_segments() {
+        let mut playlist =
+            VodPlaylist { target_duration_s: 2, segments: (3..8).map(segment).collect(), is_complete: true };
+        let media = parse_media(&playlist.render_iframes("a=1").expect("some are known")).expect("parses");
+        assert!(media.is_iframes_only && media.is_ended);
+        let ranges: Vec<_> = media.segments.iter().map(|line| (line.msn, line.byte_range, line.is_gap)).collect();
+        let range = |length| Some((length, Some(0)));
+        assert_eq!(
+            ranges,
+            [(3, range(903), false), (4, None, true), (5, range(905), false), (6, None, true), (7, range(907), false)],
+            "a segment without a known key frame is a gap: the numbers behind it stay"
+        );
+        playlist.segments.iter_mut().for_each(|segment| segment.iframe_len = None);
+        assert_eq!(playlist.render_iframes(""), None);
     }
 }

@@ -209,6 +209,7 @@ fn a_playlist_of_our_segments_plays() {
             iframes: None,
         }],
         audio: Some(AudioRendition {
+            language: "und".to_owned(),
             uri: "audio/index.m3u8".into(),
             name: "Audio".into(),
             codecs: aac.codecs(),
@@ -247,6 +248,7 @@ fn write_rendition(directory: &Path, track: &TrackConfig, samples: &[Sample]) {
         is_discontinuity: end.is_discontinuity,
         program_date_time_ms: None,
         is_gap: false,
+        iframe_len: None,
     });
     let playlist = VodPlaylist { target_duration_s: 2, segments: segments.collect(), is_complete: true };
     fs::write(directory.join("index.m3u8"), playlist.render("")).expect("written");

@@ -90,6 +90,8 @@ fn stored_segment(live: &super::rig::Live, rendition: &str, seq: i64) -> NewSegm
         byte_size: 500_000,
         duration_us: 2_000_000,
         program_at: kit::clock::now(),
+        starts_at: None,
+        iframe_bytes: None,
         sha256: [7; 32],
     }
 }

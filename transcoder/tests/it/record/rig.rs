@@ -244,6 +244,8 @@ pub(super) fn parts(
             init_no,
             is_discontinuity,
             is_independent: true,
+            starts_at: None,
+            iframe_len: None,
         });
     }
 }
