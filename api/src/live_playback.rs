@@ -33,12 +33,13 @@ impl Classify for Offline {
 
 /// Playlists, parts, segments and the thumbnail of a live stream.
 ///
-/// `{username}/index.m3u8` is the multivariant playlist. Everything else is named by playlists.
+/// `{username}/index.m3u8` is the multivariant playlist, with `?dvr=1` from the stream's beginning; `{username}/index.mpd` is the same
+/// as MPEG-DASH. Everything else is named by them.
 #[utoipa::path(
     get,
     path = "/live/{*path}",
     operation_id = "live_media",
-    params(("path" = String, Path, description = "`{username}/index.m3u8`, `{username}/thumbnail.jpg`, or what a playlist names")),
+    params(("path" = String, Path, description = "`{username}/index.m3u8`, `{username}/index.mpd`, `{username}/thumbnail.jpg`, or what a playlist names")),
     responses(
         (status = 200, description = "The playlist, part, segment or picture", content_type = "application/vnd.apple.mpegurl"),
         (status = 404, description = "`stream.offline`, or no such part", body = ProblemBody, content_type = "application/problem+json"),
@@ -52,7 +53,7 @@ pub(crate) async fn live_media(
     request: Request,
 ) -> Result<Response, Problem> {
     let (username, stream_id) = parse(&path).ok_or(Offline)?;
-    if path.ends_with(".m3u8") {
+    if path.ends_with(".m3u8") || path.ends_with(".mpd") {
         touch(&app, username, &request);
     }
     let (parts, _body) = request.into_parts();
@@ -90,6 +91,20 @@ fn not_found(response: Response) -> Response {
         .get(http::header::CONTENT_TYPE)
         .is_some_and(|mime| mime.as_bytes().starts_with(b"application/problem+json"));
     if is_problem { response } else { Problem::from(Offline).into_response() }
+}
+
+/// The time, for players that must know which segment is the newest (MPEG-DASH, `UTCTiming`).
+#[utoipa::path(
+    get,
+    path = "/api/v1/time",
+    operation_id = "time",
+    responses((status = 200, description = "RFC 3339, UTC", content_type = "text/plain", body = String)),
+    tag = "playback",
+)]
+pub(crate) async fn time() -> Response {
+    let now = kit::clock::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    ([(http::header::CACHE_CONTROL, "no-store"), (http::header::CONTENT_TYPE, "text/plain; charset=utf-8")], now)
+        .into_response()
 }
 
 /// Nobody else has it: what the local origin says is all there is to say.

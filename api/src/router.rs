@@ -59,6 +59,7 @@ fn upload() -> OpenApiRouter<App> {
 fn media() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(live_playback::live_media))
+        .routes(routes!(live_playback::time))
         .routes(routes!(avatar::avatar))
         .merge(vod_playback::router())
 }

@@ -86,7 +86,14 @@ pub(crate) struct CategoryRef {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Playback {
     pub hls: String,
+    /// MPEG-DASH of the same segments.
     pub dash: Option<String>,
+}
+
+impl Playback {
+    fn below(base: &str) -> Self {
+        Self { hls: format!("{base}/index.m3u8"), dash: Some(format!("{base}/index.mpd")) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -147,7 +154,7 @@ impl Stream {
             viewers: if is_over { 0 } else { count.viewers },
             viewers_stale: !is_over && count.is_stale,
             thumbnail_url: (!is_over).then(|| format!("{base}/thumbnail.jpg")),
-            playback: Playback { hls: format!("{base}/index.m3u8"), dash: None },
+            playback: Playback::below(&base),
             renditions_note: stream.renditions_note.filter(|_| viewer == Some(stream.channel)),
             channel: stream.owner.into(),
         }
@@ -207,7 +214,7 @@ impl From<db::vods::Vod> for Vod {
             views: vod.views,
             thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg")),
             storyboard_url: None,
-            playback: Playback { hls: format!("{base}/index.m3u8"), dash: None },
+            playback: Playback::below(&base),
             created_at: vod.created_at,
         }
     }

@@ -5,6 +5,7 @@
 //! fetched by players from the bucket itself: then a playlist is kept for less time than its links live.
 
 mod file;
+mod manifest;
 mod reel;
 mod shelf;
 
@@ -27,6 +28,7 @@ use crate::state::App;
 use shelf::{Page, Shelf, Text, Wanted};
 
 const PLAYLIST_MIME: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+const MANIFEST_MIME: HeaderValue = HeaderValue::from_static("application/dash+xml");
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,7 @@ impl Classify for PlaybackError {
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(multivariant))
+        .routes(routes!(mpd))
         .routes(routes!(thumbnail))
         .routes(routes!(rendition_file))
         .layer(Extension(Shelf::new()))
@@ -98,6 +101,32 @@ async fn multivariant(
 ) -> Result<Response, Problem> {
     let page = shelf.page(&app, id, Wanted::Multivariant, uri.query().unwrap_or_default()).await?;
     Ok(playlist(&page, &headers))
+}
+
+/// The recording as MPEG-DASH, of the same segments. Also while it is still being made.
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/index.mpd",
+    operation_id = "vod_manifest",
+    params(("id" = String, Path, description = "The recording")),
+    responses(
+        (status = 200, description = "MPEG-DASH manifest", content_type = "application/dash+xml"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "`vod.not-found`, `vod.empty`, or `vod.no-file` for one made before DASH was offered", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn mpd(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path(id): Path<VodId>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let page = shelf.page(&app, id, Wanted::Manifest, uri.query().unwrap_or_default()).await?;
+    let mut response = playlist(&page, &headers);
+    response.headers_mut().insert(CONTENT_TYPE, MANIFEST_MIME);
+    Ok(response)
 }
 
 /// A rendition's playlist (`index.m3u8`), that of its key frames (`iframes.m3u8`), or one of the files it names.

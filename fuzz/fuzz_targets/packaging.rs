@@ -59,7 +59,7 @@ impl Track {
                             program_date_time_ms: part.starts_at_pts,
                             init: 0,
                             is_discontinuity: part.is_discontinuity,
-                            starts_at: Some(part.starts_at_pts),
+                            starts_at_us: Some(part.starts_at_pts),
                         });
                     }
                     self.playlist.push_part(PartLine { duration_s: 0.2, is_independent: part.is_independent });

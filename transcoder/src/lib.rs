@@ -72,6 +72,7 @@ pub struct Transcoder {
     streams: Arc<Streams>,
     recorder: Recorder,
     recorder_task: RecorderTask,
+    objects: objects::Objects,
     cellar: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     tasks: TaskTracker,
     hard: Stop,
@@ -85,7 +86,7 @@ impl Transcoder {
         let origin_addr = origin.local_addr().context("the origin's address")?;
         let (recorder, recorder_task) = Recorder::new(RecordDeps {
             pool: deps.pool.clone(),
-            objects: deps.objects,
+            objects: deps.objects.clone(),
             data_dir: deps.config.data_dir.clone(),
             spool_bytes_max: deps.config.transcoder.spool_mib_max.saturating_mul(1024 * 1024),
             pace: record::Pace::default(),
@@ -113,6 +114,7 @@ impl Transcoder {
         Ok(Self {
             streams: Arc::new(Streams::new(Arc::new(shared), Arc::clone(&index))),
             waiters: Arc::default(),
+            objects: deps.objects,
             cellar: Box::pin(cellar_task),
             config: deps.config,
             live: deps.live,
@@ -150,7 +152,7 @@ impl Transcoder {
     /// The routes below `/live/`, for a server in this process. It should put each viewer's `std::net::IpAddr` into the
     /// request's extensions; else `ConnectInfo<SocketAddr>` says who waits.
     pub fn origin_router(&self) -> axum::Router {
-        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), false)
+        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects.clone(), false)
     }
 
     /// Serves until `stop`; then gives ingest time to end its streams, and keeps what is left for a later resume.
@@ -170,7 +172,7 @@ impl Transcoder {
                 Ok(())
             });
         }
-        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), true);
+        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, true);
         let (listener, until) = (self.origin, after.clone());
         parts.spawn(async move {
             origin::server::serve(listener, router, until).await;

@@ -6,9 +6,12 @@
 pub(crate) mod body;
 pub(crate) mod cold;
 pub(crate) mod directives;
+pub(crate) mod manifest;
+pub(crate) mod past;
 pub(crate) mod reply;
 pub(crate) mod server;
 pub(crate) mod shelf;
+pub(crate) mod vault;
 pub(crate) mod wait;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,10 +25,11 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::user::Username;
 use media::playlist::uri::{self, MediaFile};
+use objects::{Objects, keys};
 
 use directives::{BadQuery, Directives};
 use reply::{Life, problem};
-use shelf::{Content, Found, Index, Rack, Rendering, Shelf, Stage};
+use shelf::{Content, Found, FromStart, Index, Rack, Rendering, Shelf, Stage};
 use wait::{NoAnswer, Waiters};
 
 /// A viewer's address, as the server that terminated the connection knows it. `api` puts it into the request.
@@ -36,6 +40,8 @@ struct Client(Option<IpAddr>);
 struct Origin {
     index: Arc<Index>,
     waiters: Arc<Waiters>,
+    /// Where segments are that have left the live window.
+    objects: Objects,
     /// Whether `X-Forwarded-For` is believed: only nodes of ours reach the listener of this router.
     is_behind_nodes: bool,
 }
@@ -44,10 +50,11 @@ struct Origin {
 ///
 /// A server that mounts the router itself should put the viewer's `std::net::IpAddr` into the request's extensions;
 /// otherwise its `ConnectInfo<SocketAddr>` is used.
-pub(crate) fn router(index: Arc<Index>, waiters: Arc<Waiters>, is_behind_nodes: bool) -> Router {
-    let origin = Origin { index, waiters, is_behind_nodes };
+pub(crate) fn router(index: Arc<Index>, waiters: Arc<Waiters>, objects: Objects, is_behind_nodes: bool) -> Router {
+    let origin = Origin { index, waiters, objects, is_behind_nodes };
     Router::new()
         .route("/live/{username}/index.m3u8", get(multivariant).options(preflight))
+        .route("/live/{username}/index.mpd", get(mpd).options(preflight))
         .route("/live/{username}/thumbnail.jpg", get(thumbnail).options(preflight))
         .route("/live/{username}/{stream}/{rendition}/{file}", get(file).options(preflight))
         .layer(middleware::from_fn_with_state(origin.clone(), around))
@@ -85,6 +92,7 @@ fn kind_of(method: &Method, path: &str) -> &'static str {
     match name.split_once('.').map(|(stem, _)| stem.trim_end_matches(|c: char| c.is_ascii_digit())) {
         _ if method == Method::OPTIONS => "preflight",
         Some("index" | "iframes") if path.matches('/').count() > 3 => "playlist",
+        Some("index") if path.ends_with(".mpd") => "manifest",
         Some("index") => "multivariant",
         Some("part") => "part",
         Some("seg") => "segment",
@@ -124,6 +132,27 @@ async fn multivariant(
     }
 }
 
+/// MPEG-DASH of the same segments.
+async fn mpd(
+    State(origin): State<Origin>,
+    Path(username): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
+        return offline(1);
+    };
+    let directives = match Directives::parse(query.as_deref()) {
+        Ok(directives) => directives,
+        Err(error) => return bad_query(&error),
+    };
+    match manifest::of(&shelf, directives.is_from_start, &directives.for_media) {
+        Some(page) => manifest::reply(&page, &headers, shelf.target_duration_s),
+        None if shelf.stage() == Stage::Ended => offline(shelf.target_duration_s),
+        None => problem(StatusCode::NOT_FOUND, "stream.starting", "the first segment is not finished yet", 1),
+    }
+}
+
 async fn thumbnail(State(origin): State<Origin>, Path(username): Path<String>) -> Response {
     let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name));
     match shelf.filter(|shelf| shelf.stage() == Stage::Live).and_then(|shelf| shelf.thumbnail()) {
@@ -150,11 +179,20 @@ async fn file(
         name => match uri::parse(name) {
             Some(MediaFile::Init(number)) => match rack.view().init(number) {
                 Some(bytes) => reply::media(Content::Memory(vec![bytes.clone()]), &headers).await,
+                None if rack.past.has_init(number) => {
+                    vault::media(&origin.objects, &keys::vod_init(shelf.info.vod_id, &rack.name, number), &headers)
+                        .await
+                }
                 None => not_found(shelf.target_duration_s),
             },
             Some(MediaFile::Segment(msn)) => {
-                match rack.view().segment(msn).filter(|segment| segment.part_count() > 0) {
+                let near = rack.view().segment(msn).cloned().filter(|segment| segment.part_count() > 0);
+                match near.or_else(|| rack.past.segment(msn)) {
                     Some(segment) => reply::media(segment.content(), &headers).await,
+                    None if rack.past.is_listed(msn) => {
+                        let key = keys::vod_segment(shelf.info.vod_id, &rack.name, msn);
+                        vault::media(&origin.objects, &key, &headers).await
+                    }
                     None => not_found(shelf.target_duration_s),
                 }
             }
@@ -207,7 +245,12 @@ impl Wanted<'_> {
             return problem(StatusCode::NOT_FOUND, "stream.starting", "nothing of this rendition is there yet", 1);
         }
         let gzip = reply::takes_gzip(self.headers);
-        let text = view.text(Rendering { skip: directives.skip, gzip }, &directives.for_media);
+        let text = if directives.is_from_start {
+            let which = if directives.skip { FromStart::Delta } else { FromStart::Whole };
+            view.text_from_start(&self.rack.past, which, gzip, &directives.for_media)
+        } else {
+            view.text(Rendering { skip: directives.skip, gzip }, &directives.for_media)
+        };
         reply::playlist(text, gzip, life)
     }
 
@@ -225,9 +268,13 @@ impl Wanted<'_> {
             Ok(directives) => directives,
             Err(error) => return bad_query(&error),
         };
-        let text = view.playlist.render_iframes(&directives.for_media);
         let is_gzip = reply::takes_gzip(self.headers);
-        let body = if is_gzip { shelf::gzip(text.as_bytes()) } else { text.into() };
+        let body = if directives.is_from_start {
+            view.text_from_start(&self.rack.past, FromStart::IFrames, is_gzip, &directives.for_media)
+        } else {
+            let text = view.playlist.render_iframes(&directives.for_media);
+            if is_gzip { shelf::gzip(text.as_bytes()) } else { text.into() }
+        };
         reply::playlist(body, is_gzip, Life::Playlist { target_s: self.shelf.target_duration_s })
     }
 

@@ -4,6 +4,7 @@
 //! lower one is refused. The stream's life is in [`task`], its renditions in [`publisher`].
 
 pub(crate) mod clock;
+pub(crate) mod earlier;
 pub(crate) mod gather;
 pub(crate) mod helpers;
 pub(crate) mod lower;
@@ -237,12 +238,14 @@ impl Streams {
     ) {
         let shared = &self.shared;
         if let Some((tape, resume)) = self.open_recording(&info).await {
+            let earlier = if resume.is_resumed { earlier::lines_of(shared, &info).await } else { HashMap::new() };
             let publisher = Publisher::new(Parts {
                 shelf,
                 tape,
                 cellar: shared.cellar.clone(),
                 cutting: shared.cutting,
                 window_segments: shared.config.hls.window_segments,
+                earlier,
                 audio_language: shared.config.hls.audio_language.clone(),
                 resume,
             });

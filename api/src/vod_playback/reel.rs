@@ -24,8 +24,8 @@ pub(super) fn is_rendition_name(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Reel {
     /// Segments of each sequence number, by rendition.
-    steps: BTreeMap<i64, BTreeMap<String, Segment>>,
-    is_complete: bool,
+    pub(super) steps: BTreeMap<i64, BTreeMap<String, Segment>>,
+    pub(super) is_complete: bool,
 }
 
 impl Reel {
@@ -158,7 +158,7 @@ fn iframe_len(segment: &Segment) -> Option<u64> {
     u64::try_from(segment.iframe_bytes?).ok()
 }
 
-fn init_of(segment: &Segment) -> Option<u32> {
+pub(super) fn init_of(segment: &Segment) -> Option<u32> {
     match uri::parse(segment.init_key.rsplit('/').next()?) {
         Some(MediaFile::Init(number)) => Some(number),
         _ => None,
@@ -207,7 +207,7 @@ mod tests {
             byte_size: 500_000,
             duration_us: 2_000_000,
             program_at: kit::clock::now(),
-            starts_at: Some(seq * if rendition == "audio" { 96_000 } else { 180_000 }),
+            starts_at_us: Some(seq * 2_000_000),
             iframe_bytes: (rendition != "audio").then_some(9_000),
         }
     }

@@ -68,6 +68,8 @@ pub(super) enum Wanted {
     Rendition(String),
     /// Its key frames.
     IFrames(String),
+    /// MPEG-DASH.
+    Manifest,
 }
 
 /// A playlist, ready to be sent.
@@ -142,6 +144,21 @@ impl Shelf {
         let text = match &key.page {
             Wanted::Multivariant => {
                 reel.multivariant(&playable.renditions, &app.config.hls.audio_language).render(query)
+            }
+            Wanted::Manifest => {
+                let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);
+                let delivered = match app.config.storage.delivery {
+                    Delivery::Public => {
+                        let base = app.config.storage.public_url.trim_end_matches('/');
+                        format!("{base}/{}", objects::keys::vod_prefix(key.id))
+                    }
+                    // Links are signed one by one, which a template cannot say: these are passed through.
+                    Delivery::Proxy | Delivery::Presigned => String::new(),
+                };
+                let language = &app.config.hls.audio_language;
+                reel.manifest(&playable.renditions, target_s, language, delivered)
+                    .and_then(|manifest| manifest.render(query))
+                    .ok_or(PlaybackError::NoFile)?
             }
             Wanted::Rendition(name) | Wanted::IFrames(name) => {
                 let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);

@@ -33,7 +33,10 @@ async fn only_what_is_on_air_is_live_and_what_starts_is_nobodys_business() {
     assert_eq!(names(&vods, "title").len(), 3);
     let stream = &live.json["items"][0];
     let name = stream["channel"]["username"].as_str().expect("a name");
-    assert_eq!(stream["playback"], json!({"hls": format!("/live/{name}/index.m3u8"), "dash": null}));
+    assert_eq!(
+        stream["playback"],
+        json!({"hls": format!("/live/{name}/index.m3u8"), "dash": format!("/live/{name}/index.mpd")})
+    );
     assert_eq!(stream["thumbnail_url"], format!("/live/{name}/thumbnail.jpg"));
     site.get("/api/v1/streams/nonsense").send().await.refused(404, "not-found");
 }

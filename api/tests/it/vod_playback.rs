@@ -67,7 +67,7 @@ impl Cinema {
             duration_us: 2_000_000,
             program_at: domain::Timestamp::from_timestamp(1_790_000_000 + 2 * i64::try_from(seq).expect("small"), 0)
                 .expect("a time"),
-            starts_at: Some(i64::try_from(seq).expect("small") * if rendition == "audio" { 96_000 } else { 180_000 }),
+            starts_at_us: Some(i64::try_from(seq).expect("small") * 2_000_000),
             iframe_bytes: (rendition != "audio").then_some(9),
             sha256: [0; 32],
         };
@@ -181,9 +181,45 @@ async fn key_frames_of_a_recording_are_listed_for_scrubbing() {
     cinema.get("audio/iframes.m3u8").await.refused(404, "vod.no-file");
 
     // A recording made before key frames were noted down is played without.
-    cinema.site.sql("UPDATE vod_segments SET iframe_bytes = NULL, starts_at = NULL").await;
-    let multivariant = cinema.get("index.m3u8?a=2").await.expect(200).text();
+    let old = Cinema::new("ready").await;
+    old.store_all(0..2).await;
+    old.site.sql("UPDATE vod_segments SET iframe_bytes = NULL").await;
+    let multivariant = old.get("index.m3u8").await.expect(200).text();
     assert!(!multivariant.contains("I-FRAME"), "{multivariant}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_dash_of_the_same_segments() {
+    let cinema = Cinema::new("ready").await;
+    cinema.store_all(0..6).await;
+    let manifest = cinema.get("index.mpd?a=1").await.expect(200);
+    assert_eq!(manifest.header("content-type"), "application/dash+xml");
+    let text = manifest.text();
+    assert!(text.contains("type=\"static\" mediaPresentationDuration=\"PT12S\""), "{text}");
+    assert_eq!(text.matches("<Period ").count(), 2, "a discontinuity parts them: {text}");
+    assert!(text.contains("media=\"source/seg$Number$.m4s?a=1\" startNumber=\"4\""), "{text}");
+    assert!(text.contains("initialization=\"audio/init1.mp4?a=1\""), "{text}");
+    let etag = manifest.header("etag").to_owned();
+    let again = cinema.site.get(&cinema.path("index.mpd?a=1")).header("if-none-match", &etag).send().await;
+    assert!(again.expect(304).text().is_empty());
+
+    // Made before it was known when segments begin.
+    let old = Cinema::new("ready").await;
+    old.store_all(0..2).await;
+    old.site.sql("UPDATE vod_segments SET starts_at_us = NULL").await;
+    old.get("index.mpd").await.refused(404, "vod.no-file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_is_made_is_dash_that_grows() {
+    let cinema = Cinema::new("recording").await;
+    cinema.store_all(0..3).await;
+    cinema.until_shown(3).await;
+    let text = cinema.get("index.mpd").await.expect(200).text();
+    assert!(text.contains("type=\"dynamic\"") && text.contains("minimumUpdatePeriod=\"PT2S\""), "{text}");
+    assert!(text.contains("value=\"/api/v1/time\""), "{text}");
+    let now = cinema.site.get("/api/v1/time").send().await.expect(200).text();
+    assert!(now.ends_with('Z') && now.len() == 24, "{now}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,8 +168,8 @@ pub struct NewSegment {
     pub byte_size: i64,
     pub duration_us: i64,
     pub program_at: Timestamp,
-    /// Presentation time of its first sample, in its track's timescale.
-    pub starts_at: Option<i64>,
+    /// Presentation time of its first sample on the stream's media clock, in microseconds.
+    pub starts_at_us: Option<i64>,
     /// Bytes from its start to the end of its first picture, if that is a key frame.
     pub iframe_bytes: Option<i64>,
     pub sha256: [u8; 32],
@@ -188,19 +188,19 @@ pub async fn insert_segments(conn: &mut Conn, segments: &[NewSegment]) -> Result
     let sizes: Vec<i64> = segments.iter().map(|segment| segment.byte_size).collect();
     let durations: Vec<i64> = segments.iter().map(|segment| segment.duration_us).collect();
     let times: Vec<Timestamp> = segments.iter().map(|segment| segment.program_at).collect();
-    let starts: Vec<Option<i64>> = segments.iter().map(|segment| segment.starts_at).collect();
+    let starts: Vec<Option<i64>> = segments.iter().map(|segment| segment.starts_at_us).collect();
     let iframes: Vec<Option<i64>> = segments.iter().map(|segment| segment.iframe_bytes).collect();
     let hashes: Vec<Vec<u8>> = segments.iter().map(|segment| segment.sha256.to_vec()).collect();
     let done = sqlx::query!(
         r#"
         WITH fresh AS (
         INSERT INTO vod_segments (vod_id, rendition, seq, is_discontinuity, is_independent, init_key, object_key,
-                                  byte_size, duration_us, program_at, starts_at, iframe_bytes, sha256)
+                                  byte_size, duration_us, program_at, starts_at_us, iframe_bytes, sha256)
         SELECT n.*
           FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bool[], $5::bool[], $6::text[], $7::text[],
                       $8::bigint[], $9::bigint[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::bytea[])
                AS n (vod_id, rendition, seq, is_discontinuity, is_independent, init_key, object_key, byte_size,
-                     duration_us, program_at, starts_at, iframe_bytes, sha256)
+                     duration_us, program_at, starts_at_us, iframe_bytes, sha256)
           JOIN vods v ON v.vod_id = n.vod_id
         ON CONFLICT (vod_id, rendition, seq) DO NOTHING
         RETURNING vod_id, rendition, byte_size, duration_us
@@ -447,8 +447,8 @@ pub struct Segment {
     pub byte_size: i64,
     pub duration_us: i64,
     pub program_at: Timestamp,
-    /// See [`NewSegment::starts_at`]; `None` in recordings made before it was kept.
-    pub starts_at: Option<i64>,
+    /// See [`NewSegment::starts_at_us`]; `None` in recordings made before it was kept.
+    pub starts_at_us: Option<i64>,
     /// See [`NewSegment::iframe_bytes`].
     pub iframe_bytes: Option<i64>,
 }
@@ -459,7 +459,7 @@ pub async fn segments(conn: &mut Conn, vod_id: VodId) -> Result<Vec<Segment>> {
         Segment,
         r#"
         SELECT rendition, seq, is_discontinuity, is_independent, init_key, object_key, byte_size, duration_us, program_at,
-               starts_at, iframe_bytes
+               starts_at_us, iframe_bytes
           FROM vod_segments
          WHERE vod_id = $1
          ORDER BY seq, rendition

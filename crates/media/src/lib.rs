@@ -13,6 +13,7 @@ pub mod bandwidth;
 mod bits;
 pub mod cmaf;
 pub mod codec;
+pub mod dash;
 pub mod flv;
 pub mod link;
 pub mod playlist;

@@ -10,7 +10,7 @@ mod vod;
 
 use std::fmt::Write;
 
-pub use live::{MediaPlaylist, PartLine, RenditionReport, SegmentLine, SegmentStart, SegmentTail};
+pub use live::{Earlier, MediaPlaylist, PartLine, RenditionReport, SegmentLine, SegmentStart, SegmentTail};
 pub use multivariant::{AudioRendition, IFrames, Multivariant, Variant};
 pub use parse::{
     ParseError, ParsedMedia, ParsedMultivariant, ParsedPart, ParsedRendition, ParsedReport, ParsedSegment,

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::EXE;
 
 /// Waits for the channel's recording to be ready, and returns it.
-async fn ready_vod(stack: &Stack, username: &str, within: Duration) -> serde_json::Value {
+pub async fn ready_vod(stack: &Stack, username: &str, within: Duration) -> serde_json::Value {
     let path = format!("/api/v1/vods?channel={username}");
     let list = stack.until(&path, None, within, |list| list["items"][0]["status"] == "ready").await;
     list["items"][0].clone()

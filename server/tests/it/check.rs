@@ -7,6 +7,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::EXE;
+use crate::broadcast::ready_vod;
 
 #[tokio::test]
 async fn a_running_broadcast_breaks_no_binding_rule_of_hls() {
@@ -32,15 +33,28 @@ async fn a_running_broadcast_breaks_no_binding_rule_of_hls() {
     let iframes = iframes.and_then(|rest| rest.split('"').next()).expect("its address");
     let iframes = stack.get(&format!("/live/alice/{iframes}")).await;
     assert!(iframes.status == 200 && iframes.text.contains("#EXT-X-BYTERANGE:"), "{}", iframes.text);
-    let checker = Command::new(EXE)
-        .args(["hls-check", "--seconds", "10", &stack.url("/live/alice/index.m3u8")])
-        .kill_on_drop(true)
-        .output();
-    let checked = timeout(Duration::from_secs(40), checker).await.expect("it ends").expect("it runs");
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success(), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    // The window, and the stream from its beginning.
+    let (window, whole) = tokio::join!(
+        checked(stack.url("/live/alice/index.m3u8"), 10),
+        checked(stack.url("/live/alice/index.m3u8?dvr=1"), 10)
+    );
     // It may name one variant as too few: no ladder was asked for.
-    assert!(said.contains("0 MUST, 0 APPLE"), "{said}");
+    assert!(window.contains("0 MUST, 0 APPLE"), "{window}");
+    assert!(whole.contains("0 MUST, 0 APPLE"), "{whole}");
     encoder.finish().await.unwrap();
+    let vod = ready_vod(&stack, "alice", Duration::from_secs(10)).await;
+    let id = vod["id"].as_str().expect("an id");
+    let recorded = checked(stack.url(&format!("/vod/{id}/index.m3u8")), 2).await;
+    assert!(recorded.contains("0 MUST, 0 APPLE"), "{recorded}");
     stack.stop().await;
+}
+
+/// What the checker says of a playlist it watches for `seconds`.
+async fn checked(url: String, seconds: u32) -> String {
+    let checker =
+        Command::new(EXE).args(["hls-check", "--seconds", &seconds.to_string(), &url]).kill_on_drop(true).output();
+    let checked = timeout(Duration::from_secs(40), checker).await.expect("it ends").expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success(), "{url}: {said}{}", String::from_utf8_lossy(&checked.stderr));
+    said
 }

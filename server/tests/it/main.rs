@@ -3,6 +3,7 @@
 mod broadcast;
 mod browser;
 mod check;
+mod dash;
 mod enhanced;
 mod outages;
 mod split;

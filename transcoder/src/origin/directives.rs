@@ -22,6 +22,8 @@ pub(crate) struct Directives {
     pub(crate) target: Option<Target>,
     /// Whether a delta update was asked for.
     pub(crate) skip: bool,
+    /// `dvr=1`: the stream from its beginning. Concerns playlists only.
+    pub(crate) is_from_start: bool,
     /// What child playlists are called with, without `?`; empty when there is nothing to hand down.
     pub(crate) for_playlists: String,
     /// The same for parts, segments and init segments.
@@ -53,6 +55,10 @@ impl Directives {
                 "_HLS_part" => number_once(&mut part, value)?,
                 "_HLS_skip" => directives.skip = matches!(value, "YES" | "v2"),
                 _ if name.starts_with("_HLS_") => {}
+                "dvr" => {
+                    directives.is_from_start |= value == "1";
+                    append(&mut directives.for_playlists, argument);
+                }
                 _ => {
                     append(&mut directives.for_playlists, argument);
                     if !VIEWER_ARGUMENTS.contains(&name) {

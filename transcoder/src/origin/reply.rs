@@ -33,7 +33,7 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    fn header(self) -> HeaderValue {
+    pub(super) fn header(self) -> HeaderValue {
         let text = match self {
             Self::Playlist { target_s } => format!("public, max-age={}", target_s / 2),
             Self::Blocking { target_s } => format!("public, max-age={}", target_s * 6),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use flate2::write::GzEncoder;
 use media::playlist::{MediaPlaylist, Multivariant};
 use tokio::sync::watch;
 
+use super::past::{Kind, Past};
 use crate::place::OnDisk;
 
 /// Whose stream it is.
@@ -35,6 +36,8 @@ pub(crate) struct Segment {
     store: Mutex<Store>,
     /// Where the recording has put the same bytes.
     spooled: OnceLock<OnDisk>,
+    /// Whether the bucket has them.
+    is_stored: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +71,13 @@ impl Segment {
                 Some(*end)
             })
             .collect();
-        Self { msn, ends, store: Mutex::new(Store::Memory(parts.into())), spooled: OnceLock::new() }
+        Self {
+            msn,
+            ends,
+            store: Mutex::new(Store::Memory(parts.into())),
+            spooled: OnceLock::new(),
+            is_stored: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn part_count(&self) -> usize {
@@ -110,6 +119,19 @@ impl Segment {
         }
     }
 
+    pub(crate) fn is_spooled(&self) -> bool {
+        self.spooled.get().is_some()
+    }
+
+    /// The bucket has confirmed the same bytes.
+    pub(crate) fn set_stored(&self) {
+        self.is_stored.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.is_stored.load(Ordering::Acquire)
+    }
+
     /// Lets go of the memory if the recording has the bytes on disk. Says whether it has.
     pub(crate) fn rests_in_spool(&self) -> bool {
         let Some(place) = self.spooled.get() else { return false };
@@ -146,6 +168,7 @@ pub(crate) struct View {
     pub(crate) open_parts: Vec<Bytes>,
     pub(crate) inits: Arc<[(u32, Bytes)]>,
     texts: [OnceLock<Bytes>; 4],
+    from_start: [OnceLock<Bytes>; 6],
 }
 
 /// Which rendering of a playlist is wanted.
@@ -153,6 +176,14 @@ pub(crate) struct View {
 pub(crate) struct Rendering {
     pub(crate) skip: bool,
     pub(crate) gzip: bool,
+}
+
+/// Which of the playlists that begin with the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FromStart {
+    Whole,
+    Delta,
+    IFrames,
 }
 
 impl View {
@@ -164,6 +195,7 @@ impl View {
             open_parts: Vec::new(),
             inits: Arc::new([]),
             texts: Default::default(),
+            from_start: Default::default(),
         }
     }
 
@@ -178,6 +210,28 @@ impl View {
             return plain.clone();
         }
         self.texts[2 + usize::from(rendering.skip)].get_or_init(|| gzip(plain)).clone()
+    }
+
+    /// A playlist that begins with the stream; `query` as in [`Self::text`]. Shared like it.
+    pub(crate) fn text_from_start(&self, past: &Past, which: FromStart, is_gzip: bool, query: &str) -> Bytes {
+        let report_query = match query {
+            "" => super::past::QUERY.to_owned(),
+            query => media::playlist::child_query(&format!("{query}&dvr=1")),
+        };
+        let make = || {
+            let kind = if which == FromStart::IFrames { Kind::IFrames } else { Kind::Segments };
+            let delta = (which == FromStart::Delta).then(|| past.delta(self, query, &report_query)).flatten();
+            match delta {
+                Some(delta) if is_gzip => gzip(delta.as_bytes()),
+                Some(delta) => delta.into(),
+                None => past.text(self, kind, query, &report_query, is_gzip),
+            }
+        };
+        if query.is_empty() {
+            self.from_start[which as usize * 2 + usize::from(is_gzip)].get_or_init(make).clone()
+        } else {
+            make()
+        }
     }
 
     pub(crate) fn segment(&self, msn: u64) -> Option<&Arc<Segment>> {
@@ -220,12 +274,13 @@ pub(crate) fn gzip(text: &[u8]) -> Bytes {
 #[derive(Debug)]
 pub(crate) struct Rack {
     pub(crate) name: String,
+    pub(crate) past: Past,
     view: watch::Sender<Arc<View>>,
 }
 
 impl Rack {
     pub(crate) fn new(name: &str, view: View) -> Self {
-        Self { name: name.to_owned(), view: watch::Sender::new(Arc::new(view)) }
+        Self { name: name.to_owned(), past: Past::default(), view: watch::Sender::new(Arc::new(view)) }
     }
 
     pub(crate) fn hang_out(&self, view: View) {
@@ -260,6 +315,8 @@ pub(crate) struct Shelf {
     multivariant: RwLock<Option<Arc<Multivariant>>>,
     thumbnail: RwLock<Option<Bytes>>,
     stage: AtomicU8,
+    /// The manifests made last: of the window, and from the stream's beginning.
+    pub(crate) manifests: Mutex<[Option<Arc<super::manifest::Page>>; 2]>,
 }
 
 impl Shelf {
@@ -272,6 +329,7 @@ impl Shelf {
             multivariant: RwLock::default(),
             thumbnail: RwLock::default(),
             stage: AtomicU8::new(0),
+            manifests: Mutex::default(),
         }
     }
 
@@ -281,6 +339,10 @@ impl Shelf {
 
     pub(crate) fn rack(&self, name: &str) -> Option<Arc<Rack>> {
         read(&self.racks).iter().find(|rack| rack.name == name).cloned()
+    }
+
+    pub(crate) fn racks(&self) -> Vec<Arc<Rack>> {
+        read(&self.racks).clone()
     }
 
     pub(crate) fn set_multivariant(&self, playlist: Multivariant) {

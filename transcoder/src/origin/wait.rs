@@ -169,7 +169,7 @@ mod tests {
         playlist.set_part_target(0.2);
         let part = PartLine { duration_s: 0.2, is_independent: false };
         let start =
-            |msn| SegmentStart { msn, program_date_time_ms: 0, init: 0, is_discontinuity: false, starts_at: None };
+            |msn| SegmentStart { msn, program_date_time_ms: 0, init: 0, is_discontinuity: false, starts_at_us: None };
         for msn in 0..5 {
             playlist.begin_segment(start(msn));
             playlist.push_part(part);

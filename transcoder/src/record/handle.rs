@@ -136,8 +136,8 @@ pub struct RecordedPart<'a> {
     pub is_discontinuity: bool,
     /// The segment begins with a key frame (true for audio). Read from its first part.
     pub is_independent: bool,
-    /// Presentation time of the segment's first sample, in its track's timescale. Read from its first part.
-    pub starts_at: Option<i64>,
+    /// Presentation time of the segment's first sample, on the stream's clock, in microseconds. Read from its first part.
+    pub starts_at_us: Option<i64>,
     /// Bytes from the segment's start to the end of its first picture, if that is a key frame. Read from its first part.
     pub iframe_len: Option<u64>,
 }

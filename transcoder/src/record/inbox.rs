@@ -50,6 +50,7 @@ impl Inbox {
     }
 
     /// Hands a command over unless there is no room.
+    #[expect(clippy::result_large_err, reason = "it comes back whole; a box would cost an allocation for every part")]
     pub(super) fn try_send(&self, command: Command) -> Result<(), Refused> {
         let mut state = lock(&self.state);
         if state.is_closed {

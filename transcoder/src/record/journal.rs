@@ -72,7 +72,7 @@ pub(super) struct Head {
     pub(super) init: u32,
     pub(super) disc: bool,
     pub(super) key: bool,
-    /// Presentation time of its first sample, in ticks of its track.
+    /// Presentation time of its first sample, on the stream's clock, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pts: Option<i64>,
     /// Bytes to the end of its first picture, if that is a key frame.

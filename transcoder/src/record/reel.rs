@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use super::backlog::{Item, Phase};
 use super::book::{Book, Shelf};
@@ -50,6 +50,8 @@ pub(super) struct Reel {
     open: HashMap<String, OpenSegment>,
     /// The segment of a rendition that was given up; its further parts are passed over.
     given_up: HashMap<String, u64>,
+    /// Segments the live shelf is told of when the bucket has them.
+    live: HashMap<(String, u64), Weak<Segment>>,
 }
 
 struct OpenSegment {
@@ -85,6 +87,7 @@ impl Reel {
             rolls: Rolls::starting_at(next_roll, roll_bytes),
             open: HashMap::new(),
             given_up: HashMap::new(),
+            live: HashMap::new(),
         })
     }
 
@@ -286,6 +289,7 @@ impl Reel {
         if let (Some(open), Some(file), Some(live)) =
             (self.open.remove(rendition), self.rolls.file(rendition), live.upgrade())
         {
+            self.live.insert((rendition.to_owned(), msn), Arc::downgrade(&live));
             live.lies_at(OnDisk::new(file, open.spot.at, open.len));
         }
         let logged = self.log_surely(&Line::Closed { r: rendition.to_owned(), msn, us });
@@ -336,8 +340,11 @@ impl Reel {
             StoredItem::Segment(msn) => {
                 let shelf = self.book.renditions.get(rendition);
                 let waited = shelf.and_then(|shelf| shelf.closed.get(&msn)).map(|one| (one.bytes, one.head.spot.roll));
-                let _logged = self.log_surely(&Line::Stored { r, msn });
+                let _logged = self.log_surely(&Line::Stored { r: r.clone(), msn });
                 points::STORED_LOGGED.pass();
+                if let Some(live) = self.live.remove(&(r, msn)).and_then(|live| live.upgrade()) {
+                    live.set_stored();
+                }
                 if let Some((bytes, roll)) = waited {
                     shared.gauge.release(bytes);
                     self.remove_if_stored(rendition, roll);

@@ -175,7 +175,7 @@ impl Uploader {
                     byte_size,
                     duration_us: i64::try_from(duration_us).unwrap_or(i64::MAX).max(1),
                     program_at: head.at,
-                    starts_at: head.pts,
+                    starts_at_us: head.pts,
                     iframe_bytes: head.iframe.and_then(|length| i64::try_from(length).ok()),
                     sha256,
                 }))

@@ -112,7 +112,7 @@ impl Command {
             init: part.init_no,
             disc: part.is_discontinuity,
             key: part.is_independent,
-            pts: part.starts_at,
+            pts: part.starts_at_us,
             iframe: part.iframe_len,
             spot,
         };

@@ -3,14 +3,14 @@
 //! Owns the invariant that every rendition has the same segment numbers and boundaries: the leading one cuts, the others are
 //! told, and who has nothing for a number lists a gap. The source's video leads; in a stream without video its audio.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::Timestamp;
 use media::cmaf::TrackConfig;
 use media::codec::{AacConfig, VideoConfig};
-use media::playlist::{AudioRendition, IFrames, Multivariant, RenditionReport, Variant, uri};
+use media::playlist::{AudioRendition, IFrames, Multivariant, RenditionReport, SegmentLine, Variant, uri};
 use media::segmenter::{CutReason, Output, Outputs, Role, SegmentEnd, Segmenter, SegmenterConfig};
 use media::{Sample, VIDEO_TIMESCALE, rescale};
 
@@ -135,6 +135,8 @@ pub(crate) struct Parts {
     pub(crate) window_segments: usize,
     /// BCP 47, of the sound.
     pub(crate) audio_language: String,
+    /// See [`Shop::earlier`].
+    pub(crate) earlier: HashMap<String, Vec<SegmentLine>>,
     pub(crate) resume: Resume,
 }
 
@@ -151,6 +153,7 @@ impl Publisher {
                 target_duration_s,
                 discontinuities: VecDeque::new(),
                 discontinuity_total: parts.resume.discontinuity_sequence,
+                earlier: parts.earlier,
                 parts: 0,
             },
             cutting: parts.cutting,

@@ -3,14 +3,14 @@
 //! Owns what is published of one rendition: numbering of init segments, dates, measured rates, the window and what has left
 //! it. Does not decide where segments end.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use domain::Timestamp;
 use media::bandwidth::{Bandwidth, iframe_bps};
 use media::cmaf::TrackConfig;
-use media::playlist::{MediaPlaylist, PartLine, RenditionReport, SegmentStart, SegmentTail, uri};
+use media::playlist::{MediaPlaylist, PartLine, RenditionReport, SegmentLine, SegmentStart, SegmentTail, uri};
 use media::segmenter::{Part, PartId, SegmentEnd, Segmenter};
 use media::{VIDEO_TIMESCALE, rescale};
 use tokio::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub(crate) struct Shop {
     pub(crate) discontinuities: VecDeque<u64>,
     /// Discontinuities of the whole stream.
     pub(crate) discontinuity_total: u64,
+    /// What each rendition had before this node took the stream up.
+    pub(crate) earlier: HashMap<String, Vec<SegmentLine>>,
     /// Parts published so far, of all renditions.
     pub(crate) parts: u64,
 }
@@ -88,7 +90,7 @@ pub(crate) struct Rendition {
     open_ticks: i64,
     open_date_us: i64,
     open_is_independent: bool,
-    open_starts_at: i64,
+    open_starts_at_us: i64,
     open_iframe_len: Option<u64>,
     inits: Arc<[(u32, Bytes)]>,
     init_no: u32,
@@ -104,12 +106,14 @@ impl Rendition {
         let playlist = MediaPlaylist::new(shop.target_duration_s, shop.window_segments, first_msn)
             .with_discontinuity_sequence(shop.discontinuity_sequence_at(first_msn));
         let view = View::new(playlist.clone(), first_msn);
+        let rack = Rack::new(name, view);
+        shop.earlier.get(name).into_iter().flatten().for_each(|line| rack.past.push(line.clone()));
         let mut rendition = Self {
             name,
             playlist,
             bandwidth: Bandwidth::default(),
             iframe_bps: 0,
-            rack: Arc::new(Rack::new(name, view)),
+            rack: Arc::new(rack),
             is_on_shelf: false,
             is_dirty: false,
             kept: VecDeque::new(),
@@ -119,7 +123,7 @@ impl Rendition {
             open_ticks: 0,
             open_date_us: 0,
             open_is_independent: false,
-            open_starts_at: 0,
+            open_starts_at_us: 0,
             open_iframe_len: None,
             inits: Arc::new([]),
             init_no: first_init,
@@ -178,9 +182,9 @@ impl Rendition {
                 program_date_time_ms: self.open_date_us.div_euclid(1_000),
                 init: self.init_no,
                 is_discontinuity: shop.is_discontinuity(part.msn),
-                starts_at: Some(part.starts_at_pts),
+                starts_at_us: Some(us(part.starts_at_pts)),
             });
-            self.open_starts_at = part.starts_at_pts;
+            self.open_starts_at_us = us(part.starts_at_pts);
             self.open_iframe_len = part.iframe_len;
             if let Some(length) = part.iframe_len.filter(|_| self.iframe_bps == 0) {
                 // The first one's length is not known yet; it will hardly be longer than a segment should be.
@@ -203,7 +207,7 @@ impl Rendition {
             init_no: self.init_no,
             is_discontinuity: shop.is_discontinuity(part.msn),
             is_independent: self.open_is_independent,
-            starts_at: Some(self.open_starts_at),
+            starts_at_us: Some(self.open_starts_at_us),
             iframe_len: self.open_iframe_len,
         });
         shop.parts += 1;
@@ -244,7 +248,7 @@ impl Rendition {
                 program_date_time_ms: span.date_ms,
                 init: self.init_no,
                 is_discontinuity: shop.is_discontinuity(span.msn),
-                starts_at: None,
+                starts_at_us: None,
             });
         }
         self.close(SegmentTail { duration_s: span.duration_s, is_gap: true, iframe_len: None }, shop);
@@ -282,6 +286,7 @@ impl Rendition {
             for kept in self.kept.iter_mut().filter(|kept| kept.segment.msn == gone.start.msn) {
                 kept.expires = Some(now + stays);
             }
+            self.remember(gone, shop);
         }
         self.forget_expired(now);
         if let Some(cooled) = self.kept.len().checked_sub(HOT_SEGMENTS + 1).and_then(|index| self.kept.get(index)) {
@@ -292,9 +297,26 @@ impl Rendition {
     }
 
     fn forget_expired(&mut self, now: Instant) {
+        self.rack.past.settle();
         while self.kept.front().is_some_and(|kept| kept.expires.is_some_and(|expires| expires <= now)) {
-            self.kept.pop_front();
+            let Some(Kept { segment, .. }) = self.kept.pop_front() else { break };
+            match (segment.is_stored(), segment.is_spooled()) {
+                (true, _) => {}
+                (false, true) => self.rack.past.wait_for(segment),
+                // The recording could not keep it, and here it leaves too.
+                (false, false) => self.rack.past.lose(segment.msn),
+            }
         }
+    }
+
+    /// Lists a segment that left the window in playlists that begin with the stream.
+    fn remember(&mut self, mut gone: SegmentLine, shop: &Shop) {
+        if !shop.tape.is_recording() {
+            return;
+        }
+        let kept = self.kept.iter().find(|kept| kept.segment.msn == gone.start.msn);
+        gone.tail.is_gap |= kept.is_none();
+        self.rack.past.push(gone);
     }
 
     /// Names the part that comes next. `next_cut_pts` is where the segment probably ends, in ticks of 90 kHz.

@@ -19,6 +19,11 @@ impl Tape {
         Self { recording }
     }
 
+    /// Whether what is handed over will be in the bucket.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording.is_some()
+    }
+
     pub(crate) fn rendition(&self, name: &str, track: &TrackConfig) {
         let Some(recording) = &self.recording else { return };
         let mut info = RenditionInfo {

@@ -7,5 +7,6 @@ mod follow;
 mod holes;
 mod lower;
 mod resume;
+mod rewind;
 mod rig;
 mod transport;

@@ -369,6 +369,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/time": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The time, for players that must know which segment is the newest (MPEG-DASH, `UTCTiming`). */
+        get: operations["time"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vods": {
         parameters: {
             query?: never;
@@ -465,7 +482,8 @@ export interface paths {
         };
         /**
          * Playlists, parts, segments and the thumbnail of a live stream.
-         * @description `{username}/index.m3u8` is the multivariant playlist. Everything else is named by playlists.
+         * @description `{username}/index.m3u8` is the multivariant playlist, with `?dvr=1` from the stream's beginning; `{username}/index.mpd` is the same
+         *     as MPEG-DASH. Everything else is named by them.
          */
         get: operations["live_media"];
         put?: never;
@@ -544,6 +562,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/vod/{id}/index.mpd": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recording as MPEG-DASH, of the same segments. Also while it is still being made. */
+        get: operations["vod_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/vod/{id}/thumbnail.jpg": {
         parameters: {
             query?: never;
@@ -569,7 +604,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A rendition's playlist (`index.m3u8`) or one of the files it names.
+         * A rendition's playlist (`index.m3u8`), that of its key frames (`iframes.m3u8`), or one of the files it names.
          * @description `EVENT` while the stream runs, `VOD` afterwards. Segments and inits never change under their names.
          */
         get: operations["vod_file"];
@@ -705,6 +740,7 @@ export interface components {
         };
         /** @description Where to play it. Paths on this site. */
         Playback: {
+            /** @description MPEG-DASH of the same segments. */
             dash?: string | null;
             hls: string;
         };
@@ -1684,6 +1720,26 @@ export interface operations {
             };
         };
     };
+    time: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description RFC 3339, UTC */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
     vods: {
         parameters: {
             query?: {
@@ -1901,7 +1957,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description `{username}/index.m3u8`, `{username}/thumbnail.jpg`, or what a playlist names */
+                /** @description `{username}/index.m3u8`, `{username}/index.mpd`, `{username}/thumbnail.jpg`, or what a playlist names */
                 path: string;
             };
             cookie?: never;
@@ -2068,6 +2124,45 @@ export interface operations {
             };
         };
     };
+    vod_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description MPEG-DASH manifest */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/dash+xml": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `vod.not-found`, `vod.empty`, or `vod.no-file` for one made before DASH was offered */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     vod_thumbnail: {
         parameters: {
             query?: never;
@@ -2116,7 +2211,7 @@ export interface operations {
                 id: string;
                 /** @description As the multivariant playlist names it */
                 rendition: string;
-                /** @description `index.m3u8`, `init{n}.mp4` or `seg{n}.m4s` */
+                /** @description `index.m3u8`, `iframes.m3u8`, `init{n}.mp4` or `seg{n}.m4s` */
                 file: string;
             };
             cookie?: never;

@@ -18,7 +18,7 @@ fn start(msn: u64) -> SegmentStart {
         program_date_time_ms: 1_700_000_000_000 + msn as i64 * 2_000,
         init,
         is_discontinuity,
-        starts_at: None,
+        starts_at_us: None,
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use super::{VERSION, child_query, put_date_time, put_iframe, put_map, uri};
-use crate::sample::Ticks;
 use crate::segmenter::PartId;
 
 /// `CAN-SKIP-UNTIL` in target durations (rfc8216bis 4.4.3.8: at least six).
@@ -30,8 +29,8 @@ pub struct SegmentStart {
     /// Number of its init segment.
     pub init: u32,
     pub is_discontinuity: bool,
-    /// Presentation time of its first sample in the track's timescale; `None` for a segment nothing is there of.
-    pub starts_at: Option<Ticks>,
+    /// Presentation time of its first sample on the stream's clock, in microseconds; `None` for a segment nothing is there of.
+    pub starts_at_us: Option<i64>,
 }
 
 /// What is known of a segment when it ends.
@@ -50,6 +49,18 @@ pub struct SegmentLine {
     pub start: SegmentStart,
     pub tail: SegmentTail,
     pub parts: Vec<PartLine>,
+}
+
+/// What stands before the window, in a playlist that begins with the stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Earlier<'a> {
+    /// How many segments, and how many of them follow a discontinuity.
+    pub segments: u64,
+    pub discontinuities: u64,
+    /// The init segment the last of them needs.
+    pub init: Option<u32>,
+    /// The query of the other renditions' playlists in reports, with its `?`; empty for the media's.
+    pub report_query: &'a str,
 }
 
 /// How far another rendition is.
@@ -218,15 +229,44 @@ impl MediaPlaylist {
 
     /// [`Self::render`] with the request's query handed on to the media files, delivery directives left out.
     pub fn render_with_query(&self, skip: bool, query: &str) -> String {
+        let nothing = Earlier::default();
+        let delta = if skip { self.render_delta(nothing, query) } else { None };
+        delta.unwrap_or_else(|| self.render_head(nothing) + &self.render_window(nothing, query))
+    }
+
+    /// What stands before the first segment. The same for the whole life of a playlist whose `earlier` only grows.
+    pub fn render_head(&self, earlier: Earlier<'_>) -> String {
+        let mut out = String::with_capacity(512);
+        self.put_head(&mut out, earlier);
+        out
+    }
+
+    /// Everything from the window's first segment on.
+    pub fn render_window(&self, earlier: Earlier<'_>, query: &str) -> String {
         let query = child_query(query);
-        let lines = self.segments.len() * 4 + 64;
-        let mut out = String::with_capacity(lines * 48);
-        self.put_head(&mut out);
-        let skipped = if skip { self.skippable() } else { 0 };
-        let mut init = None;
-        if skipped > 0 {
-            let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
-            init = self.segments.get(skipped - 1).map(|line| line.start.init);
+        let mut out = String::with_capacity((self.segments.len() * 4 + 64) * 48);
+        self.put_window(&mut out, 0, earlier, &query);
+        out
+    }
+
+    /// The delta update (rfc8216bis 6.2.5.1), if there is anything to skip.
+    pub fn render_delta(&self, earlier: Earlier<'_>, query: &str) -> Option<String> {
+        let skipped = self.skippable()?;
+        let count = earlier.segments + skipped as u64;
+        if count == 0 {
+            return None;
+        }
+        let mut out = String::with_capacity(4_096);
+        self.put_head(&mut out, earlier);
+        let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={count}");
+        self.put_window(&mut out, skipped, earlier, &child_query(query));
+        Some(out)
+    }
+
+    fn put_window(&self, out: &mut String, skipped: usize, earlier: Earlier<'_>, query: &str) {
+        let mut init = earlier.init;
+        if let Some(last) = skipped.checked_sub(1).and_then(|last| self.segments.get(last)) {
+            init = Some(last.start.init);
         }
         let mut left_us = self.length_us();
         for (index, line) in self.segments.iter().enumerate() {
@@ -234,41 +274,42 @@ impl MediaPlaylist {
             if index < skipped {
                 continue;
             }
-            put_start(&mut out, &line.start, &mut init, &query);
+            put_start(out, &line.start, &mut init, query);
             let is_recent = left_us < micros(f64::from(PARTS_LISTED_TARGETS * self.target_duration_s));
             if is_recent && self.part_target_s.is_some() {
-                put_parts(&mut out, line.start.msn, &line.parts, &query);
+                put_parts(out, line.start.msn, &line.parts, query);
             }
-            if line.tail.is_gap {
-                out.push_str("#EXT-X-GAP\n");
-            }
-            let _ = writeln!(out, "#EXTINF:{:.5},\n{}{query}", line.tail.duration_s, uri::segment(line.start.msn));
+            put_end(out, line, query);
         }
         if let Some((start, parts)) = self.open.as_ref().filter(|(_, parts)| !parts.is_empty()) {
-            put_start(&mut out, start, &mut init, &query);
-            put_parts(&mut out, start.msn, parts, &query);
+            put_start(out, start, &mut init, query);
+            put_parts(out, start.msn, parts, query);
         }
-        self.put_tail(&mut out, &query);
-        out
+        self.put_tail(out, query, earlier.report_query);
     }
 
     /// Only the key frames, as byte ranges of the segments (RFC 8216 4.3.3.6): for scrubbing.
     pub fn render_iframes(&self, query: &str) -> String {
+        let nothing = Earlier::default();
+        self.render_iframes_head(nothing) + &self.render_iframes_window(nothing, query)
+    }
+
+    /// Like [`Self::render_head`], for key frames.
+    pub fn render_iframes_head(&self, earlier: Earlier<'_>) -> String {
+        let mut out = String::with_capacity(256);
+        let _ = writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}", self.target_duration_s);
+        self.put_sequences(&mut out, earlier);
+        out.push_str("#EXT-X-I-FRAMES-ONLY\n");
+        out
+    }
+
+    /// Like [`Self::render_window`], for key frames.
+    pub fn render_iframes_window(&self, earlier: Earlier<'_>, query: &str) -> String {
         let query = child_query(query);
         let mut out = String::with_capacity(self.segments.len() * 160 + 256);
-        let _ = write!(
-            out,
-            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n\
-             #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-I-FRAMES-ONLY\n",
-            self.target_duration_s,
-            self.media_sequence(),
-            self.discontinuity_sequence
-        );
-        let mut init = None;
+        let mut init = earlier.init;
         for line in &self.segments {
-            put_start(&mut out, &line.start, &mut init, &query);
-            put_iframe(&mut out, line.tail.duration_s, line.tail.iframe_len.filter(|_| !line.tail.is_gap));
-            let _ = writeln!(out, "{}{query}", uri::segment(line.start.msn));
+            line.put_iframe(&mut out, &mut init, &query);
         }
         if self.is_ended {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -276,7 +317,7 @@ impl MediaPlaylist {
         out
     }
 
-    fn put_head(&self, out: &mut String) {
+    fn put_head(&self, out: &mut String, earlier: Earlier<'_>) {
         let target = self.target_duration_s;
         let _ = writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}");
         let (skip_until, hold_back) = (SKIP_UNTIL_TARGETS * target, 3 * target);
@@ -297,15 +338,19 @@ impl MediaPlaylist {
                 );
             }
         }
+        self.put_sequences(out, earlier);
+    }
+
+    fn put_sequences(&self, out: &mut String, earlier: Earlier<'_>) {
         let _ = writeln!(
             out,
             "#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}",
-            self.media_sequence(),
-            self.discontinuity_sequence
+            self.media_sequence().saturating_sub(earlier.segments),
+            self.discontinuity_sequence.saturating_sub(earlier.discontinuities)
         );
     }
 
-    fn put_tail(&self, out: &mut String, query: &str) {
+    fn put_tail(&self, out: &mut String, query: &str, report_query: &str) {
         if self.is_ended {
             out.push_str("#EXT-X-ENDLIST\n");
             return;
@@ -313,10 +358,11 @@ impl MediaPlaylist {
         if let Some(hint) = self.hint {
             let _ = writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}{query}\"", uri::part(hint.msn, hint.index));
         }
+        let report_query = if report_query.is_empty() { query } else { report_query };
         for report in &self.reports {
             let _ = writeln!(
                 out,
-                "#EXT-X-RENDITION-REPORT:URI=\"{}{query}\",LAST-MSN={},LAST-PART={}",
+                "#EXT-X-RENDITION-REPORT:URI=\"{}{report_query}\",LAST-MSN={},LAST-PART={}",
                 report.uri, report.last.msn, report.last.index
             );
         }
@@ -328,18 +374,39 @@ impl MediaPlaylist {
         self.segments.iter().map(|line| micros(line.tail.duration_s)).chain(open).sum()
     }
 
-    /// How many segments lie wholly before the skip boundary.
-    fn skippable(&self) -> usize {
+    /// How many listed segments lie wholly before the skip boundary. `None`: the window is not longer than that, so what stands
+    /// before it may not be skipped either.
+    fn skippable(&self) -> Option<usize> {
         let boundary = micros(f64::from(SKIP_UNTIL_TARGETS * self.target_duration_s));
         let mut left = self.length_us();
-        self.segments
-            .iter()
-            .take_while(|line| {
-                left -= micros(line.tail.duration_s);
-                left > boundary
-            })
-            .count()
+        let count = self.segments.iter().take_while(|line| {
+            left -= micros(line.tail.duration_s);
+            left > boundary
+        });
+        Some(count.count()).filter(|_| self.length_us() > boundary)
     }
+}
+
+impl SegmentLine {
+    /// The segment without its parts.
+    pub fn put(&self, out: &mut String, init: &mut Option<u32>, query: &str) {
+        put_start(out, &self.start, init, query);
+        put_end(out, self, query);
+    }
+
+    /// Its key frame.
+    pub fn put_iframe(&self, out: &mut String, init: &mut Option<u32>, query: &str) {
+        put_start(out, &self.start, init, query);
+        put_iframe(out, self.tail.duration_s, self.tail.iframe_len.filter(|_| !self.tail.is_gap));
+        let _ = writeln!(out, "{}{query}", uri::segment(self.start.msn));
+    }
+}
+
+fn put_end(out: &mut String, line: &SegmentLine, query: &str) {
+    if line.tail.is_gap {
+        out.push_str("#EXT-X-GAP\n");
+    }
+    let _ = writeln!(out, "#EXTINF:{:.5},\n{}{query}", line.tail.duration_s, uri::segment(line.start.msn));
 }
 
 fn put_start(out: &mut String, start: &SegmentStart, init: &mut Option<u32>, query: &str) {
@@ -386,7 +453,7 @@ mod tests {
             program_date_time_ms: msn as i64 * 2_000,
             init: 0,
             is_discontinuity: false,
-            starts_at: None,
+            starts_at_us: None,
         }
     }
 

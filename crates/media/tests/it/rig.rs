@@ -96,7 +96,7 @@ impl Rendition {
                 program_date_time_ms: EPOCH_MS + rescale(part.starts_at_pts, self.timescale(), 1_000),
                 init: self.init,
                 is_discontinuity: part.is_discontinuity,
-                starts_at: Some(part.starts_at_pts),
+                starts_at_us: Some(rescale(part.starts_at_pts, self.timescale(), 1_000_000)),
             });
         }
         self.playlist

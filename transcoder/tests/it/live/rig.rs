@@ -149,6 +149,10 @@ impl Rig {
         &self.live
     }
 
+    pub(super) fn s3(&self) -> &S3Server {
+        &self.s3
+    }
+
     pub(super) fn node(&self) -> Node {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let within = runtime.enter();

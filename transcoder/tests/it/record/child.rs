@@ -272,6 +272,8 @@ impl Hand {
                 init_no,
                 is_discontinuity,
                 is_independent: true,
+                starts_at_us: None,
+                iframe_len: None,
             });
             while points::PART_LOGGED.hits() < self.handed {
                 sleep(Duration::from_millis(1)).await;
@@ -298,6 +300,8 @@ impl Hand {
                 init_no,
                 is_discontinuity: false,
                 is_independent: true,
+                starts_at_us: None,
+                iframe_len: None,
             });
         }
         recording.segment_end("source", msn, PART_US * PARTS_PER_SEGMENT as u64);

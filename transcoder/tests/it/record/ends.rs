@@ -90,7 +90,7 @@ fn stored_segment(live: &super::rig::Live, rendition: &str, seq: i64) -> NewSegm
         byte_size: 500_000,
         duration_us: 2_000_000,
         program_at: kit::clock::now(),
-        starts_at: None,
+        starts_at_us: None,
         iframe_bytes: None,
         sha256: [7; 32],
     }

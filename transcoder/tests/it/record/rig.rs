@@ -244,7 +244,7 @@ pub(super) fn parts(
             init_no,
             is_discontinuity,
             is_independent: true,
-            starts_at: None,
+            starts_at_us: None,
             iframe_len: None,
         });
     }

@@ -133,7 +133,7 @@ async fn a_file_of_the_spool_goes_when_all_in_it_is_stored() {
             init_no: 0,
             is_discontinuity: false,
             is_independent: true,
-            starts_at: None,
+            starts_at_us: None,
             iframe_len: None,
         });
         recording.segment_end("source", msn, SEGMENT_US);
