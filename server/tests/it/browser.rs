@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use crate::EXE;
 
-const SCRIPT_WAIT_MAX: Duration = Duration::from_secs(150);
+const SCRIPT_WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// Runs a script of `web/e2e` against a site and returns what it measured.
 async fn script(stack: &Stack, name: &str) -> serde_json::Value {
