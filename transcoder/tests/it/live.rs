@@ -6,6 +6,7 @@ mod fencing;
 mod follow;
 mod holes;
 mod lower;
+mod odd;
 mod resume;
 mod rewind;
 mod rig;

@@ -11,7 +11,7 @@ use db::publish::{Done, NewPublish, Rules};
 use domain::stream::PublishEnd;
 use kit::config::RedisConfig;
 use kit::{Config, Secret, Stop};
-use media::flv::{TagKind, file_tags};
+use media::flv::{FileTag, TagKind, file_tags};
 use media::link::{self, Decoder, End, FrameKind, Hello, HelloReply};
 use objects::Objects;
 use tempfile::TempDir;
@@ -76,17 +76,22 @@ impl ClipPlan {
         let output = command.args(["-f", "flv"]).arg(&path).output().expect("ffmpeg runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let file = Bytes::from(std::fs::read(&path).expect("the clip"));
-        let tags = file_tags(&file).expect("FLV").filter_map(|tag| {
-            let kind = match tag.kind {
-                TagKind::Video => FrameKind::Video,
-                TagKind::Audio => FrameKind::Audio,
-                TagKind::Script => FrameKind::Data,
-                TagKind::Other(_) => return None,
-            };
-            Some((kind, tag.timestamp_ms, tag.body))
-        });
-        Clip { tags: tags.collect() }
+        tags_of(file_tags(&file).expect("FLV"))
     }
+}
+
+/// The tags of a file as frames of the link.
+pub(super) fn tags_of(tags: impl Iterator<Item = FileTag>) -> Clip {
+    let tags = tags.filter_map(|tag| {
+        let kind = match tag.kind {
+            TagKind::Video => FrameKind::Video,
+            TagKind::Audio => FrameKind::Audio,
+            TagKind::Script => FrameKind::Data,
+            TagKind::Other(_) => return None,
+        };
+        Some((kind, tag.timestamp_ms, tag.body))
+    });
+    Clip { tags: tags.collect() }
 }
 
 pub(super) struct Rig {
