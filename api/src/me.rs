@@ -64,6 +64,16 @@ pub(crate) struct StreamKeyView {
     stream_key: String,
 }
 
+/// Room the caller's recordings take, and the rules for them.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StorageUse {
+    used_bytes: i64,
+    /// Null: no limit. When it is reached, a stream goes on and is recorded no further.
+    quota_bytes: Option<i64>,
+    /// Days a recording is kept after it was made. Null: for ever.
+    keep_days: Option<i32>,
+}
+
 /// What the next or current stream is called.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StreamSettings {
@@ -197,6 +207,30 @@ pub(crate) async fn stream_key(State(app): State<App>, account: Account) -> Resu
     let sealed = db::channels::sealed_key(&mut conn, account.id).await?.ok_or(MeError::Gone)?;
     let key = StreamKey::open(&sealed, &app.stream_keys, account.id).ok_or(MeError::KeyUnreadable)?;
     Ok(Json(key_view(&app, &key)))
+}
+
+/// Room the caller's recordings take, and the rules for them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/storage",
+    operation_id = "storage",
+    responses(
+        (status = 200, description = "Room taken, its limit, and how long recordings are kept", body = StorageUse),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "me",
+)]
+pub(crate) async fn storage(State(app): State<App>, account: Account) -> Result<Json<StorageUse>, Problem> {
+    let rules = &app.config.recordings;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let room = db::keeping::room(&mut conn, account.id, (rules.quota_bytes(), rules.keep_days())).await?;
+    let room = room.ok_or(MeError::Gone)?;
+    Ok(Json(StorageUse {
+        used_bytes: room.used_bytes,
+        quota_bytes: Some(room.quota_bytes).filter(|bytes| *bytes > 0),
+        keep_days: Some(room.keep_days).filter(|days| *days > 0),
+    }))
 }
 
 /// Replaces the stream key. The old one is refused from now on; a stream on air with it goes on.

@@ -34,6 +34,7 @@ fn json() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(me::me, me::update_me))
         .routes(routes!(me::stream_key))
+        .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
         .routes(routes!(channels::following))

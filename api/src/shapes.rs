@@ -185,6 +185,9 @@ pub(crate) struct Vod {
     /// Why it failed. Only the owner and moderators see failed recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_reason: Option<String>,
+    /// `quota`: the channel's room was full, and the stream was recorded no further.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
     pub duration_s: f64,
     pub views: i64,
     pub thumbnail_url: Option<String>,
@@ -210,6 +213,7 @@ impl From<db::vods::Vod> for Vod {
                 VodStatus::Failed => VodState::Failed,
             },
             fail_reason: vod.fail_reason,
+            stop_reason: vod.stop_reason,
             duration_s: vod.duration_ms as f64 / 1_000.0,
             views: vod.views,
             thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg")),

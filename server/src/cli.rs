@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{commands, compose, doctor, up};
+use crate::{commands, compose, doctor, recordings, up};
 
 /// Self-hosted live streaming and video on demand.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ pub enum Command {
     /// Manages background jobs.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Looks after recordings.
+    #[command(subcommand)]
+    Recordings(RecordingsCommand),
     /// Follows an HLS playlist and names the rules it breaks; exits 1 if a binding one is among them.
     HlsCheck(HlsCheckArgs),
     /// One stream's GStreamer process; started by the transcoder.
@@ -147,6 +150,31 @@ pub enum JobCommand {
     Retry { id: String },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum RecordingsCommand {
+    /// Names recordings that are not as they should be; exits 1 if there are any.
+    Check {
+        /// Prints one JSON object a line.
+        #[arg(long)]
+        json: bool,
+        #[arg(long, default_value_t = 1_000)]
+        limit: i64,
+    },
+    /// Closes recordings nobody closed, compares all with the bucket, finishes deletions. Safe while the site runs.
+    Repair,
+    /// Sets how long one channel's recordings are kept and how much room they have; what is not given is the site's.
+    Rules {
+        #[arg(long)]
+        channel: String,
+        /// Days; 0: for ever.
+        #[arg(long, value_parser = clap::value_parser!(i32).range(0..=36_500))]
+        keep_days: Option<i32>,
+        /// GiB; 0: no limit.
+        #[arg(long, value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
+        quota_gib: Option<i64>,
+    },
+}
+
 #[derive(Debug, Args)]
 pub struct HlsCheckArgs {
     /// A multivariant or a media playlist.
@@ -212,6 +240,7 @@ impl Cli {
             Command::Config(command) => commands::config(command, &config),
             Command::User(command) => commands::user(command, config).await,
             Command::Job(command) => commands::job(command, config).await,
+            Command::Recordings(command) => recordings::run(command, config).await,
             Command::HlsCheck(args) => commands::hls_check(args).await,
             Command::MediaWorker | Command::ServiceChild(_) => unreachable!("handled before the runtime starts"),
         }

@@ -100,7 +100,7 @@ pub async fn hls_check(args: HlsCheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The configured database, or that of a running `up` on this data folder.
-async fn pool(mut config: Config) -> anyhow::Result<(db::Pool, Config)> {
+pub(crate) async fn pool(mut config: Config) -> anyhow::Result<(db::Pool, Config)> {
     if config.database.url.is_empty() {
         config.database.url = embedded::postgres::running_url(&config.data_dir)
             .context("database.url is not set and no `rillcast up` runs on this data folder")?;

@@ -8,6 +8,7 @@ mod embedded;
 mod http;
 mod node;
 mod ports;
+mod recordings;
 mod up;
 
 use std::process::ExitCode;

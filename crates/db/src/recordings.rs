@@ -201,7 +201,7 @@ pub async fn insert_segments(conn: &mut Conn, segments: &[NewSegment]) -> Result
                       $8::bigint[], $9::bigint[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::bytea[])
                AS n (vod_id, rendition, seq, is_discontinuity, is_independent, init_key, object_key, byte_size,
                      duration_us, program_at, starts_at_us, iframe_bytes, sha256)
-          JOIN vods v ON v.vod_id = n.vod_id
+          JOIN vods v ON v.vod_id = n.vod_id AND v.purged_at IS NULL
         ON CONFLICT (vod_id, rendition, seq) DO NOTHING
         RETURNING vod_id, rendition, byte_size, duration_us
         ), grown AS (
@@ -286,12 +286,50 @@ pub enum Finalised {
     Ready,
     /// It was ready before; its length and size are right again.
     Refreshed,
+    /// Nothing of it is stored, and nobody here knows more: its owner sees why.
+    Waiting,
     /// Nothing was ever recorded: the row is gone and its leftovers in the bucket will go.
     Empty,
     /// Its owner deleted it while it was made: whatever was stored since will go.
     Deleted,
     /// There is no such recording.
     Missing,
+}
+
+/// What the owner reads while nothing of a recording has come.
+const NOTHING_STORED: &str = "nothing of it has reached the storage";
+
+/// Closes a recording nobody closed, by what is stored of it. Its node may come back with more: of one nothing is stored of,
+/// the row stays, and it becomes ready when something arrives.
+pub async fn close_orphan(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
+    let is_open = sqlx::query_scalar!(
+        "SELECT status = 'recording' AS \"is_open!\" FROM vods WHERE vod_id = $1 FOR UPDATE",
+        vod_id.as_uuid(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    match is_open {
+        None => return Ok(Finalised::Missing),
+        // Somebody was faster.
+        Some(false) => return Ok(Finalised::Refreshed),
+        Some(true) => {}
+    }
+    let waits = sqlx::query_scalar!(
+        r#"
+        UPDATE vods SET status = 'failed', fail_reason = $2
+         WHERE vod_id = $1 AND status = 'recording' AND deleted_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM vod_segments s WHERE s.vod_id = vods.vod_id)
+        RETURNING vod_id
+        "#,
+        vod_id.as_uuid(),
+        NOTHING_STORED,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if waits.is_some() {
+        return Ok(Finalised::Waiting);
+    }
+    finalise(conn, vod_id).await
 }
 
 /// Completes a recording whose last segment's row is there. One aggregate, whatever the length.
@@ -302,7 +340,7 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
     let id = vod_id.as_uuid();
     let row = sqlx::query!(
         r#"
-        SELECT v.status, v.channel_id, v.object_prefix, v.deleted_at IS NOT NULL AS "is_deleted!", u.username
+        SELECT v.ready_at, v.channel_id, v.object_prefix, v.deleted_at IS NOT NULL AS "is_deleted!", u.username
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
          WHERE v.vod_id = $1
@@ -328,7 +366,7 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
         outbox::push(conn, &gone).await?;
         return Ok(Finalised::Deleted);
     }
-    if duration_ms == 0 && byte_size == 0 && row.status == VodStatus::Recording.as_str() {
+    if duration_ms == 0 && byte_size == 0 && row.ready_at.is_none() {
         sqlx::query!("DELETE FROM vods WHERE vod_id = $1", id).execute(&mut *conn).await?;
         outbox::push(conn, &gone).await?;
         return Ok(Finalised::Empty);
@@ -345,7 +383,7 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
     )
     .execute(&mut *conn)
     .await?;
-    if row.status != VodStatus::Recording.as_str() {
+    if row.ready_at.is_some() {
         return Ok(Finalised::Refreshed);
     }
     let (channel_id, username) = (UserId::from_uuid(row.channel_id), username(&row.username)?);
@@ -461,7 +499,7 @@ pub async fn segments(conn: &mut Conn, vod_id: VodId) -> Result<Vec<Segment>> {
         SELECT rendition, seq, is_discontinuity, is_independent, init_key, object_key, byte_size, duration_us, program_at,
                starts_at_us, iframe_bytes
           FROM vod_segments
-         WHERE vod_id = $1
+         WHERE vod_id = $1 AND NOT is_missing
          ORDER BY seq, rendition
         "#,
         vod_id.as_uuid(),

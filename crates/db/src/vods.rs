@@ -29,6 +29,8 @@ pub struct Vod {
     pub thumbnail_key: Option<String>,
     pub created_at: Timestamp,
     pub ready_at: Option<Timestamp>,
+    /// Why recording stopped while the stream went on.
+    pub stop_reason: Option<String>,
 }
 
 struct Row {
@@ -51,6 +53,7 @@ struct Row {
     thumbnail_key: Option<String>,
     created_at: Timestamp,
     ready_at: Option<Timestamp>,
+    stop_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Vod {
@@ -74,6 +77,7 @@ impl TryFrom<Row> for Vod {
             thumbnail_key: row.thumbnail_key,
             created_at: row.created_at,
             ready_at: row.ready_at,
+            stop_reason: row.stop_reason,
         })
     }
 }
@@ -96,7 +100,7 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: 
         r#"
         SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id
@@ -130,7 +134,7 @@ pub async fn recent(
         r#"
         SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id
@@ -174,7 +178,7 @@ pub async fn most_viewed(
         r#"
         SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id

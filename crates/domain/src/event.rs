@@ -23,6 +23,8 @@ pub enum Event {
     VodReady { vod_id: VodId, channel_id: UserId, username: Username },
     /// The recording's row is gone for viewers; its objects must go too.
     VodDeleted { vod_id: VodId, object_prefix: String },
+    /// A channel's room is full: the stream goes on and is recorded no further. Once per stream.
+    RecordingStopped { stream_id: StreamId, channel_id: UserId, username: Username },
     /// Somebody follows a channel for the first time.
     Followed { channel_id: UserId, follower_id: UserId },
 }
@@ -38,6 +40,7 @@ impl Event {
             Self::PublishDone { .. } => "publish_done",
             Self::VodReady { .. } => "vod_ready",
             Self::VodDeleted { .. } => "vod_deleted",
+            Self::RecordingStopped { .. } => "recording_stopped",
             Self::Followed { .. } => "followed",
         }
     }

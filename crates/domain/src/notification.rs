@@ -9,6 +9,8 @@ pub enum NotificationType {
     StreamOnline,
     VodReady,
     NewFollower,
+    /// The owner's room is full.
+    RecordingStopped,
 }
 
 impl NotificationType {
@@ -17,17 +19,20 @@ impl NotificationType {
             Self::StreamOnline => "stream_online",
             Self::VodReady => "vod_ready",
             Self::NewFollower => "new_follower",
+            Self::RecordingStopped => "recording_stopped",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::StreamOnline, Self::VodReady, Self::NewFollower].into_iter().find(|kind| kind.as_str() == text)
+        [Self::StreamOnline, Self::VodReady, Self::NewFollower, Self::RecordingStopped]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 
     /// What `entity_id` of such a notification names.
     pub const fn entity_type(self) -> &'static str {
         match self {
-            Self::StreamOnline => "stream",
+            Self::StreamOnline | Self::RecordingStopped => "stream",
             Self::VodReady => "vod",
             Self::NewFollower => "user",
         }

@@ -5,7 +5,7 @@ use domain::user::Username;
 use domain::{PublishId, StreamId, UserId, VodId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Deps, hooks, notify};
+use crate::{Deps, hooks, notify, storage};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum Job {
     NotifyVodReady { vod_id: VodId, channel_id: UserId, username: Username },
     /// Tells a channel's owner of a new follower.
     NotifyNewFollower { channel_id: UserId, follower_id: UserId },
+    /// Tells a channel's owner that a stream is recorded no further.
+    NotifyRecordingStopped { stream_id: StreamId, channel_id: UserId },
     /// Calls the operator's `on_publish_done`.
     PublishDoneHook { publish_id: PublishId },
     /// Calls the operator's `on_record_done`.
@@ -31,6 +33,7 @@ impl Job {
             Self::NotifyStreamOnline { .. } => "notify_stream_online",
             Self::NotifyVodReady { .. } => "notify_vod_ready",
             Self::NotifyNewFollower { .. } => "notify_new_follower",
+            Self::NotifyRecordingStopped { .. } => "notify_recording_stopped",
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
@@ -47,16 +50,18 @@ impl Job {
             Self::NotifyNewFollower { channel_id, follower_id } => {
                 notify::new_follower(deps, channel_id, follower_id).await
             }
+            Self::NotifyRecordingStopped { stream_id, channel_id } => {
+                notify::recording_stopped(deps, stream_id, channel_id).await
+            }
             Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
             Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
-            Self::DeleteVodObjects { object_prefix, .. } => {
+            Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
                     object_prefix.starts_with("vod/") && object_prefix.len() > 30,
                     "not a recording's prefix"
                 );
-                deps.objects.delete_prefix(&object_prefix).await?;
-                Ok(())
+                storage::delete_objects(deps, vod_id, &object_prefix).await
             }
         }
     }
@@ -68,6 +73,9 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::StreamOnline if title.is_empty() => format!("{who} is live"),
         NotificationType::StreamOnline => format!("{who} is live: {title}"),
         NotificationType::VodReady => format!("New recording from {who}: {title}"),
+        NotificationType::RecordingStopped => {
+            "Your storage is full: this stream is not recorded any further. Delete recordings to make room.".to_owned()
+        }
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

@@ -8,6 +8,7 @@ mod job;
 mod notify;
 mod queue;
 mod relay;
+pub mod storage;
 mod views;
 
 use std::sync::Arc;
@@ -30,11 +31,12 @@ pub struct Deps {
     pub node: String,
 }
 
-/// Runs the relay, the workers and the flush of views until the stop.
+/// Runs the relay, the workers, the flush of views and the upkeep of what is stored until the stop.
 pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let relay = relay::run(deps.clone(), stop.clone());
     let workers = queue::work(deps.clone(), stop.clone());
-    let views = views::run(deps, stop);
-    tokio::try_join!(relay, workers, views)?;
+    let views = views::run(deps.clone(), stop.clone());
+    let storage = storage::run(deps, stop);
+    tokio::try_join!(relay, workers, views, storage)?;
     Ok(())
 }

@@ -39,6 +39,18 @@ pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyho
     to_followers(deps, channel, &new, &who).await
 }
 
+pub(crate) async fn recording_stopped(deps: &Deps, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
+    let mut conn = deps.pool.acquire().await?;
+    let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
+    drop(conn);
+    let new = db::notify::NewNotification {
+        kind: NotificationType::RecordingStopped,
+        message: message(NotificationType::RecordingStopped, &who.display_name, ""),
+        entity_id: stream.as_uuid(),
+    };
+    to_users(deps, &new, &who, &[channel]).await
+}
+
 pub(crate) async fn new_follower(deps: &Deps, channel: UserId, follower: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some(who) = db::notify::person(&mut conn, follower).await? else { return Ok(()) };

@@ -126,7 +126,10 @@ fn push_of(event: &Event) -> Option<Push> {
         Event::VodReady { vod_id, username, .. } => {
             push(Target::Channel(username.clone()), "vod:ready", json!({ "username": username, "vod_id": vod_id }))
         }
-        Event::PublishDone { .. } | Event::VodDeleted { .. } | Event::Followed { .. } => None,
+        Event::PublishDone { .. }
+        | Event::VodDeleted { .. }
+        | Event::Followed { .. }
+        | Event::RecordingStopped { .. } => None,
     }
 }
 
@@ -143,6 +146,9 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
                 jobs.push(Job::RecordDoneHook { vod_id });
             }
             jobs
+        }
+        Event::RecordingStopped { stream_id, channel_id, .. } => {
+            vec![Job::NotifyRecordingStopped { stream_id, channel_id }]
         }
         Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],

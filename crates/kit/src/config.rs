@@ -34,6 +34,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub hls: HlsConfig,
     pub transcoder: TranscoderConfig,
+    pub recordings: RecordingsConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
 }
@@ -53,6 +54,7 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             hls: HlsConfig::default(),
             transcoder: TranscoderConfig::default(),
+            recordings: RecordingsConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
         }
@@ -349,6 +351,28 @@ impl Default for TranscoderConfig {
             worker_memory_mib: 1_024,
             spool_mib_max: 20 * 1024,
         }
+    }
+}
+
+/// How long recordings are kept, and how much room they may take. `rillcast recordings rules` sets other rules for one channel.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordingsConfig {
+    /// Days a recording is kept. Then it is deleted with all its objects. 0: for ever.
+    pub keep_days: u32,
+    /// Room one channel's recordings may take, in GiB. When it is full a stream goes on, is recorded no further, and its owner is told. 0: no limit.
+    pub quota_gib: u64,
+}
+
+impl RecordingsConfig {
+    /// The room of one channel in bytes, as the database counts; 0: no limit.
+    pub fn quota_bytes(&self) -> i64 {
+        i64::try_from(self.quota_gib.saturating_mul(1 << 30)).unwrap_or(i64::MAX)
+    }
+
+    /// Days recordings are kept, as the database counts; 0: for ever.
+    pub fn keep_days(&self) -> i32 {
+        i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500)
     }
 }
 

@@ -29,6 +29,23 @@ pub fn vod_thumbnail(vod: VodId) -> String {
     format!("vod/{vod}/thumbnail.jpg")
 }
 
+/// The folder of all recordings, and the recording a folder right below it belongs to.
+pub const VODS: &str = "vod/";
+
+pub fn vod_of_folder(folder: &str) -> Option<VodId> {
+    folder.strip_prefix(VODS)?.strip_suffix('/')?.parse().ok()
+}
+
+/// Whether a key is that of a segment or an init segment of this recording: what a recorder writes, and nothing else.
+pub fn is_media_of(vod: VodId, key: &str) -> bool {
+    let number = |name: &str, before: &str, after: &str| {
+        let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let below = key.strip_prefix(&vod_prefix(vod)).and_then(|rest| rest.split_once('/'));
+    below.is_some_and(|(_, name)| number(name, "seg", ".m4s") || number(name, "init", ".mp4"))
+}
+
 /// Where the site serves an avatar, as a path of its own.
 pub fn avatar_url(key: &str) -> String {
     format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
@@ -45,5 +62,12 @@ mod tests {
             assert!(key.starts_with(&vod_prefix(vod)), "{key}");
         }
         assert!(vod_prefix(vod).ends_with('/'));
+        assert_eq!(vod_of_folder(&vod_prefix(vod)), Some(vod));
+        assert_eq!(vod_of_folder("vod/../"), None);
+        assert!(is_media_of(vod, &vod_segment(vod, "source", 7)) && is_media_of(vod, &vod_init(vod, "audio", 0)));
+        for other in [vod_thumbnail(vod), format!("vod/{vod}/source/segx.m4s"), format!("vod/{vod}/source/a/seg1.m4s")]
+        {
+            assert!(!is_media_of(vod, &other), "{other}");
+        }
     }
 }

@@ -7,11 +7,13 @@
 mod dialect;
 mod error;
 pub mod keys;
+mod list;
 mod once;
 mod read;
 mod store;
 
 pub use error::{ObjectsError, Result};
+pub use list::{Entry, Page};
 pub use once::{Upload, sha256};
 pub use read::{Meta, Object, ObjectBody};
 pub use store::{NewObject, Objects};

@@ -46,10 +46,10 @@ const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The bucket. Cheap to clone; all clones share connections.
 #[derive(Clone, Debug)]
 pub struct Objects {
-    client: Client,
+    pub(crate) client: Client,
     /// For callers that bring their own retry.
     once: Once,
-    bucket: Arc<str>,
+    pub(crate) bucket: Arc<str>,
     region: Arc<str>,
 }
 

@@ -47,6 +47,8 @@ struct Shared {
     refuse_like_b2: AtomicBool,
     is_down: AtomicBool,
     delay_ms: AtomicU64,
+    /// Bytes a second of one write's body; 0: as fast as it goes.
+    write_rate: AtomicU64,
     fail_after: AtomicUsize,
     fail_before: AtomicUsize,
     garble: AtomicUsize,
@@ -68,6 +70,7 @@ impl S3Server {
             refuse_like_b2: AtomicBool::new(false),
             is_down: AtomicBool::new(false),
             delay_ms: AtomicU64::new(0),
+            write_rate: AtomicU64::new(0),
             fail_after: AtomicUsize::new(0),
             fail_before: AtomicUsize::new(0),
             garble: AtomicUsize::new(0),
@@ -110,6 +113,11 @@ impl S3Server {
     /// Lets every answer wait this long first.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.delay_ms.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Takes the body of each write at so many bytes a second; 0 lifts that.
+    pub fn set_write_rate(&self, bytes_per_s: u64) {
+        self.shared.write_rate.store(bytes_per_s, Ordering::SeqCst);
     }
 
     /// The next `count` writes are carried out, and answered with 500 all the same.
@@ -209,6 +217,12 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     let is_write = request.method() == Method::PUT;
     if is_write && take_one(&shared.fail_before) {
         return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."));
+    }
+    let rate = shared.write_rate.load(Ordering::SeqCst);
+    if is_write && rate > 0 {
+        let length = request.headers().get(http::header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(length * 1_000 / rate)).await;
     }
     let request = if is_write && take_one(&shared.garble) {
         let (head, body) = request.into_parts();

@@ -108,8 +108,8 @@ struct Entry {
     thumbnail: Option<Bytes>,
     thumbnail_at: Option<Instant>,
     is_thumbnail_busy: bool,
-    /// Checks in a row that found no row of the stream.
-    missing: u32,
+    /// Since when checks find no row of the stream.
+    missing_since: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -146,9 +146,9 @@ impl Backlog {
             thumbnail: None,
             thumbnail_at: None,
             is_thumbnail_busy: false,
-            missing: 0,
+            missing_since: None,
         });
-        (entry.generation, entry.phase, entry.missing) = (generation, phase, 0);
+        (entry.generation, entry.phase, entry.missing_since) = (generation, phase, None);
         drop(recordings);
         self.settle.notify_one();
     }
@@ -287,17 +287,16 @@ impl Backlog {
         lock(&self.recordings).contains_key(&stream_id)
     }
 
-    /// Counts a check that found no row. Returns how many in a row.
-    pub(super) fn missed(&self, stream_id: StreamId) -> u32 {
-        lock(&self.recordings).get_mut(&stream_id).map_or(0, |entry| {
-            entry.missing += 1;
-            entry.missing
-        })
+    /// Notes a check that found no row. Returns for how long none did.
+    pub(super) fn missed(&self, stream_id: StreamId) -> Duration {
+        lock(&self.recordings)
+            .get_mut(&stream_id)
+            .map_or(Duration::ZERO, |entry| entry.missing_since.get_or_insert_with(Instant::now).elapsed())
     }
 
     pub(super) fn found(&self, stream_id: StreamId) {
         if let Some(entry) = lock(&self.recordings).get_mut(&stream_id) {
-            entry.missing = 0;
+            entry.missing_since = None;
         }
     }
 

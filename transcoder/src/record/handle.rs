@@ -32,6 +32,7 @@ const UNSENT_MAX: usize = 64;
 const READY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long it waits for Postgres to tell what other nodes have recorded.
 const EXTENT_WAIT_MAX: Duration = Duration::from_millis(2_000);
+const UNWANTED_AFTER: Duration = Duration::from_secs(600);
 /// Of `spool_bytes_max`: from here on no new stream is taken.
 const FULL_PERCENT: u64 = 90;
 
@@ -43,6 +44,8 @@ pub struct RecordDeps {
     pub data_dir: PathBuf,
     /// Most bytes that may wait on disk. Beyond it segments are given up, never live.
     pub spool_bytes_max: u64,
+    /// Room one channel's recordings may take, in bytes, unless it has a rule of its own; 0: no limit.
+    pub quota_bytes: i64,
     pub pace: Pace,
 }
 
@@ -53,11 +56,14 @@ pub struct Pace {
     pub roll_bytes: u64,
     /// From one visit of the writer to the next.
     pub beat: Duration,
+    /// A recording whose stream has had no row for so long is nobody's. Long: a database may be back from a backup, or
+    /// behind for a while.
+    pub unwanted_after: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { roll_bytes: ROLL_BYTES, beat: BEAT }
+        Self { roll_bytes: ROLL_BYTES, beat: BEAT, unwanted_after: UNWANTED_AFTER }
     }
 }
 
@@ -77,6 +83,8 @@ pub(super) struct Shared {
     pub(super) spool_dir: PathBuf,
     pub(super) spool_bytes_max: u64,
     pub(super) roll_bytes: u64,
+    pub(super) unwanted_after: Duration,
+    pub(super) quota_bytes: i64,
     /// True once the spool of an earlier run has been read.
     pub(super) ready: watch::Sender<bool>,
     /// The task is over; the writer leaves.
@@ -189,6 +197,8 @@ impl Recorder {
             spool_dir: deps.data_dir.join("spool"),
             spool_bytes_max: deps.spool_bytes_max.max(1),
             roll_bytes: deps.pace.roll_bytes,
+            unwanted_after: deps.pace.unwanted_after,
+            quota_bytes: deps.quota_bytes,
             ready: watch::Sender::new(false),
             is_halted: AtomicBool::new(false),
             late: Mutex::default(),
@@ -225,9 +235,10 @@ impl Recorder {
             let mut conn = self.shared.pool.acquire().await.map_err(db::DbError::from)?;
             let state = db::recordings::stream_state(&mut conn, info.stream_id).await?;
             let extent = db::recordings::extent(&mut conn, info.vod_id).await?;
-            Ok::<_, db::DbError>((state, extent))
+            let room = db::keeping::room_of_stream(&mut conn, info.stream_id, self.shared.quota_bytes).await?;
+            Ok::<_, db::DbError>((state, extent, room))
         };
-        let (state, extent) = match timeout(EXTENT_WAIT_MAX, ask).await {
+        let (state, extent, room) = match timeout(EXTENT_WAIT_MAX, ask).await {
             Ok(Ok(known)) => known,
             Ok(Err(error)) => {
                 tracing::warn!(stream.id = %info.stream_id, %error, "recording goes on without asking the database");
@@ -245,6 +256,7 @@ impl Recorder {
             next_init: extent.init_max.map_or(0, |no| u32::try_from(no).unwrap_or(0) + 1),
             discontinuities: u64::try_from(extent.discontinuities).unwrap_or(0),
             may_be_elsewhere: state.is_some_and(|state| state.epoch > 1),
+            is_without_room: room.is_some_and(|(room, is_stopped)| is_stopped || room.is_full()),
         })
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Reel {
     rolls: Rolls,
     /// The segments being written.
     open: HashMap<String, OpenSegment>,
+    /// Segments from this number on are left out: the channel's room is full.
+    stop_at: Option<u64>,
     /// The segment of a rendition that was given up; its further parts are passed over.
     given_up: HashMap<String, u64>,
     /// Segments the live shelf is told of when the bucket has them.
@@ -86,9 +88,15 @@ impl Reel {
             generation,
             rolls: Rolls::starting_at(next_roll, roll_bytes),
             open: HashMap::new(),
+            stop_at: None,
             given_up: HashMap::new(),
             live: HashMap::new(),
         })
+    }
+
+    /// Records no further than the segments that have begun, the same ones in all renditions.
+    pub(super) fn stop(&mut self) {
+        self.stop_at.get_or_insert(self.book.next_msn);
     }
 
     /// Bytes of media that lie here and are not stored.
@@ -199,6 +207,9 @@ impl Reel {
 
     pub(super) fn part(&mut self, shared: &Shared, part: Part<'_>) -> io::Result<()> {
         let Part { rendition, msn, .. } = part;
+        if self.stop_at.is_some_and(|stop_at| msn >= stop_at) {
+            return Ok(());
+        }
         if self.given_up.get(rendition) == Some(&msn) {
             return Ok(());
         }

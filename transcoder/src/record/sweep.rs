@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use db::keeping;
 use db::recordings::{self, StreamState};
 use db::{begin, commit};
+use domain::StreamId;
 use domain::stream::StreamStatus;
 use kit::Stop;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -19,8 +21,6 @@ const TICK: Duration = Duration::from_secs(1);
 const OPEN_EVERY: u64 = 10;
 /// Ticks between looks for recordings no node closes.
 const ORPHANS_EVERY: u64 = 15;
-/// Checks in a row without a row before a recording counts as unwanted.
-const MISSING_MAX: u32 = 3;
 /// The bucket must have answered for this long before recordings without a spool here are closed: after an outage
 /// other nodes still bring what they hold.
 const BUCKET_CALM: Duration = Duration::from_secs(60);
@@ -118,13 +118,13 @@ impl Sweeper {
     }
 
     fn missing(&self, info: &RecordingInfo) {
-        if self.shared.backlog.missed(info.stream_id) >= MISSING_MAX {
+        if self.shared.backlog.missed(info.stream_id) >= self.shared.unwanted_after {
             tracing::warn!(stream.id = %info.stream_id, "a recording without a stream is discarded");
             self.shared.backlog.set_phase(info.stream_id, Phase::Discarded);
         }
     }
 
-    /// A recording deleted while it runs is not stored any further.
+    /// A recording deleted while it runs is not stored any further, nor is one whose channel has no room left.
     async fn ask_after_open(&self) -> db::Result<()> {
         let open = self.shared.backlog.in_phase(Phase::Open);
         if open.is_empty() {
@@ -133,10 +133,34 @@ impl Sweeper {
         let mut conn = self.shared.pool.acquire().await?;
         for (info, _) in open {
             match recordings::stream_state(&mut conn, info.stream_id).await? {
-                Some(state) if !state.is_deleted => self.shared.backlog.found(info.stream_id),
-                _ => self.missing(&info),
+                Some(state) if state.is_deleted => {
+                    tracing::info!(stream.id = %info.stream_id, "a recording was deleted while it runs");
+                    self.shared.backlog.set_phase(info.stream_id, Phase::Discarded);
+                }
+                Some(_) => {
+                    self.shared.backlog.found(info.stream_id);
+                    self.look_at_room(&mut conn, info.stream_id).await?;
+                }
+                None => self.missing(&info),
             }
         }
+        Ok(())
+    }
+
+    async fn look_at_room(&self, conn: &mut db::Conn, stream_id: StreamId) -> db::Result<()> {
+        let room = keeping::room_of_stream(conn, stream_id, self.shared.quota_bytes).await?;
+        let Some((room, is_stopped)) = room else { return Ok(()) };
+        if !is_stopped {
+            if !room.is_full() {
+                return Ok(());
+            }
+            let mut tx = begin(&self.shared.pool).await?;
+            keeping::stop_for_quota(&mut tx, stream_id).await?;
+            commit(tx).await?;
+            tracing::info!(stream.id = %stream_id, used = room.used_bytes, "a channel has no room: its stream is recorded no further");
+        }
+        // Said again to a node that does not know, as after a restart without the database.
+        let _stopped = self.shared.commands.send(Command::StopRecording { stream_id }).await;
         Ok(())
     }
 
@@ -161,7 +185,7 @@ impl Sweeper {
                 continue;
             }
             let mut tx = begin(&self.shared.pool).await?;
-            let outcome = recordings::finalise(&mut tx, vod_id).await?;
+            let outcome = recordings::close_orphan(&mut tx, vod_id).await?;
             commit(tx).await?;
             tracing::info!(stream.id = %stream_id, vod.id = %vod_id, ?outcome, "a recording nobody closed is complete");
         }

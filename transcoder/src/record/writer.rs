@@ -44,6 +44,8 @@ pub(super) struct Floor {
     pub(super) discontinuities: u64,
     /// Another node may have recorded more than the database knows.
     pub(super) may_be_elsewhere: bool,
+    /// The channel's room is full: nothing is recorded from here on.
+    pub(super) is_without_room: bool,
 }
 
 type Opened = Result<(u64, Resume), RecordError>;
@@ -89,6 +91,10 @@ pub(super) enum Command {
         stream_id: StreamId,
         rendition: String,
         item: StoredItem,
+    },
+    /// The channel's room is full: segments begun from now on are left out.
+    StopRecording {
+        stream_id: StreamId,
     },
     /// Nothing of the recording is wanted here any more.
     Forget {
@@ -240,6 +246,11 @@ impl Writer {
                     reel.stored(&self.shared, &rendition, item);
                 }
             }
+            Command::StopRecording { stream_id } => {
+                if let Some(reel) = self.reels.get_mut(&stream_id) {
+                    reel.stop();
+                }
+            }
             Command::Forget { stream_id } => self.forget(stream_id),
             Command::Stop => {}
         }
@@ -282,6 +293,9 @@ impl Writer {
             discontinuities: if is_known { 0 } else { floor.discontinuities },
         };
         reel.log(&raised).map_err(RecordError::Disk)?;
+        if floor.is_without_room {
+            reel.stop();
+        }
         self.shared.backlog.open(&reel.book.info, generation, Phase::Open);
         let resume = Resume {
             next_msn: reel.book.next_msn,

@@ -110,6 +110,12 @@ export const streamKey = () =>
     gcTime: 0,
   });
 
+export const storage = () =>
+  queryOptions({
+    queryKey: ["me", "storage"],
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/storage", { signal })),
+  });
+
 export const streamSettings = () =>
   queryOptions({
     queryKey: ["me", "stream"],

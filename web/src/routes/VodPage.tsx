@@ -12,6 +12,7 @@ import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
+import { Keeping } from "@/features/vod/Keeping";
 import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
 import { useResume } from "@/features/vod/useResume";
@@ -141,6 +142,7 @@ function Facts({ vod }: { vod: Vod }) {
               <span className="ml-2 font-semibold text-live-text">{t("vod.recording")}</span>
             )}
           </p>
+          <Keeping vod={vod} />
         </div>
         {mayEdit && (
           <div className="flex gap-2">

@@ -1,7 +1,7 @@
 // Notifications: what they look like and where they lead. The bell's panel and the page share this.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Clapperboard, Radio, UserPlus } from "lucide-react";
+import { Clapperboard, HardDrive, Radio, UserPlus } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { notifications, stream as streamQuery, withRead } from "@/api/queries";
@@ -43,7 +43,9 @@ export function useOpenNotice() {
   const me = useSession((session) => session.user);
   return async (notice: Notification) => {
     if (!notice.is_read) markRead.mutate(notice.id);
-    if (notice.entity_type === "vod") {
+    if (notice.type === "recording_stopped") {
+      await navigate({ to: "/studio" });
+    } else if (notice.entity_type === "vod") {
       await navigate({ to: "/v/$id", params: { id: notice.entity_id } });
     } else if (notice.actor) {
       await navigate({ to: "/c/$username", params: { username: notice.actor.username } });
@@ -56,7 +58,12 @@ export function useOpenNotice() {
   };
 }
 
-const icons = { stream_online: Radio, vod_ready: Clapperboard, new_follower: UserPlus } as const;
+const icons = {
+  stream_online: Radio,
+  vod_ready: Clapperboard,
+  new_follower: UserPlus,
+  recording_stopped: HardDrive,
+} as const;
 
 export function NoticeRow({
   notice,

@@ -2,6 +2,7 @@
 
 mod fanout;
 mod hooks;
+mod storage;
 mod views;
 
 use std::sync::Arc;

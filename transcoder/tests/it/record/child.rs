@@ -180,7 +180,8 @@ async fn child() {
         objects: Objects::new(&storage).expect("settings"),
         data_dir: data.clone(),
         spool_bytes_max: 1 << 30,
-        pace: Pace { roll_bytes: ROLL_BYTES, beat: BEAT },
+        quota_bytes: 0,
+        pace: Pace { roll_bytes: ROLL_BYTES, beat: BEAT, ..Pace::default() },
     });
     let stop = Stop::new();
     let mut tasks = JoinSet::new();

@@ -226,3 +226,35 @@ async fn rows_nobody_closes_are_found() {
     let found = db::recordings::orphans(&mut conn).await.expect("query");
     assert_eq!(found, [(live.info.vod_id, live.info.stream_id)]);
 }
+
+/// The first of two streams fills the channel's room.
+#[tokio::test]
+async fn a_full_room_stops_the_recording_at_a_boundary_and_tells_the_owner_once() {
+    let rig = Rig::new().await;
+    let node = rig.node_with(rig.data.path(), 1 << 30, 100_000);
+    let live = rig.go_live("alice").await;
+    let mut sent = Sent::default();
+    let (recording, _) = open(&node, &live).await;
+    for msn in 0..3 {
+        segment(&recording, &mut sent, msn, 0);
+    }
+    // Both renditions are in the middle of a segment when the room is found to be full: those are finished.
+    super::rig::parts(&recording, &mut sent, ("source", 3, 0), 2, false);
+    until("the owner is told", || async { rig.told("recording_stopped").await == 1 }).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let more = &mut Sent::default();
+    super::rig::parts(&recording, more, ("source", 4, 0), 5, false);
+    recording.segment_end("source", 4, SEGMENT_US);
+    recording.close(RecordingEnd::Ended);
+    rig.until_ready(&live).await;
+    rig.assert_stored(&live, &sent).await;
+    assert_eq!(rig.vod(&live).await.expect("row")["stop_reason"], "quota");
+
+    rig.publisher_gone(&live, PublishEnd::Unpublished, RULES).await;
+    let mut conn = rig.pool.acquire().await.expect("connection");
+    let room = db::keeping::room_of_stream(&mut conn, live.info.stream_id, 100_000).await.expect("query");
+    assert!(room.is_some_and(|(room, is_stopped)| room.is_full() && is_stopped));
+    drop(conn);
+    node.stop().await;
+    assert_eq!(rig.told("recording_stopped").await, 1);
+}

@@ -76,6 +76,30 @@ async fn a_slow_bucket_never_slows_the_caller() {
     node.stop().await;
 }
 
+/// Reliability A13: 50 kB a second, `SlowDown`, answers lost after the write, bodies changed on the way, all at once.
+#[tokio::test]
+async fn a_bucket_that_is_slow_busy_and_forgetful_holds_each_segment_once_and_whole() {
+    let rig = Rig::new().await;
+    let node = rig.node();
+    let live = rig.go_live("alice").await;
+    let mut sent = Sent::default();
+    let (recording, _) = open(&node, &live).await;
+    rig.s3.set_write_rate(50_000);
+    rig.s3.slow_down_next_writes(6);
+    rig.s3.fail_after_next_writes(3);
+    rig.s3.garble_next_writes(2);
+    for msn in 0..6 {
+        segment(&recording, &mut sent, msn, 0);
+    }
+    recording.close(RecordingEnd::Ended);
+    rig.until_ready(&live).await;
+    rig.assert_stored(&live, &sent).await;
+    let objects = rig.s3.keys().iter().filter(|key| key.starts_with("vod/")).count();
+    assert_eq!(objects, sent.0.len() + 2, "an object for each segment and init");
+    assert_eq!(rig.told("vod_ready").await, 1);
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn rows_wait_for_the_database_and_files_for_their_rows() {
     let rig = Rig::new().await;

@@ -79,12 +79,17 @@ impl Rig {
     }
 
     pub(super) fn node_in(&self, data_dir: &Path, spool_bytes_max: u64) -> Node {
+        self.node_with(data_dir, spool_bytes_max, 0)
+    }
+
+    pub(super) fn node_with(&self, data_dir: &Path, spool_bytes_max: u64, quota_bytes: i64) -> Node {
         let (recorder, task) = Recorder::new(RecordDeps {
             pool: self.pool.clone(),
             objects: self.objects.clone(),
             data_dir: data_dir.to_owned(),
             spool_bytes_max,
-            pace: Pace::default(),
+            quota_bytes,
+            pace: Pace { unwanted_after: Duration::from_secs(2), ..Pace::default() },
         });
         let stop = Stop::new();
         let mut tasks = JoinSet::new();

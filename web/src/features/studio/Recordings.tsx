@@ -7,6 +7,7 @@ import { vods } from "@/api/queries";
 import type { Vod } from "@/api/types";
 import { Thumb } from "@/features/cards/Thumb";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
+import { Keeping, StorageLine } from "@/features/vod/Keeping";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago, clock, compact } from "@/lib/time";
@@ -22,6 +23,7 @@ export function Recordings({ username }: { username: string }) {
   return (
     <section className="mt-12">
       <SectionHead title={t("studio.recordings")} />
+      <StorageLine />
       {list.isPending && <Skeleton className="h-48" />}
       {list.isError && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.data && items.length === 0 && <Empty title={t("home.no_vods")}>{t("studio.no_vods_text")}</Empty>}
@@ -64,6 +66,7 @@ function Row({ vod, onEdit, onDelete }: { vod: Vod; onEdit: () => void; onDelete
           <span aria-hidden="true"> · </span>
           {ago(vod.created_at, lang)}
         </p>
+        <Keeping vod={vod} />
       </div>
       <span
         className={cx(
