@@ -215,6 +215,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Room the caller's recordings take, and the rules for them. */
+        get: operations["storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/stream": {
         parameters: {
             query?: never;
@@ -804,6 +821,21 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["User"];
         };
+        /** @description Room the caller's recordings take, and the rules for them. */
+        StorageUse: {
+            /**
+             * Format: int32
+             * @description Days a recording is kept after it was made. Null: for ever.
+             */
+            keep_days?: number | null;
+            /**
+             * Format: int64
+             * @description Null: no limit. When it is reached, a stream goes on and is recorded no further.
+             */
+            quota_bytes?: number | null;
+            /** Format: int64 */
+            used_bytes: number;
+        };
         /** @description A stream. */
         Stream: {
             category?: components["schemas"]["CategoryRef"] | null;
@@ -913,6 +945,8 @@ export interface components {
             id: string;
             playback: components["schemas"]["Playback"];
             status: components["schemas"]["VodStatus"];
+            /** @description `quota`: the channel's room was full, and the stream was recorded no further. */
+            stop_reason?: string | null;
             storyboard_url?: string | null;
             /** Format: uuid */
             stream_id: string;
@@ -1404,6 +1438,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FollowingPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Room taken, its limit, and how long recordings are kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageUse"];
                 };
             };
             /** @description What went wrong */
