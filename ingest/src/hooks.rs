@@ -103,8 +103,21 @@ impl Hooks {
 
 /// What we say ourselves in any of the hooks. Receivers differ in which of two fields of one name they believe.
 const OURS: [&str; 15] = [
-    "app", "flashver", "swfurl", "tcurl", "pageurl", "addr", "clientid", "call", "name", "type", "time", "timestamp",
-    "recorder", "path", "vod_id",
+    "app",
+    "flashver",
+    "swfurl",
+    "tcurl",
+    "pageurl",
+    "addr",
+    "clientid",
+    "call",
+    "name",
+    "type",
+    "time",
+    "timestamp",
+    "recorder",
+    "path",
+    "vod_id",
 ];
 
 /// A publisher's arguments without those that have the name of a field of ours, however they are written.
