@@ -7,6 +7,7 @@ pub mod chat;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod ingest;
 pub mod notification;
 pub mod stream;
 pub mod user;
