@@ -12,6 +12,7 @@ mod channels;
 mod directory;
 mod docs;
 mod extract;
+mod health;
 mod layers;
 mod live_playback;
 mod me;

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    auth, avatar, categories, channels, docs, layers, live_playback, me, notifications, ops, site, streams, throttle,
-    vod_playback, vods,
+    auth, avatar, categories, channels, docs, health, layers, live_playback, me, notifications, ops, site, streams,
+    throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -37,6 +37,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
+        .routes(routes!(health::my_ingest_health))
         .routes(routes!(channels::following))
         .routes(routes!(channels::channel))
         .routes(routes!(channels::follow, channels::unfollow))
@@ -45,6 +46,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(categories::put_category, categories::delete_category))
         .routes(routes!(streams::streams))
         .routes(routes!(streams::stream))
+        .routes(routes!(health::ingest_health))
         .routes(routes!(vods::vods))
         .routes(routes!(vods::vod, vods::update_vod, vods::delete_vod))
         .routes(routes!(vods::count_view))

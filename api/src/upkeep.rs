@@ -11,6 +11,8 @@ use crate::state::App;
 const DIRECTORY_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// An hour of two thousand streams on air leaves this much to prune.
+const HEALTH_BITES_MAX: usize = 150;
 
 /// Runs all of it until the stop.
 pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
@@ -65,9 +67,15 @@ async fn look(app: &App) {
 async fn prune(app: &App) {
     let pruned = async {
         let mut conn = app.pool.acquire().await?;
-        db::sessions::prune(&mut conn).await
+        db::sessions::prune(&mut conn).await?;
+        for _bite in 0..HEALTH_BITES_MAX {
+            if db::health::prune(&mut conn).await? < db::health::PRUNE_ROWS {
+                break;
+            }
+        }
+        Ok::<_, db::DbError>(())
     };
     if let Err(error) = pruned.await {
-        tracing::debug!(%error, "old sign-ins were not pruned");
+        tracing::debug!(%error, "old sign-ins and measurements were not pruned");
     }
 }

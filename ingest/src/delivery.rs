@@ -37,6 +37,9 @@ pub(crate) struct Delivery {
     has_video: bool,
     has_delivered: bool,
     first_audio: Option<Instant>,
+    reorder_ms: i32,
+    /// Of the newest message.
+    has_other_tracks: bool,
 }
 
 impl Delivery {
@@ -50,12 +53,23 @@ impl Delivery {
         self.left_out.len()
     }
 
+    /// Whether the newest message carried tracks that were left out.
+    pub(crate) fn has_other_tracks(&self) -> bool {
+        self.has_other_tracks
+    }
+
     fn leave_out(&mut self, kind: FrameKind, tracks: &OtherTracks) {
+        self.has_other_tracks = !tracks.is_empty();
         for track in tracks {
             if !self.left_out.contains(&(kind, *track)) && self.left_out.len() < TRACKS_MAX {
                 self.left_out.push((kind, *track));
             }
         }
+    }
+
+    /// Composition offset of the newest picture.
+    pub(crate) fn reorder_ms(&self) -> i32 {
+        self.reorder_ms
     }
 
     pub(crate) fn video(&mut self, body: &Bytes) -> Judgement {
@@ -64,6 +78,9 @@ impl Delivery {
             Err(error) => return damaged(error),
         };
         self.leave_out(FrameKind::Video, &tag.other_tracks);
+        if let VideoPacket::Frame { cts_ms, .. } = tag.packet {
+            self.reorder_ms = cts_ms;
+        }
         let role = match tag.packet {
             VideoPacket::SequenceHeader { .. } => Role::Header,
             VideoPacket::Frame { .. } if tag.is_key => Role::Key,

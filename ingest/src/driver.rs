@@ -30,6 +30,7 @@ use crate::node::Node;
 use crate::registry::Cut;
 use crate::session::{Action, Input, Request, Session};
 use crate::socket::Socket;
+use crate::vitals::Vitals;
 use crate::wire::Output;
 use crate::{amf, command};
 
@@ -59,6 +60,8 @@ pub(crate) struct Connection {
     pub(crate) grant: Option<Grant>,
     pub(crate) feed: Option<Feed>,
     pub(crate) delivery: Delivery,
+    /// Boxed: most connections never have any.
+    pub(crate) vitals: Option<Box<Vitals>>,
     pub(crate) outcome: Outcome,
     /// Why, for the log and for the peer.
     pub(crate) reason: Option<String>,
@@ -98,6 +101,7 @@ impl Connection {
             grant: None,
             feed: None,
             delivery: Delivery::default(),
+            vitals: None,
             outcome: Outcome::Dropped,
             reason: None,
             publish_stream: 0,
@@ -196,6 +200,9 @@ impl Connection {
         while self.session.is_live() {
             beat::next(Instant::now()).await;
             let now = Instant::now();
+            if let Some(vitals) = &mut self.vitals {
+                vitals.beat(now, || self.feed.as_ref().map_or(0, Feed::waiting_ms));
+            }
             for event in self.events(stop, now) {
                 if let Some(learned) = self.learn(event, now) {
                     self.feed_session(learned, now);
@@ -355,6 +362,11 @@ impl Connection {
             info!(addr = %self.addr, left_out = self.delivery.tracks_left_out(), ?kind,
                   "the publisher sends more than one track of a kind; only the first is taken");
         }
+        if self.delivery.has_other_tracks()
+            && let Some(vitals) = &mut self.vitals
+        {
+            vitals.extra_track(kind);
+        }
         let role = match judgement {
             Judgement::Forward(role) => role,
             // Before the yes, even nothing is too much.
@@ -379,6 +391,9 @@ impl Connection {
         grant.timestamp_ms.store(frame.timestamp_ms, Ordering::Relaxed);
         if self.delivery.goes_on_air(&frame, role, now) {
             self.node.desk.online(&grant.presence);
+        }
+        if let Some(vitals) = &mut self.vitals {
+            vitals.arrived(&frame, role, self.delivery.reorder_ms());
         }
         feed.push(frame, role);
     }
@@ -505,6 +520,7 @@ impl Connection {
         };
         self.node.desk.report(grant);
         self.feed = Some(Feed::start(hello, Arc::clone(&self.node.route), &self.node.desk.tasks, &self.lane));
+        self.vitals = Some(Box::new(Vitals::new(claim, config.ingest.bitrate_kbps_max, self.node.pen.clone(), now)));
         self.reader.set_limits(Limits::PUBLISHER);
         self.node.meters.streams.increment(1.0);
         match self.output.publish_started(self.publish_stream, now) {

@@ -51,6 +51,9 @@ async fn finish(mut connection: Box<Connection>, socket: Option<Socket>, end: Pu
           reason = connection.reason.as_deref(), bytes = connection.media_bytes, "publisher gone");
     say_goodbye(&mut connection, end);
     let is_over = end.ends_stream() || connection.node.desk.rules.reconnect_window_s == 0;
+    if let Some(vitals) = connection.vitals.take().filter(|_| !is_over) {
+        vitals.lost();
+    }
     let (feed, has_delivered) = (connection.feed.take(), connection.delivery.has_delivered());
     if feed.is_some() {
         connection.node.meters.streams.decrement(1.0);

@@ -74,6 +74,11 @@ impl Feed {
         self.queue.push(frame, role);
     }
 
+    /// Media that waits, by its timestamps.
+    pub(crate) fn waiting_ms(&self) -> u32 {
+        self.queue.waiting_ms()
+    }
+
     /// The reason, when the transcoder will not have this stream at all.
     pub(crate) fn refusal(&self) -> Option<String> {
         self.refused.borrow().clone()

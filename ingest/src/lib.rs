@@ -20,9 +20,11 @@ mod journal;
 mod keeper;
 mod node;
 mod registry;
+mod scribe;
 pub mod session;
 mod socket;
 mod tls;
+mod vitals;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -43,6 +45,7 @@ use crate::feed::Route;
 use crate::hooks::Hooks;
 use crate::journal::Journal;
 use crate::node::{Doors, LogGate, Meters, Node};
+use crate::scribe::Scribe;
 use crate::socket::{Socket, TlsSocket};
 pub use crate::tls::{Tls, TlsError};
 
@@ -78,6 +81,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
     };
     let (hooks, journal) = (Hooks::new(&config.hooks)?, Journal::open(&config.data_dir).await?);
     let guesses_max = config.limits.publish_failures_per_ip_per_minute;
+    let (pen, mut scribe) = Scribe::new(pool.clone(), live.clone());
     let desk = Arc::new(Desk::new(pool, node, rules, hooks, journal, guesses_max));
     let node = Arc::new(Node {
         desk: Arc::clone(&desk),
@@ -85,6 +89,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
         meters: Meters::new(),
         log_gate: LogGate::new(),
         lanes,
+        pen,
         config,
     });
     info!(addr = %listener.local_addr()?, "RTMP is served");
@@ -101,7 +106,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
         let entrance = Entrance { listener, tls: Some(tls), doors };
         tokio::join!(entrance.accept(&node, &sessions, &stop), fresh);
     };
-    tokio::join!(plain.accept(&node, &sessions, &stop), secure, keeping);
+    tokio::join!(plain.accept(&node, &sessions, &stop), secure, keeping, scribe.run(&stop));
     drop(plain);
     sessions.close();
     desk.tasks.close();
@@ -112,6 +117,7 @@ pub async fn serve(listener: TcpListener, deps: Deps, stop: Stop) -> anyhow::Res
     if tokio::time::timeout(STOP_WAIT_MAX, farewell).await.is_err() {
         warn!(sessions = sessions.len(), "some sessions did not end in time");
     }
+    scribe.close().await;
     Ok(())
 }
 

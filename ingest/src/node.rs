@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::desk::Desk;
 use crate::feed::Route;
+use crate::scribe::Pen;
 
 /// Lines per second about strangers. More is for whoever reads debug logs.
 const LOG_LINES_PER_S: u64 = 20;
@@ -22,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) meters: Meters,
     pub(crate) log_gate: LogGate,
     pub(crate) lanes: Lanes,
+    pub(crate) pen: Pen,
 }
 
 /// The node's metrics. Handles are looked up once, not per message.

@@ -4,6 +4,7 @@ mod accounts;
 mod channels;
 mod faults;
 mod harness;
+mod health;
 mod lists;
 mod media;
 mod sessions;

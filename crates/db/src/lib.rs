@@ -8,6 +8,7 @@ pub mod channels;
 pub mod chat;
 pub mod error;
 pub mod follows;
+pub mod health;
 pub mod keeping;
 pub mod notifications;
 pub mod notify;

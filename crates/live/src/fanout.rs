@@ -47,6 +47,12 @@ pub async fn publish(live: &Live, push: &Push) -> Result<(), LiveError> {
     Ok(())
 }
 
+/// The same as part of a longer message to Redis.
+pub(crate) fn publish_in(pipe: &mut redis::Pipeline, live: &Live, push: &Push) {
+    let body = serde_json::to_string(push).unwrap_or_default();
+    pipe.publish(live.key(CHANNEL), body).ignore();
+}
+
 /// Everything published from now on. Ends when the connection is lost; the caller subscribes anew.
 pub async fn subscribe(live: &Live) -> Result<Pin<Box<dyn Stream<Item = Push> + Send>>, LiveError> {
     let mut pubsub = live.pubsub().await?;

@@ -7,6 +7,7 @@ mod breaker;
 pub mod client;
 pub mod directory;
 pub mod fanout;
+pub mod health;
 pub mod limits;
 pub mod presence;
 pub mod revocations;

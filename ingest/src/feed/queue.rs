@@ -143,6 +143,15 @@ impl Queue {
             .collect()
     }
 
+    /// From the oldest frame that waits to the newest, by their timestamps.
+    pub(crate) fn waiting_ms(&self) -> u32 {
+        let inner = self.lock();
+        inner.items.front().map_or(0, |item| {
+            // A clock that was set back in between makes it negative.
+            inner.last_timestamp_ms.wrapping_sub(item.frame.timestamp_ms).cast_signed().max(0).cast_unsigned()
+        })
+    }
+
     /// Frames given up since the last call.
     pub(crate) fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.lock().dropped)
@@ -245,6 +254,16 @@ mod tests {
         assert!(times.len() <= FRAMES_MAX);
         assert_eq!(times[0] % 100, 0, "begins with a key frame");
         assert_eq!(times.last(), Some(&(3 * FRAMES_MAX as u32 - 1)));
+    }
+
+    #[tokio::test]
+    async fn how_much_waits_is_told_by_timestamps() {
+        let queue = Queue::default();
+        assert_eq!(queue.waiting_ms(), 0);
+        push_all(&queue, [video(u32::MAX - 99, Role::Key), video(400, Role::Other)]);
+        assert_eq!(queue.waiting_ms(), 500);
+        queue.push(frame(FrameKind::Video, u32::MAX - 5_000, 1), Role::Other);
+        assert_eq!(queue.waiting_ms(), 0);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod browser;
 mod check;
 mod dash;
 mod enhanced;
+mod health;
 mod outages;
 mod split;
 mod startup;

@@ -284,6 +284,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/stream/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the caller's stream arrives: the one on air, else the last one. */
+        get: operations["my_ingest_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/notifications": {
         parameters: {
             query?: never;
@@ -378,6 +395,23 @@ export interface paths {
         };
         /** One stream, on air or over. */
         get: operations["stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/streams/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a stream arrives. Its broadcaster and moderators may ask; for others there is no such stream. */
+        get: operations["ingest_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -725,6 +759,99 @@ export interface components {
             items: components["schemas"]["FollowedChannel"][];
             next_cursor?: string | null;
         };
+        /** @description One issue that holds. The shape of `domain::ingest::IngestFinding`, for the document. */
+        IngestFinding: {
+            severity: components["schemas"]["IngestSeverity"];
+            type: components["schemas"]["IngestIssue"];
+        };
+        /** @description How a stream's media arrives. */
+        IngestHealth: {
+            /** @description What is wrong now, the worst first. */
+            issues: components["schemas"]["IngestFinding"][];
+            /** @description In order of time; seconds in which nothing was measured are left out. */
+            items: components["schemas"]["IngestSample"][];
+            /**
+             * Format: int32
+             * @description Seconds from one item to the next. 1: every second. More: of each step the worst ten seconds.
+             */
+            step_s: number;
+            /**
+             * Format: uuid
+             * @description Null when the caller has never been on air.
+             */
+            stream_id?: string | null;
+            /** @description Of now: `noData` while nothing arrives, while the broadcaster reconnects, and once the stream is over. */
+            verdict: components["schemas"]["IngestVerdict"];
+        };
+        /**
+         * @description What can be wrong with what arrives.
+         * @enum {string}
+         */
+        IngestIssue: "bitrateLow" | "bitrateHigh" | "bitrateUnstable" | "audioBitrateLow" | "audioBitrateHigh" | "audioSampleRate" | "audioTooManyChannels" | "noAudioStream" | "noVideoStream" | "multipleVideoStreams" | "multipleAudioStreams" | "frameRateLow" | "frameRateUnstable" | "frameRateHigh" | "gopSizeLong" | "gopSizeShort" | "gopIrregular" | "bFrames" | "audioVideoOffset" | "audioVideoDrift" | "videoIngestionStarved" | "videoIngestionFasterThanRealtime" | "serverQueue";
+        /** @description One second of a publish. The shape of `domain::ingest::IngestSample`, for the document; also what `ingest:health` carries. */
+        IngestSample: {
+            /**
+             * Format: date-time
+             * @description The second's end.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description Sound delivered beyond what its timestamps say.
+             */
+            audio_drift_ms: number | null;
+            /** Format: int32 */
+            audio_kbps: number;
+            /**
+             * Format: int32
+             * @description How far the newest picture is ahead of the newest sound.
+             */
+            av_offset_ms: number | null;
+            /**
+             * Format: int32
+             * @description How much later than its timestamps media arrived.
+             */
+            delay_ms: number | null;
+            /**
+             * Format: int32
+             * @description Grows with each reconnect, from 1.
+             */
+            epoch: number;
+            /**
+             * Format: double
+             * @description Frames that arrived in the second.
+             */
+            fps: number;
+            issues: components["schemas"]["IngestFinding"][];
+            /**
+             * Format: int32
+             * @description The last distance between two key frames, or the time since the last one when that is longer.
+             */
+            keyframe_ms: number | null;
+            /**
+             * Format: double
+             * @description Media time per real time over ten seconds.
+             */
+            pace: number | null;
+            /**
+             * Format: int32
+             * @description Media waiting inside the server.
+             */
+            queue_ms: number;
+            verdict: components["schemas"]["IngestVerdict"];
+            /** Format: int32 */
+            video_kbps: number;
+        };
+        /**
+         * @description `info` does not change the verdict.
+         * @enum {string}
+         */
+        IngestSeverity: "info" | "warning" | "error";
+        /**
+         * @description How well a broadcaster's media arrives.
+         * @enum {string}
+         */
+        IngestVerdict: "good" | "ok" | "bad" | "noData";
         Login: {
             /** @description Username or e-mail address. */
             login: string;
@@ -1600,6 +1727,38 @@ export interface operations {
             };
         };
     };
+    my_ingest_health: {
+        parameters: {
+            query?: {
+                /** @description How far back: 1 to 10080 (seven days), 10 unless said. Of an ended stream, from its end. */
+                minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Verdict and seconds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestHealth"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     notifications: {
         parameters: {
             query?: {
@@ -1770,6 +1929,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stream"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ingest_health: {
+        parameters: {
+            query?: {
+                /** @description How far back: 1 to 10080 (seven days), 10 unless said. Of an ended stream, from its end. */
+                minutes?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The stream's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Verdict and seconds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestHealth"];
                 };
             };
             /** @description What went wrong */

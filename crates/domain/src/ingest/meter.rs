@@ -43,6 +43,15 @@ pub struct VideoFormat {
     pub height: u32,
     /// Frames per 1,000 seconds, when it is said.
     pub fps_milli: Option<u32>,
+    /// A codec that needs half the bits of H.264.
+    pub is_efficient: bool,
+}
+
+impl VideoFormat {
+    /// Pixels of H.264 that take as many bits.
+    fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height) / if self.is_efficient { 2 } else { 1 }
+    }
 }
 
 /// What an audio header says.
@@ -424,7 +433,7 @@ impl Meter {
             video_kbps,
             audio_kbps,
             spread: self.spread(),
-            pixels: self.video_format.map(|format| u64::from(format.width) * u64::from(format.height)),
+            pixels: self.video_format.map(VideoFormat::pixels),
             fps_milli,
             nominal_fps_milli: self.nominal_fps_milli(),
             uneven_seconds,

@@ -53,7 +53,8 @@ const AUDIO_FRAME_MS: f64 = 1_024.0 / 48.0;
 impl Sender {
     fn new(habits: Habits) -> Self {
         let mut meter = Meter::new(Limits { kbps_max: 10_000 }, 0);
-        meter.video_format(Some(VideoFormat { width: 1_280, height: 720, fps_milli: Some(30_000) }));
+        let format = VideoFormat { width: 1_280, height: 720, fps_milli: Some(30_000), is_efficient: false };
+        meter.video_format(Some(format));
         meter.audio_format(Some(AudioFormat { sample_rate: 48_000, frame_samples: 1_024, channels: 2 }));
         Self { meter, now_ms: 0, video_ms: 0.0, audio_ms: 0.0, frames: 0, audio_frames: 0, samples: Vec::new(), habits }
     }
