@@ -1,7 +1,8 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify} changes the scene.
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|health-good|health-bad|health-silent|health-new}
+// changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { createReadStream, existsSync, mkdtempSync, statSync } from "node:fs";
@@ -166,7 +167,50 @@ let notices = [
   created_at: iso(age),
   actor,
 }));
-const scene = { empty: false, fail: false, signedIn: false };
+const scene = { empty: false, fail: false, signedIn: false, health: "good" };
+
+// One second of a made-up broadcast: calm, or one whose line breaks down now and then.
+function second(at, mood) {
+  const t = at / 1000;
+  const wave = (period, size) => Math.sin((t * 2 * Math.PI) / period) * size;
+  const dip = mood === "bad" && t % 40 < 6;
+  return {
+    at: new Date(at).toISOString(),
+    epoch: 1,
+    verdict: mood === "bad" ? "bad" : "good",
+    issues:
+      mood === "bad"
+        ? [
+            { type: "gopSizeLong", severity: "error" },
+            { type: "videoIngestionStarved", severity: "warning" },
+            { type: "bitrateUnstable", severity: "warning" },
+            { type: "bFrames", severity: "info" },
+          ]
+        : [],
+    video_kbps: Math.round(dip ? 900 + wave(3, 300) : 4480 + wave(7, 140) + wave(2, 60)),
+    audio_kbps: Math.round(160 + wave(5, 3)),
+    fps: dip ? 17 : Math.round(300 + wave(9, 3)) / 10,
+    keyframe_ms: mood === "bad" ? 10_400 : 2_000,
+    av_offset_ms: Math.round(12 + wave(11, 22)),
+    audio_drift_ms: Math.round(wave(90, 6)),
+    delay_ms: Math.round(dip ? 1_900 : 24 + Math.abs(wave(13, 30))),
+    pace: 1,
+    queue_ms: 0,
+  };
+}
+function healthOf(id, minutes) {
+  const isSilent = scene.health === "silent" || streams[0].status === "reconnecting";
+  const stepS = minutes > 60 ? 170 : 1;
+  const end = Math.floor(now() / 1000) * 1000 - (isSilent ? 20_000 : 0);
+  const count = scene.health === "new" ? 0 : Math.min((minutes * 60) / stepS, 3_700 / stepS);
+  const mood = scene.health === "bad" ? "bad" : "good";
+  const items = Array.from({ length: Math.floor(count) }, (_, i) =>
+    second(end - (count - i) * stepS * 1000, mood),
+  );
+  const isQuiet = isSilent || scene.health === "new";
+  const verdict = isQuiet ? "noData" : mood;
+  return { stream_id: id, verdict, issues: isQuiet ? [] : second(end, mood).issues, step_s: stepS, items };
+}
 
 const history = [];
 const lines = [
@@ -351,6 +395,11 @@ const routes = [
       const s = streams.find((x) => x.id === id);
       return s ? { body: s } : problem(404, "stream.not-found", "no such stream");
     },
+  ],
+  [
+    "GET",
+    /^\/streams\/([^/]+)\/health$/,
+    ([id], __, q) => ({ body: healthOf(id, Number(q.get("minutes") ?? 10)) }),
   ],
   [
     "GET",
@@ -541,6 +590,12 @@ io.on("connection", (socket) => {
   });
 });
 
+setInterval(() => {
+  if (scene.health === "silent" || scene.health === "new" || streams[0].status !== "live") return;
+  const at = Math.floor(now() / 1000) * 1000;
+  io.emit("ingest:health", { stream_id: streams[0].id, ...second(at, scene.health) });
+}, 1_000);
+
 function act(what, text) {
   const first = streams[0];
   const event = { username: first.channel.username, stream_id: first.id };
@@ -561,6 +616,7 @@ function act(what, text) {
   if (what === "signin" || what === "signout") scene.signedIn = what === "signin";
   if (what === "source-only") first.renditions_note = "source-only: no CPU budget left on this machine";
   if (what === "full-ladder") first.renditions_note = "full";
+  if (what.startsWith("health-")) scene.health = what.slice(7);
   if (what === "say") {
     const message = line(people[1], text || "hello");
     history.push(message);

@@ -25,6 +25,21 @@ const pages = [
   ["home-anonymous", "/", { anonymous: true }],
   ["studio-waiting", "/studio", { before: ["offline"], after: ["live"] }],
   ["studio-live", "/studio", { wait: 4000 }],
+  [
+    "studio-health-bad",
+    "/studio",
+    { before: ["health-bad"], after: ["health-good"], wait: 4000, focus: "ingest-health" },
+  ],
+  [
+    "studio-health-silent",
+    "/studio",
+    { before: ["health-silent"], after: ["health-good"], wait: 9000, focus: "ingest-health" },
+  ],
+  [
+    "studio-health-new",
+    "/studio",
+    { before: ["health-new"], after: ["health-good"], focus: "ingest-health" },
+  ],
   ["settings", "/settings"],
   ["notifications", "/notifications"],
   ["admin", "/admin/categories"],
@@ -50,7 +65,11 @@ const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir()
     "--autoplay-policy=no-user-gesture-required",
   ],
 });
-for (const [name, path, { before = [], after = [], wait = 1300, anonymous = false } = {}] of pages) {
+for (const [
+  name,
+  path,
+  { before = [], after = [], wait = 1300, anonymous = false, focus = null } = {},
+] of pages) {
   if (only && !new RegExp(only).test(name)) continue;
   await act(anonymous ? "signout" : "signin");
   for (const step of before) await act(step);
@@ -72,6 +91,11 @@ for (const [name, path, { before = [], after = [], wait = 1300, anonymous = fals
     );
     await page.goto(base + path);
     await page.waitForTimeout(wait);
+    if (focus) {
+      const part = page.getByTestId(focus);
+      await part.evaluate((element) => element.closest("section").scrollIntoView({ block: "start" }));
+      await page.waitForTimeout(300);
+    }
     await page.screenshot({ path: join(out, `${name}-${shape}.png`) });
     await page.close();
   }

@@ -122,6 +122,18 @@ export const streamSettings = () =>
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/stream", { signal })),
   });
 
+/** How a stream arrives; the socket tells each further second. */
+export const ingestHealth = (id: string, minutes: number) =>
+  queryOptions({
+    queryKey: ["streams", "health", id, minutes],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/streams/{id}/health", { params: { path: { id }, query: { minutes } }, signal }),
+      ),
+    // Long ranges are drawn from stored steps only.
+    refetchInterval: minutes > 60 ? 60_000 : false,
+  });
+
 export const notifications = () =>
   infiniteQueryOptions({
     queryKey: ["notifications"],

@@ -13,6 +13,11 @@ export type Notification = Schemas["Notification"];
 export type NotificationPage = Schemas["NotificationPage"];
 export type StreamSettings = Schemas["StreamSettings"];
 export type StreamKey = Schemas["StreamKey"];
+export type IngestHealth = Schemas["IngestHealth"];
+export type IngestSample = Schemas["IngestSample"];
+export type IngestFinding = Schemas["IngestFinding"];
+export type IngestIssue = Schemas["IngestIssue"];
+export type IngestVerdict = Schemas["IngestVerdict"];
 
 /** The author of a chat line, as the socket sends it. */
 export type ChatUser = { id: string; username: string; display_name: string; badges: string[] };

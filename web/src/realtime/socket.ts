@@ -3,7 +3,7 @@ import { io, type Socket } from "socket.io-client";
 import { create } from "zustand";
 import { ApiError } from "@/api/errors";
 import { currentToken, useSession } from "@/api/session";
-import type { ChatMessage, ChatModes, Notification } from "@/api/types";
+import type { ChatMessage, ChatModes, IngestSample, Notification } from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
 const ACK_TIMEOUT_MS = 8_000;
@@ -21,6 +21,7 @@ type ServerEvents = {
   "stream:offline": (event: StreamEvent) => void;
   "vod:ready": (event: { username: string; vod_id: string }) => void;
   notification: (notification: Notification) => void;
+  "ingest:health": (second: IngestSample & { stream_id: string }) => void;
 };
 
 type Refusal = { ok: false; code: string; detail?: string; retry_after_ms?: number };

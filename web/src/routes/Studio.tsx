@@ -11,6 +11,7 @@ import { useChat } from "@/features/chat/useChat";
 import { Player } from "@/features/player/Player";
 import { Connect } from "@/features/studio/Connect";
 import { DetailsForm } from "@/features/studio/DetailsForm";
+import { HealthPanel } from "@/features/studio/health/HealthPanel";
 import { Recordings } from "@/features/studio/Recordings";
 import { cx } from "@/lib/cx";
 import { PageHead } from "@/shell/PageHead";
@@ -48,6 +49,7 @@ function Room({ user }: { user: User }) {
       <div className="mt-6 grid items-start gap-6 xl:grid-cols-[minmax(0,1fr)_440px]">
         <div className="flex min-w-0 flex-col gap-6">
           {live && <Preview live={live} name={user.display_name} />}
+          {live && <HealthPanel key={live.id} live={live} />}
           {!live && <Connect />}
           {live && <DetailsForm />}
         </div>
