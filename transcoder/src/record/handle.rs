@@ -288,6 +288,8 @@ struct Local {
     unsent: VecDeque<Command>,
     /// Segments with a hole: the rest of them is not sent either.
     holed: HashSet<(String, u64)>,
+    /// The highest number of any rendition.
+    msn_max: Option<u64>,
 }
 
 impl Recording {
@@ -322,7 +324,9 @@ impl Recording {
             && queued.load(Ordering::Relaxed).saturating_add(len) <= QUEUED_BYTES_MAX;
         if has_room {
             queued.fetch_add(len, Ordering::Relaxed);
-            if self.shared.commands.try_send(Command::part(self.key, part)).is_ok() {
+            let is_new_number = local.msn_max.is_none_or(|max| part.msn > max);
+            local.msn_max = local.msn_max.max(Some(part.msn));
+            if self.shared.commands.try_send(Command::part(self.key, part, is_new_number)).is_ok() {
                 return;
             }
             queued.fetch_sub(len, Ordering::Relaxed);

@@ -73,6 +73,8 @@ pub(super) enum Command {
         bytes: Bytes,
         duration_us: u64,
         head: Head,
+        /// No rendition had a part of this number before.
+        is_new_number: bool,
     },
     SegmentEnd {
         key: Key,
@@ -110,7 +112,7 @@ pub(super) enum StoredItem {
 }
 
 impl Command {
-    pub(super) fn part(key: Key, part: RecordedPart<'_>) -> Self {
+    pub(super) fn part(key: Key, part: RecordedPart<'_>, is_new_number: bool) -> Self {
         let at: Timestamp = part.program_at;
         let spot = Spot::default();
         let head = Head {
@@ -123,12 +125,21 @@ impl Command {
             spot,
         };
         let RecordedPart { rendition, msn, bytes, duration_us, .. } = part;
-        Self::Part { key, rendition: rendition.to_owned(), msn, bytes, duration_us, head }
+        Self::Part { key, rendition: rendition.to_owned(), msn, bytes, duration_us, head, is_new_number }
     }
 
-    /// Whether somebody waits for what follows from it.
+    /// Whether somebody waits for what follows from it, or a crash must not forget it: a number that viewers have seen is
+    /// never used for other bytes.
     pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Close { .. } | Self::Stop)
+        match self {
+            Self::Open { .. } | Self::Init { .. } | Self::Close { .. } | Self::Stop => true,
+            Self::Part { is_new_number, .. } => *is_new_number,
+            Self::Rendition { .. }
+            | Self::SegmentEnd { .. }
+            | Self::StopRecording { .. }
+            | Self::Stored { .. }
+            | Self::Forget { .. } => false,
+        }
     }
 }
 
@@ -230,7 +241,7 @@ impl Writer {
             Command::Init { key, rendition, init_no, bytes } => {
                 self.with(key, |shared, reel| reel.init(shared, &rendition, init_no, &bytes));
             }
-            Command::Part { key, rendition, msn, bytes, duration_us, head } => {
+            Command::Part { key, rendition, msn, bytes, duration_us, head, .. } => {
                 let len = u64::try_from(bytes.len()).unwrap_or(0);
                 self.shared.gauge.queued_bytes.fetch_sub(len, Ordering::Relaxed);
                 self.with(key, |shared, reel| {
