@@ -81,7 +81,9 @@ impl HevcConfig {
     }
 
     /// The configuration of these sets; `fixed` is the record's front.
-    fn of(fixed: &[u8], length_size: u8, sets: Vec<Set>) -> Result<Self, CodecError> {
+    fn of(fixed: &[u8], length_size: u8, mut sets: Vec<Set>) -> Result<Self, CodecError> {
+        // In the record's order, so that a configuration equals what its record says.
+        sets.sort_by_key(|set| set.kind);
         for (kind, missing) in [(VPS, "no VPS"), (SPS, "no SPS"), (PPS, "no PPS")] {
             if !sets.iter().any(|set| set.kind == kind) {
                 return Err(CodecError::Invalid(missing));
@@ -257,5 +259,8 @@ mod tests {
         let changed = hevc.clean(&prefixed(&other).into()).new_config.expect("a new configuration");
         assert_eq!(changed.codecs(), "hvc1.1.6.L63.90");
         assert_eq!(changed.sets.len(), hevc.sets.len(), "the old set is gone");
+        // A further picture parameter set comes before sets that come first in a record.
+        let pps = hevc.clean(&prefixed(&[PPS << 1, 1, 0x12]).into()).new_config.expect("a new configuration");
+        assert_eq!(HevcConfig::parse(&pps.record), Ok(pps.clone()), "it is what its record says");
     }
 }
