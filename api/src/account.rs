@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use domain::user::Role;
-use domain::{Classify, Kind, UserId};
+use domain::{Classify, Kind, SessionId, UserId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -45,6 +45,7 @@ impl Classify for AccessError {
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub id: UserId,
+    pub session: SessionId,
 }
 
 impl Account {
@@ -86,7 +87,7 @@ impl OptionalFromRequestParts<App> for Account {
         if !revoked::is_good(app, &claims).await? {
             return Err(AccessError::Revoked.into());
         }
-        Ok(Some(Self { id: claims.sub }))
+        Ok(Some(Self { id: claims.sub, session: claims.sid }))
     }
 }
 

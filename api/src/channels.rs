@@ -11,6 +11,7 @@ use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::Eyes;
 use crate::account::Account;
 use crate::extract::{Json, Path, Query};
 use crate::page::{self, PageQuery};
@@ -119,15 +120,15 @@ pub(crate) async fn channel(
     Path(path): Path<ChannelPath>,
 ) -> Result<Json<Channel>, Problem> {
     let username = path.parse()?;
-    let viewer = account.map(|account| account.id);
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let channel = db::channels::find(&mut conn, username.as_str(), viewer).await?.ok_or(ChannelError::NotFound)?;
-    let live = db::streams::live_of(&mut conn, &[channel.id]).await?.pop();
+    let eyes = Eyes::open(&app, account.as_ref(), &mut conn).await?;
+    let channel = db::channels::find(&mut conn, username.as_str(), eyes.id()).await?.ok_or(ChannelError::NotFound)?;
+    let live = db::streams::live_of(&mut conn, &[channel.id], eyes.viewer()).await?.pop();
     drop(conn);
     let live = match live {
         Some(stream) => {
             let count = app.viewers.of_stream(&stream).await;
-            Some(Stream::of(stream, count, viewer))
+            Some(Stream::of(stream, count, &eyes))
         }
         None => None,
     };
@@ -197,7 +198,11 @@ pub(crate) async fn unfollow(
     let username = path.parse()?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let channel = db::channels::id_of(&mut conn, username.as_str()).await?.ok_or(ChannelError::NotFound)?;
-    db::follows::delete(&mut conn, channel, account.id).await?;
+    let has_followed = db::follows::delete(&mut conn, channel, account.id).await?;
+    drop(conn);
+    if has_followed {
+        app.gate.end_follow(channel, account.id).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -265,7 +270,9 @@ pub(crate) async fn following(
     let mut rows = db::follows::following(&mut conn, account.id, after, page::rows(limit)).await?;
     let next_cursor = page::cut(&mut rows, limit, |row| (row.is_live, row.follow.created_at, row.follow.id));
     let on_air: Vec<UserId> = rows.iter().filter(|row| row.is_live).map(|row| row.follow.id).collect();
-    let streams = if on_air.is_empty() { Vec::new() } else { db::streams::live_of(&mut conn, &on_air).await? };
+    let eyes = Eyes::of_member(&app, Some(&account));
+    let streams =
+        if on_air.is_empty() { Vec::new() } else { db::streams::live_of(&mut conn, &on_air, eyes.viewer()).await? };
     drop(conn);
     let names: Vec<Username> = streams.iter().filter_map(|s| Username::parse(&s.owner.username).ok()).collect();
     let counts = app.viewers.of(&names).await;
@@ -276,7 +283,7 @@ pub(crate) async fn following(
         .map(|row| FollowedChannel {
             live: streams.remove(&row.follow.id).map(|stream| {
                 let count = Username::parse(&stream.owner.username).ok().and_then(|name| counts.get(&name).copied());
-                Stream::of(stream, count.unwrap_or_default(), Some(account.id))
+                Stream::of(stream, count.unwrap_or_default(), &eyes)
             }),
             username: row.follow.person.username,
             display_name: row.follow.person.display_name,

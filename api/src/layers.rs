@@ -8,8 +8,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::Kind;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, IF_NONE_MATCH,
-    RANGE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, IF_NONE_MATCH, RANGE, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
 use kit::Problem;
@@ -121,6 +122,19 @@ pub(crate) async fn method_not_allowed() -> Response {
         errors: Vec::new(),
     };
     (status, [(CONTENT_TYPE, "application/problem+json")], axum::Json(body)).into_response()
+}
+
+/// Media given for a playback token is for its bearer: no cache keeps it, and no other site's page may read it.
+pub(crate) async fn personal(request: Request, next: Next) -> Response {
+    let is_personal = live::playback::argument(request.uri().query(), kit::playback::ARGUMENT).is_some();
+    let mut response = next.run(request).await;
+    if is_personal {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+        headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+    }
+    response
 }
 
 /// Anybody's page may play public media.

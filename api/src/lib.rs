@@ -3,6 +3,7 @@
 //! Owns what a request may do and how it is answered. Does not own how a stream is made (ingest, transcoder), what chat
 //! says (chat) or what happens after a fact is committed (jobs): those meet it in rows, Redis and the outbox.
 
+mod access;
 mod account;
 pub mod accounts;
 mod auth;
@@ -84,6 +85,7 @@ impl Api {
             limits: live::limits::Limits::new(deps.live.clone()),
             revocations: live::revocations::Revocations::new(deps.live.clone(), ttl_s),
             revoked: revoked::RevokedCache::new(ttl_s),
+            gate: live::playback::Gate::new(deps.live.clone(), secret),
             views: live::views::Views::new(deps.live.clone()),
             viewer_salt: seal::derive_key(secret, "anonymous-viewer"),
             proxies: net::TrustedProxies::parse(&config.http.trusted_proxies)?,

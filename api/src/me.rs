@@ -1,6 +1,7 @@
 //! The caller's own account: profile, stream key, and what the next stream is called.
 
 use axum::extract::State;
+use db::access::Viewer;
 use domain::stream::{DESCRIPTION_CHARS_MAX, Title, parse_tags};
 use domain::user::DisplayName;
 use domain::{CategorySlug, Classify, Kind};
@@ -9,6 +10,7 @@ use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::{Eyes, VisibilityName};
 use crate::account::Account;
 use crate::accounts::StreamKey;
 use crate::extract::{Fields, Json, mentioned};
@@ -81,6 +83,8 @@ pub(crate) struct StreamSettings {
     description: String,
     category_slug: Option<String>,
     tags: Vec<String>,
+    /// Whom the next or current stream and its recording are for.
+    visibility: VisibilityName,
     /// The stream on air now.
     current: Option<Stream>,
 }
@@ -101,11 +105,15 @@ pub(crate) struct UpdateStreamSettings {
     /// At most ten of at most 25 characters.
     #[serde(default)]
     tags: Option<Vec<String>>,
+    /// Whom it is for. A stream on air and its recording change with it.
+    #[serde(default)]
+    visibility: Option<VisibilityName>,
 }
 
 impl UpdateStreamSettings {
     fn parse(self) -> Result<db::channels::SettingsChange, Problem> {
-        parse_change(self.title, self.description, self.category_slug, self.tags)
+        let change = parse_change(self.title, self.description, self.category_slug, self.tags)?;
+        Ok(db::channels::SettingsChange { visibility: self.visibility.map(Into::into), ..change })
     }
 }
 
@@ -130,7 +138,7 @@ pub(crate) fn parse_change(
     let tags = tags.and_then(|tags| fields.take(parse_tags(&tags)));
     fields.check()?;
     let title = title.map(|title| title.as_str().to_owned());
-    Ok(db::channels::SettingsChange { title, description, category_slug, tags })
+    Ok(db::channels::SettingsChange { title, description, category_slug, tags, visibility: None })
 }
 
 /// A category that is not there is the client's mistake, not a conflict.
@@ -278,7 +286,7 @@ fn key_view(app: &App, key: &StreamKey) -> StreamKeyView {
 pub(crate) async fn stream_settings(State(app): State<App>, account: Account) -> Result<Json<StreamSettings>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let settings = db::channels::settings(&mut conn, account.id).await?.ok_or(MeError::Gone)?;
-    let current = db::streams::live_of(&mut conn, &[account.id]).await?.pop();
+    let current = db::streams::live_of(&mut conn, &[account.id], Viewer::member(account.id)).await?.pop();
     drop(conn);
     Ok(Json(settings_view(&app, &account, settings, current).await))
 }
@@ -308,7 +316,7 @@ pub(crate) async fn update_stream_settings(
         .map_err(explain_category)?
         .ok_or(MeError::Gone)?;
     db::streams::retitle_open(&mut tx, account.id, &change).await?;
-    let current = db::streams::live_of(&mut tx, &[account.id]).await?.pop();
+    let current = db::streams::live_of(&mut tx, &[account.id], Viewer::member(account.id)).await?.pop();
     db::commit(tx).await?;
     Ok(Json(settings_view(&app, &account, settings, current).await))
 }
@@ -322,7 +330,7 @@ async fn settings_view(
     let current = match current {
         Some(stream) => {
             let count = app.viewers.of_stream(&stream).await;
-            Some(Stream::of(stream, count, Some(account.id)))
+            Some(Stream::of(stream, count, &Eyes::of_member(app, Some(account))))
         }
         None => None,
     };
@@ -331,6 +339,7 @@ async fn settings_view(
         description: settings.description,
         category_slug: settings.category_slug,
         tags: settings.tags,
+        visibility: settings.visibility.into(),
         current,
     }
 }

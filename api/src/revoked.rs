@@ -82,6 +82,7 @@ pub(crate) async fn is_good(app: &App, claims: &AccessClaims) -> Result<bool, db
 /// Tells everybody that a sign-in is over. Its row says so already; this makes it felt at once.
 pub(crate) async fn announce(app: &App, session: SessionId, jti: Option<Uuid>) {
     app.revoked.revoked.insert(session, ()).await;
+    app.gate.end_session(session).await;
     let mut told = app.revocations.revoke_session(session).await;
     if let (Ok(()), Some(jti)) = (&told, jti) {
         told = app.revocations.revoke_token(jti).await;

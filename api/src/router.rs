@@ -47,8 +47,10 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(streams::streams))
         .routes(routes!(streams::stream))
         .routes(routes!(health::ingest_health))
+        .routes(routes!(streams::stream_playback_token))
         .routes(routes!(vods::vods))
         .routes(routes!(vods::vod, vods::update_vod, vods::delete_vod))
+        .routes(routes!(vods::vod_playback_token))
         .routes(routes!(vods::count_view))
         .routes(routes!(notifications::notifications))
         .routes(routes!(notifications::read_notification))
@@ -98,7 +100,10 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
     // Before the layer: a preflight is an OPTIONS request, which no route takes.
-    let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(layers::open_cors());
+    let media = axum(media())
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        .layer(layers::open_cors())
+        .layer(from_fn(layers::personal));
     axum(calls.merge(uploads).layer(from_fn(layers::caching)).merge(operations()))
         .merge(media)
         .route("/docs/page.js", get(docs::script))

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use db::users::Person;
-use domain::UserId;
 use domain::stream::{StreamStatus, VodStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::access::{Eyes, VisibilityName};
 use crate::viewers::Count;
 
 /// The caller's own account.
@@ -82,7 +82,8 @@ pub(crate) struct CategoryRef {
     pub name: String,
 }
 
-/// Where to play it. Paths on this site.
+/// Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
+/// `playback-token` makes a fresh one.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Playback {
     pub hls: String,
@@ -91,8 +92,8 @@ pub(crate) struct Playback {
 }
 
 impl Playback {
-    fn below(base: &str) -> Self {
-        Self { hls: format!("{base}/index.m3u8"), dash: Some(format!("{base}/index.mpd")) }
+    pub(crate) fn below(base: &str, query: &str) -> Self {
+        Self { hls: format!("{base}/index.m3u8{query}"), dash: Some(format!("{base}/index.mpd{query}")) }
     }
 }
 
@@ -126,6 +127,7 @@ pub(crate) struct Stream {
     #[schema(required = false)]
     pub viewers_stale: bool,
     pub thumbnail_url: Option<String>,
+    pub visibility: VisibilityName,
     pub playback: Playback,
     /// What the server decided about lower renditions and why. Only the broadcaster sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,10 +135,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream as `viewer` may see it.
-    pub(crate) fn of(stream: db::streams::Stream, count: Count, viewer: Option<UserId>) -> Self {
+    /// A stream that was found for the caller.
+    pub(crate) fn of(stream: db::streams::Stream, count: Count, eyes: &Eyes<'_>) -> Self {
         let is_over = stream.status == StreamStatus::Ended;
         let base = format!("/live/{}", stream.owner.username);
+        let query = eyes.stream_query(stream.id, stream.channel, stream.visibility);
         Self {
             id: stream.id.as_uuid(),
             title: stream.title,
@@ -153,9 +156,10 @@ impl Stream {
             reconnect_until: stream.reconnect_until,
             viewers: if is_over { 0 } else { count.viewers },
             viewers_stale: !is_over && count.is_stale,
-            thumbnail_url: (!is_over).then(|| format!("{base}/thumbnail.jpg")),
-            playback: Playback::below(&base),
-            renditions_note: stream.renditions_note.filter(|_| viewer == Some(stream.channel)),
+            thumbnail_url: (!is_over).then(|| format!("{base}/thumbnail.jpg{query}")),
+            visibility: stream.visibility.into(),
+            playback: Playback::below(&base, &query),
+            renditions_note: stream.renditions_note.filter(|_| eyes.id() == Some(stream.channel)),
             channel: stream.owner.into(),
         }
     }
@@ -192,13 +196,16 @@ pub(crate) struct Vod {
     pub views: i64,
     pub thumbnail_url: Option<String>,
     pub storyboard_url: Option<String>,
+    pub visibility: VisibilityName,
     pub playback: Playback,
     pub created_at: DateTime<Utc>,
 }
 
-impl From<db::vods::Vod> for Vod {
-    fn from(vod: db::vods::Vod) -> Self {
+impl Vod {
+    /// A recording that was found for the caller.
+    pub(crate) fn of(vod: db::vods::Vod, eyes: &Eyes<'_>) -> Self {
         let base = format!("/vod/{}", vod.id);
+        let query = eyes.vod_query(vod.id, vod.channel, vod.visibility);
         Self {
             id: vod.id.as_uuid(),
             stream_id: vod.stream.as_uuid(),
@@ -216,9 +223,10 @@ impl From<db::vods::Vod> for Vod {
             stop_reason: vod.stop_reason,
             duration_s: vod.duration_ms as f64 / 1_000.0,
             views: vod.views,
-            thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg")),
+            thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg{query}")),
             storyboard_url: None,
-            playback: Playback::below(&base),
+            visibility: vod.visibility.into(),
+            playback: Playback::below(&base, &query),
             created_at: vod.created_at,
         }
     }

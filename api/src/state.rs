@@ -49,6 +49,8 @@ pub struct Shared {
     pub(crate) limits: Limits,
     pub(crate) revocations: Revocations,
     pub(crate) revoked: RevokedCache,
+    /// Judges requests for media that is not for everybody.
+    pub(crate) gate: live::playback::Gate,
     pub(crate) views: Views,
     /// Keys anonymous viewers' digests, so that addresses cannot be read back out of Redis.
     pub(crate) viewer_salt: [u8; 32],

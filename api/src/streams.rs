@@ -8,6 +8,7 @@ use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::{Eyes, PlaybackToken};
 use crate::account::Account;
 use crate::extract::{Json, Path, Query, storable};
 use crate::page::{self, PageQuery};
@@ -85,18 +86,18 @@ pub(crate) async fn streams(
     account: Option<Account>,
     Query(query): Query<StreamsQuery>,
 ) -> Result<Json<StreamPage>, Problem> {
-    let viewer = account.map(|account| account.id);
+    let eyes = Eyes::of_member(&app, account.as_ref());
     let paging = PageQuery { limit: query.limit, cursor: query.cursor };
     let limit = paging.limit()?;
     let text = search_text(query.q.as_deref());
     let category = query.category.as_deref().map(storable);
-    let filter = db::streams::Filter { category: category.as_deref(), query: text.as_deref() };
+    let filter = db::streams::Filter { category: category.as_deref(), query: text.as_deref(), viewer: eyes.id() };
     if query.live == Some(false) {
         let after = paging.after::<(Timestamp, StreamId)>()?;
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
         let mut rows = db::streams::ended(&mut conn, filter, after, page::rows(limit)).await?;
         let next_cursor = page::cut(&mut rows, limit, |row| (row.started_at, row.id));
-        let items = rows.into_iter().map(|row| Stream::of(row, Count::default(), viewer)).collect();
+        let items = rows.into_iter().map(|row| Stream::of(row, Count::default(), &eyes)).collect();
         return Ok(Json(StreamPage { items, next_cursor }));
     }
 
@@ -119,7 +120,7 @@ pub(crate) async fn streams(
     rows.sort_unstable_by_key(|(count, row)| std::cmp::Reverse((count.viewers, row.id)));
     rows.truncate(limit + 1);
     let next_cursor = page::cut(&mut rows, limit, |(count, row)| (count.viewers, row.id));
-    let items = rows.into_iter().map(|(count, row)| Stream::of(row, count, viewer)).collect();
+    let items = rows.into_iter().map(|(count, row)| Stream::of(row, count, &eyes)).collect();
     Ok(Json(StreamPage { items, next_cursor }))
 }
 
@@ -141,10 +142,41 @@ pub(crate) async fn stream(
     account: Option<Account>,
     Path(path): Path<StreamPath>,
 ) -> Result<Json<Stream>, Problem> {
-    let stream = {
-        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::streams::find(&mut conn, StreamId::from_uuid(path.id)).await?.ok_or(NoStream)?
-    };
+    let (stream, eyes) = find(&app, account.as_ref(), &path).await?;
     let count = app.viewers.of_stream(&stream).await;
-    Ok(Json(Stream::of(stream, count, account.map(|account| account.id))))
+    Ok(Json(Stream::of(stream, count, &eyes)))
+}
+
+/// A stream as the caller may see it.
+async fn find<'a>(
+    app: &'a App,
+    account: Option<&'a Account>,
+    path: &StreamPath,
+) -> Result<(db::streams::Stream, Eyes<'a>), Problem> {
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let eyes = Eyes::open(app, account, &mut conn).await?;
+    let found = db::streams::find(&mut conn, StreamId::from_uuid(path.id), eyes.viewer()).await?;
+    Ok((found.ok_or(NoStream)?, eyes))
+}
+
+/// A fresh permission to play a stream, for those it is for. It is good for less than five minutes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/streams/{id}/playback-token",
+    operation_id = "stream_playback_token",
+    params(StreamPath),
+    responses(
+        (status = 200, description = "The token, and the URLs that carry it", body = PlaybackToken),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "playback",
+)]
+pub(crate) async fn stream_playback_token(
+    State(app): State<App>,
+    account: Option<Account>,
+    Path(path): Path<StreamPath>,
+) -> Result<Json<PlaybackToken>, Problem> {
+    let (stream, eyes) = find(&app, account.as_ref(), &path).await?;
+    Ok(Json(eyes.stream_token(&stream)))
 }

@@ -9,6 +9,8 @@ use crate::revoked;
 use crate::state::App;
 
 const DIRECTORY_EVERY: Duration = Duration::from_secs(1);
+/// Playback that was taken back elsewhere is felt this much later.
+const TAKEN_BACK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// An hour of two thousand streams on air leaves this much to prune.
@@ -20,6 +22,7 @@ pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
     app.health.expect("redis");
     tokio::join!(
         every(DIRECTORY_EVERY, &stop, || refresh_directory(&app)),
+        every(TAKEN_BACK_EVERY, &stop, || refresh_gate(&app)),
         every(LOOK_EVERY, &stop, || look(&app)),
         every(PRUNE_EVERY, &stop, || prune(&app)),
         app.viewers.touches.run(stop.clone()),
@@ -47,6 +50,12 @@ async fn refresh_directory(app: &App) {
         Ok(entries) => app.directory.learn(entries),
         // What is known stays known: playback does not depend on Redis.
         Err(error) => tracing::debug!(%error, "the stream directory was not refreshed"),
+    }
+}
+
+async fn refresh_gate(app: &App) {
+    if let Err(error) = app.gate.refresh().await {
+        tracing::debug!(%error, "what was taken back was not read");
     }
 }
 

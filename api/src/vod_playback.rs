@@ -44,6 +44,9 @@ pub(crate) enum PlaybackError {
     /// Found by somebody else who asked for the same at the same time.
     #[error("the recording's rows could not be read")]
     Rows(#[source] Arc<db::DbError>),
+    /// Told only to those who were given a token for this very recording.
+    #[error("the permission to play this has ended; ask for a new one")]
+    Over,
     #[error("the bucket did not answer")]
     Bucket(#[from] objects::ObjectsError),
 }
@@ -52,6 +55,7 @@ impl Classify for PlaybackError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound | Self::Empty | Self::NoRendition | Self::NoFile => Kind::NotFound,
+            Self::Over => Kind::Forbidden,
             Self::Rows(error) => error.kind(),
             Self::Bucket(error) => error.kind(),
         }
@@ -63,6 +67,7 @@ impl Classify for PlaybackError {
             Self::Empty => "vod.empty",
             Self::NoRendition => "vod.no-rendition",
             Self::NoFile => "vod.no-file",
+            Self::Over => "playback.over",
             Self::Rows(error) => error.code(),
             Self::Bucket(error) => error.code(),
         }
@@ -175,7 +180,7 @@ async fn rendition_file(
         Some(MediaFile::Init(number)) => objects::keys::vod_init(id, &rendition, number),
         Some(MediaFile::Part(..)) | None => return Err(PlaybackError::NoFile.into()),
     };
-    shelf.recent(&app, id).await?.ok_or(PlaybackError::NotFound)?;
+    shelf.recent(&app, id, uri.query()).await?;
     file::immutable(&app.objects, &key, &method, &headers).await
 }
 
@@ -198,8 +203,9 @@ async fn thumbnail(
     Path(id): Path<VodId>,
     method: Method,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    let known = shelf.recent(&app, id).await?.ok_or(PlaybackError::NotFound)?;
+    let known = shelf.recent(&app, id, uri.query()).await?;
     let key = known.thumbnail_key.as_deref().ok_or(PlaybackError::NoFile)?;
     file::picture(&app.objects, key, &method, &headers).await
 }

@@ -1,6 +1,7 @@
 //! Recordings: lists, one, changes by their owner, and counting views. Playing them is in `vod_playback`.
 
 use axum::extract::State;
+use db::access::Viewer;
 use domain::event::Event;
 use domain::{Classify, Kind, Timestamp, VodId};
 use http::{HeaderMap, StatusCode};
@@ -9,6 +10,7 @@ use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::{Eyes, PlaybackToken, VisibilityName};
 use crate::account::Account;
 use crate::extract::{Json, Path, Query, mentioned, storable};
 use crate::me::{explain_category, parse_change};
@@ -103,6 +105,9 @@ pub(crate) struct UpdateVod {
     /// At most ten of at most 25 characters.
     #[serde(default)]
     tags: Option<Vec<String>>,
+    /// Whom it is for.
+    #[serde(default)]
+    visibility: Option<VisibilityName>,
 }
 
 /// Whether a view counted, and how many there are.
@@ -130,6 +135,7 @@ pub(crate) async fn vods(
     account: Option<Account>,
     Query(query): Query<VodsQuery>,
 ) -> Result<Json<VodPage>, Problem> {
+    let eyes = Eyes::of_member(&app, account.as_ref());
     let paging = PageQuery { limit: query.limit, cursor: query.cursor };
     let limit = paging.limit()?;
     let text = search_text(query.q.as_deref());
@@ -139,7 +145,7 @@ pub(crate) async fn vods(
         channel: channel.as_deref(),
         category: category.as_deref(),
         query: text.as_deref(),
-        viewer: account.map(|account| account.id),
+        viewer: eyes.id(),
     };
     let (rows, next_cursor) = match query.sort.unwrap_or_default() {
         VodSort::Recent => {
@@ -157,7 +163,7 @@ pub(crate) async fn vods(
             (rows, next)
         }
     };
-    Ok(Json(VodPage { items: rows.into_iter().map(Vod::from).collect(), next_cursor }))
+    Ok(Json(VodPage { items: rows.into_iter().map(|row| Vod::of(row, &eyes)).collect(), next_cursor }))
 }
 
 /// One recording.
@@ -178,14 +184,43 @@ pub(crate) async fn vod(
     account: Option<Account>,
     Path(path): Path<VodPath>,
 ) -> Result<Json<Vod>, Problem> {
+    let (vod, eyes) = find(&app, account.as_ref(), &path).await?;
+    Ok(Json(Vod::of(vod, &eyes)))
+}
+
+/// A recording as the caller may see it.
+async fn find<'a>(
+    app: &'a App,
+    account: Option<&'a Account>,
+    path: &VodPath,
+) -> Result<(db::vods::Vod, Eyes<'a>), Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let is_staff = match &account {
-        Some(account) => account.is_staff(&mut conn).await?,
-        None => false,
-    };
-    let viewer = account.map(|account| account.id);
-    let vod = db::vods::find(&mut conn, VodId::from_uuid(path.id), viewer, is_staff).await?;
-    Ok(Json(vod.ok_or(VodError::NotFound)?.into()))
+    let eyes = Eyes::open(app, account, &mut conn).await?;
+    let Viewer { id, is_staff } = eyes.viewer();
+    let found = db::vods::find(&mut conn, VodId::from_uuid(path.id), id, is_staff).await?;
+    Ok((found.ok_or(VodError::NotFound)?, eyes))
+}
+
+/// A fresh permission to play a recording, for those it is for. It is good for less than five minutes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/vods/{id}/playback-token",
+    operation_id = "vod_playback_token",
+    params(VodPath),
+    responses(
+        (status = 200, description = "The token, and the URLs that carry it", body = PlaybackToken),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+    tag = "playback",
+)]
+pub(crate) async fn vod_playback_token(
+    State(app): State<App>,
+    account: Option<Account>,
+    Path(path): Path<VodPath>,
+) -> Result<Json<PlaybackToken>, Problem> {
+    let (vod, eyes) = find(&app, account.as_ref(), &path).await?;
+    Ok(Json(eyes.vod_token(&vod)))
 }
 
 /// Changes a recording. For its owner and for moderators.
@@ -209,13 +244,15 @@ pub(crate) async fn update_vod(
     Json(body): Json<UpdateVod>,
 ) -> Result<Json<Vod>, Problem> {
     let change = parse_change(body.title, body.description, body.category_slug, body.tags)?;
+    let change = db::channels::SettingsChange { visibility: body.visibility.map(Into::into), ..change };
     let id = VodId::from_uuid(path.id);
     let mut tx = db::begin(&app.pool).await?;
     may_change(&mut tx, &account, id).await?;
     db::vods::update(&mut tx, id, &change).await.map_err(explain_category)?;
+    let eyes = Eyes::open(&app, Some(&account), &mut tx).await?;
     let vod = db::vods::find(&mut tx, id, Some(account.id), true).await?.ok_or(VodError::NotFound)?;
     db::commit(tx).await?;
-    Ok(Json(vod.into()))
+    Ok(Json(Vod::of(vod, &eyes)))
 }
 
 /// Deletes a recording and its objects. For its owner and for moderators.
@@ -278,7 +315,8 @@ pub(crate) async fn count_view(
     let id = VodId::from_uuid(path.id);
     let stored = {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::vods::views(&mut conn, id).await?.ok_or(VodError::NotFound)?
+        let eyes = Eyes::open(&app, account.as_ref(), &mut conn).await?;
+        db::vods::views(&mut conn, id, eyes.viewer()).await?.ok_or(VodError::NotFound)?
     };
     // A new User-Agent makes a new anonymous client; one address does not get to make many.
     let bucket = format!("views:{}", crate::net::limit_key(client.addr));

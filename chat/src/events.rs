@@ -4,7 +4,7 @@ use chrono::SubsecRound;
 use db::chat::Chatter;
 use domain::chat::{MESSAGE_CHARS_MAX, MessageText, normalise_line};
 use domain::user::Username;
-use domain::{MessageId, UserId, VodId};
+use domain::{MessageId, StreamId, UserId, VodId};
 use live::fanout::Target;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,8 @@ type Answered = Result<Answer, Refusal>;
 #[derive(Debug, Deserialize)]
 struct Room {
     username: String,
+    /// The stream's id: the link to an unlisted one.
+    stream_id: Option<StreamId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +78,7 @@ impl Gateway {
             "stream:join" => self.join(member, parse(data)?).await,
             "stream:leave" => self.leave(member, parse(data)?).await,
             "chat:send" => self.send(member, parse(data)?).await,
-            "chat:history" => self.page(parse(data)?).await,
+            "chat:history" => self.page(member, parse(data)?).await,
             "chat:delete" => self.delete(member, parse(data)?).await,
             "auth:renew" => self.renew(member, parse(data)?).await,
             _ => Err(Refusal::new("request.unknown-event", "there is no such event")),
@@ -86,6 +88,7 @@ impl Gateway {
     async fn join(&self, member: &Member, room: Room) -> Answered {
         let name = Username::parse(&room.username)?;
         let channel = self.channel(&name).await?;
+        self.admit(member, &name, room.stream_id).await?;
         self.registry.join(member.socket.id, &name).map_err(|refusal| match refusal {
             JoinRefusal::Gone => Refusal::unavailable(),
             JoinRefusal::TooManyRooms => {
@@ -103,11 +106,14 @@ impl Gateway {
             "viewers": count.count,
             "modes": { "slow_s": 0, "followers_only_s": null, "emote_only": false, "unique": false },
         });
+        let latest = match latest {
+            Ok(latest) => self.readable(member, latest).await,
+            Err(error) => Err(Refusal::from(error)),
+        };
         match latest {
             Ok(latest) => body["history"] = views(&latest, &name),
             // Watching goes on without the past; the client may ask for it again.
-            Err(error) => {
-                let _logged = Refusal::from(error);
+            Err(_logged) => {
                 body["history"] = json!([]);
                 body["is_history_missing"] = json!(true);
             }
@@ -133,6 +139,7 @@ impl Gateway {
         let client_id = client_id(send.client_id)?;
         let author = self.author(identity.user).await?;
         let channel = self.channel(&name).await?;
+        self.admit(member, &name, None).await?;
         let verdict = self.limits.hit(&format!("chat:{}", identity.user), self.chat_quota).await;
         if !verdict.is_allowed {
             let refusal = Refusal::new("chat.throttled", "you are writing too fast");
@@ -182,7 +189,7 @@ impl Gateway {
         }
     }
 
-    async fn page(&self, page: Page) -> Answered {
+    async fn page(&self, member: &Member, page: Page) -> Answered {
         let limit = page.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let span = match (page.before, page.after) {
             (None, None) => Span::Latest,
@@ -194,16 +201,19 @@ impl Gateway {
             (Some(username), None) => {
                 let name = Username::parse(&username)?;
                 let channel = self.channel(&name).await?;
+                self.admit(member, &name, None).await?;
                 let span = match span {
                     Span::Latest => Span::Latest,
                     Span::Before(cursor) => Span::Before(cursor.into_id()?),
                     Span::After(cursor) => Span::After(cursor.into_id()?),
                 };
-                views(&self.history.channel_page(channel, span, limit).await?, &name)
+                let said = self.history.channel_page(channel, span, limit).await?;
+                views(&self.readable(member, said).await?, &name)
             }
             (None, Some(vod)) => {
                 let vod: VodId = vod.parse().map_err(|_| Refusal::invalid("vod_id is not an id"))?;
                 let room = self.facts.vod(vod).await?.ok_or_else(|| Refusal::not_found("recording"))?;
+                self.admit_to_vod(member, &room).await?;
                 let span = match span {
                     Span::Latest => Span::Latest,
                     Span::Before(cursor) => Span::Before(self.point(cursor).await?),

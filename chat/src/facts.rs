@@ -5,9 +5,10 @@
 use std::hash::Hash;
 use std::time::Duration;
 
+use db::access::Closed;
 use db::chat::{Chatter, OnAir, VodRoom};
 use domain::user::Username;
-use domain::{SessionId, UserId, VodId};
+use domain::{SessionId, StreamId, UserId, Visibility, VodId};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -63,6 +64,10 @@ pub(crate) struct Facts {
     names: Memory<UserId, Username>,
     streams: Memory<UserId, OnAir>,
     vods: Memory<VodId, VodRoom>,
+    closed: Memory<Username, Closed>,
+    visibilities: Memory<StreamId, Visibility>,
+    /// Of a channel and a member, as follower or not: whether what is not for everybody is for them.
+    admitted: Memory<(UserId, UserId, bool), ()>,
 }
 
 impl Facts {
@@ -73,7 +78,10 @@ impl Facts {
             channels: Memory::new(CHANNEL_FRESH),
             names: Memory::new(CHANNEL_FRESH),
             streams: Memory::new(STREAM_FRESH),
-            vods: Memory::new(MEMBER_FRESH),
+            vods: Memory::new(STREAM_FRESH),
+            closed: Memory::new(STREAM_FRESH),
+            visibilities: Memory::new(STREAM_FRESH),
+            admitted: Memory::new(STREAM_FRESH),
         }
     }
 
@@ -98,6 +106,48 @@ impl Facts {
         self.vods.get(vod, async || db::chat::vod_room(&mut *self.pool.acquire().await?, vod).await).await
     }
 
+    /// What a channel airs, when that is not for everybody.
+    pub(crate) async fn closed(&self, name: &Username) -> db::Result<Option<Closed>> {
+        let ask = async || {
+            let names = std::slice::from_ref(name);
+            Ok(db::access::closed_among(&mut *self.pool.acquire().await?, names).await?.pop())
+        };
+        self.closed.get(name.clone(), ask).await
+    }
+
+    /// The same of many, not remembered.
+    pub(crate) async fn closed_among(&self, names: &[Username]) -> db::Result<Vec<Closed>> {
+        db::access::closed_among(&mut *self.pool.acquire().await?, names).await
+    }
+
+    /// Whom a stream is, or was, for. `None` when it is gone.
+    pub(crate) async fn visibility(&self, stream: StreamId) -> db::Result<Option<Visibility>> {
+        let ask = async || {
+            let found = db::access::of_streams(&mut *self.pool.acquire().await?, &[stream]).await?.pop();
+            Ok(found.map(|(_, visibility)| visibility))
+        };
+        self.visibilities.get(stream, ask).await
+    }
+
+    /// Whether a member is the channel's owner, of the staff, or, `for_followers`, follows it.
+    pub(crate) async fn is_admitted(&self, channel: UserId, user: UserId, for_followers: bool) -> db::Result<bool> {
+        let ask = async || Ok(self.admitted_among(channel, &[user], for_followers).await?.pop().map(|_| ()));
+        Ok(self.admitted.get((channel, user, for_followers), ask).await?.is_some())
+    }
+
+    /// The same of many, not remembered.
+    pub(crate) async fn admitted_among(
+        &self,
+        channel: UserId,
+        users: &[UserId],
+        for_followers: bool,
+    ) -> db::Result<Vec<UserId>> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        db::access::admitted(&mut *self.pool.acquire().await?, channel, users, for_followers).await
+    }
+
     /// Which of these sign-ins are over. Not remembered: one must not be believed a moment longer.
     pub(crate) async fn dead_sessions(&self, sessions: &[SessionId]) -> db::Result<Vec<SessionId>> {
         db::chat::dead_sessions(&mut *self.pool.acquire().await?, sessions).await
@@ -105,6 +155,7 @@ impl Facts {
 
     /// Forgets which stream a channel has on air: it just changed.
     pub(crate) fn stream_changed(&self, name: &Username) {
+        self.closed.entries.invalidate(name);
         if let Some((_, Some(channel))) = self.channels.entries.get(name) {
             self.streams.entries.invalidate(&channel);
         }

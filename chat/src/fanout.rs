@@ -13,7 +13,7 @@ use futures::StreamExt;
 use kit::Stop;
 use kit::retry::Backoff;
 use live::Live;
-use live::fanout::{AUTH_REVOKED, Push, Target};
+use live::fanout::{AUTH_REVOKED, Push, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -123,7 +123,7 @@ pub(crate) async fn hear_others(gateway: Arc<Gateway>, live: Live, stop: Stop) -
 
 impl Gateway {
     /// Until the subscription is lost, silent for too long, or the stop.
-    async fn hear(&self, mut pushes: impl futures::Stream<Item = Push> + Unpin, stop: &Stop) {
+    async fn hear(self: &Arc<Self>, mut pushes: impl futures::Stream<Item = Push> + Unpin, stop: &Stop) {
         loop {
             let push = tokio::select! {
                 () = stop.cancelled() => return,
@@ -137,8 +137,9 @@ impl Gateway {
     }
 
     /// Hands one push to the sockets it is meant for.
-    fn take(&self, push: Push) {
-        if push.event.starts_with("stream:")
+    fn take(self: &Arc<Self>, push: Push) {
+        let is_of_stream = push.event.starts_with("stream:") || push.event == STREAM_ACCESS;
+        if is_of_stream
             && let Some(name) = push.payload["username"].as_str().and_then(|name| Username::parse(name).ok())
         {
             self.facts.stream_changed(&name);
@@ -150,7 +151,17 @@ impl Gateway {
                     self.revoke(session);
                 }
             }
+            STREAM_ACCESS => {
+                if let Some(name) = push.payload["username"].as_str().and_then(|name| Username::parse(name).ok()) {
+                    self.access_changed(name, push.payload);
+                }
+            }
             _ if push.origin.as_deref() == Some(&self.node) => {}
+            "stream:online" if matches!(push.target, Target::Channel(_)) => {
+                if let Target::Channel(name) = push.target.clone() {
+                    self.tell_room(name, push);
+                }
+            }
             event => {
                 if let Some(id) = message_id(&push) {
                     self.told.insert(id, ());
@@ -177,6 +188,9 @@ impl Gateway {
                 };
                 for message in page.iter().filter(|message| !self.told.contains_key(&message.id)) {
                     self.told.insert(message.id, ());
+                    if !self.is_for_room(&name, message.stream).await {
+                        continue;
+                    }
                     if let Ok(raw) = serde_json::value::to_raw_value(&message.view(&name)) {
                         self.registry.emit(&Target::Channel(name.clone()), "chat:message", &raw);
                     }

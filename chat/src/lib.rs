@@ -3,6 +3,7 @@
 //! Owns the gateway at `/socket.io/` and the chat history. Does not own accounts, streams or notifications: it reads the
 //! first two and forwards what other parts push through [`live::fanout`].
 
+mod access;
 mod counts;
 mod door;
 mod events;

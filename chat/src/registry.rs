@@ -205,6 +205,11 @@ impl Registry {
         reached
     }
 
+    /// Every socket in a room.
+    pub(crate) fn in_room(&self, name: &Username) -> Vec<Member> {
+        self.read().rooms.get(name).map_or_else(Vec::new, |room| room.members.values().cloned().collect())
+    }
+
     pub(crate) fn find(&self, sid: Sid) -> Option<Member> {
         self.read().sockets.get(&sid).map(|entry| entry.member.clone())
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use domain::{SessionId, UserId};
+use domain::{SessionId, StreamId, UserId};
 use kit::tokens::AccessClaims;
 use socketioxide::extract::SocketRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,6 +14,9 @@ use uuid::Uuid;
 use crate::limits::{EVENTS_BURST, EVENTS_PER_S, IN_FLIGHT_MAX, REFUSED_MAX};
 use crate::line::Line;
 use crate::pace::Pace;
+
+/// Links of one socket that are remembered; more than the rooms it may sit in.
+const LINKS_MAX: usize = 32;
 
 /// A member's proven sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Session {
     /// When the socket is to be closed because its sign-in ran out.
     close_at: Mutex<Option<Instant>>,
     is_gone: AtomicBool,
+    /// Unlisted streams whose link the client has shown.
+    links: Mutex<Vec<StreamId>>,
     line: Option<Arc<Line>>,
     pace: Mutex<Allowance>,
     in_flight: Arc<Semaphore>,
@@ -70,6 +75,7 @@ impl Session {
             identity: RwLock::new(identity),
             close_at: Mutex::default(),
             is_gone: AtomicBool::new(false),
+            links: Mutex::default(),
             line,
             pace: Mutex::new(Allowance { pace: Pace::new(EVENTS_PER_S, EVENTS_BURST, Instant::now()), refused: 0 }),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
@@ -82,6 +88,20 @@ impl Session {
 
     pub(crate) fn set_identity(&self, identity: Option<Identity>) {
         *self.identity.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+    }
+
+    pub(crate) fn keep_link(&self, stream: StreamId) {
+        let mut links = self.links.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !links.contains(&stream) {
+            if links.len() >= LINKS_MAX {
+                links.remove(0);
+            }
+            links.push(stream);
+        }
+    }
+
+    pub(crate) fn has_link(&self, stream: StreamId) -> bool {
+        self.links.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(&stream)
     }
 
     pub(crate) fn close_at(&self) -> Option<Instant> {

@@ -29,6 +29,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, stop: Stop) -> anyhow::Result<()>
 impl Gateway {
     /// One round, beginning at the `from`th sign-in. Returns where the next begins.
     async fn sweep(&self, from: usize) -> usize {
+        self.clear_rooms(&self.registry.rooms()).await;
         let (now, moment) = (kit::clock::unix_seconds(), Instant::now());
         for member in self.registry.all() {
             if member.session.close_at().is_some_and(|at| at <= moment) {

@@ -517,6 +517,7 @@ impl Connection {
             epoch: claim.epoch.unsigned_abs(),
             started_at: claim.started_at.to_rfc3339(),
             remote_addr: self.addr.to_string(),
+            visibility: Some(claim.visibility.as_str().to_owned()),
         };
         self.node.desk.report(grant);
         self.feed = Some(Feed::start(hello, Arc::clone(&self.node.route), &self.node.desk.tasks, &self.lane));

@@ -217,6 +217,7 @@ mod tests {
 
     fn claim(channel: UserId, epoch: i32) -> Claim {
         Claim {
+            visibility: domain::Visibility::Public,
             stream_id: StreamId::from_uuid(channel.as_uuid()),
             vod_id: VodId::from_uuid(channel.as_uuid()),
             publish_id: PublishId::from_uuid(kit::ids::uuid()),

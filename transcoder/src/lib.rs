@@ -4,6 +4,7 @@
 //! [`worker`] is the GStreamer child that makes its lower rendition, and [`directory`] tells other nodes about it all.
 //! Knows nothing of accounts, chat or who may watch.
 
+mod access;
 mod directory;
 mod link;
 mod origin;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kit::{Config, Stop, inproc};
+use live::playback::Gate;
 use media::link::Passed;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -68,6 +70,8 @@ pub struct Transcoder {
     origin: TcpListener,
     origin_addr: SocketAddr,
     index: Arc<Index>,
+    gate: Gate,
+    pool: db::Pool,
     waiters: Arc<Waiters>,
     streams: Arc<Streams>,
     recorder: Recorder,
@@ -94,8 +98,9 @@ impl Transcoder {
         });
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
         let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));
+        let gate = Gate::new(deps.live.clone(), &deps.config.auth.secret);
         let shared = Shared {
-            pool: deps.pool,
+            pool: deps.pool.clone(),
             recorder: recorder.clone(),
             admission: worker::Admission::new(deps.config.transcoder.cpu_budget),
             cellar,
@@ -116,6 +121,8 @@ impl Transcoder {
             streams: Arc::new(Streams::new(Arc::new(shared), Arc::clone(&index))),
             waiters: Arc::default(),
             objects: deps.objects,
+            gate,
+            pool: deps.pool,
             cellar: Box::pin(cellar_task),
             config: deps.config,
             live: deps.live,
@@ -153,7 +160,8 @@ impl Transcoder {
     /// The routes below `/live/`, for a server in this process. It should put each viewer's `std::net::IpAddr` into the
     /// request's extensions; else `ConnectInfo<SocketAddr>` says who waits.
     pub fn origin_router(&self) -> axum::Router {
-        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects.clone(), false)
+        let (objects, gate) = (self.objects.clone(), self.gate.clone());
+        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), objects, gate, false)
     }
 
     /// Serves until `stop`; then gives ingest time to end its streams, and keeps what is left for a later resume.
@@ -173,7 +181,12 @@ impl Transcoder {
                 Ok(())
             });
         }
-        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, true);
+        let (pool, index, gate, until) = (self.pool, Arc::clone(&self.index), self.gate.clone(), after.clone());
+        parts.spawn(async move {
+            access::run(pool, index, gate, until).await;
+            Ok(())
+        });
+        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, self.gate, true);
         let (listener, until) = (self.origin, after.clone());
         parts.spawn(async move {
             origin::server::serve(listener, router, until).await;

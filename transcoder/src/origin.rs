@@ -24,6 +24,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use domain::user::Username;
+use live::playback::{Gate, Verdict, argument};
 use media::playlist::uri::{self, MediaFile};
 use objects::{Objects, keys};
 
@@ -42,6 +43,7 @@ struct Origin {
     waiters: Arc<Waiters>,
     /// Where segments are that have left the live window.
     objects: Objects,
+    gate: Gate,
     /// Whether `X-Forwarded-For` is believed: only nodes of ours reach the listener of this router.
     is_behind_nodes: bool,
 }
@@ -50,8 +52,14 @@ struct Origin {
 ///
 /// A server that mounts the router itself should put the viewer's `std::net::IpAddr` into the request's extensions;
 /// otherwise its `ConnectInfo<SocketAddr>` is used.
-pub(crate) fn router(index: Arc<Index>, waiters: Arc<Waiters>, objects: Objects, is_behind_nodes: bool) -> Router {
-    let origin = Origin { index, waiters, objects, is_behind_nodes };
+pub(crate) fn router(
+    index: Arc<Index>,
+    waiters: Arc<Waiters>,
+    objects: Objects,
+    gate: Gate,
+    is_behind_nodes: bool,
+) -> Router {
+    let origin = Origin { index, waiters, objects, gate, is_behind_nodes };
     Router::new()
         .route("/live/{username}/index.m3u8", get(multivariant).options(preflight))
         .route("/live/{username}/index.mpd", get(mpd).options(preflight))
@@ -66,6 +74,7 @@ async fn around(State(origin): State<Origin>, mut request: Request, next: Next) 
     let client = client_of(&request, origin.is_behind_nodes);
     request.extensions_mut().insert(Client(client));
     let kind = kind_of(request.method(), request.uri().path());
+    let is_personal = argument(request.uri().query(), kit::playback::ARGUMENT).is_some();
     let response = next.run(request).await;
     let class = match response.status().as_u16() / 100 {
         2 => "2xx",
@@ -74,7 +83,7 @@ async fn around(State(origin): State<Origin>, mut request: Request, next: Next) 
         _ => "5xx",
     };
     metrics::counter!("rillcast_origin_requests_total", "kind" => kind, "status" => class).increment(1);
-    reply::open_to_all_sites(response)
+    if is_personal { reply::for_one_viewer(response) } else { reply::open_to_all_sites(response) }
 }
 
 fn client_of(request: &Request, is_behind_nodes: bool) -> Option<IpAddr> {
@@ -115,6 +124,11 @@ async fn multivariant(
     let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
         return offline(1);
     };
+    match origin.judge(&shelf, false, query.as_deref()) {
+        Verdict::Granted => {}
+        Verdict::Hidden => return offline(1),
+        Verdict::Over => return over(),
+    }
     match (shelf.stage(), shelf.multivariant()) {
         (Stage::Live, Some(playlist)) => {
             let text = playlist.render(query.as_deref().unwrap_or_default());
@@ -142,6 +156,11 @@ async fn mpd(
     let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
         return offline(1);
     };
+    match origin.judge(&shelf, false, query.as_deref()) {
+        Verdict::Granted => {}
+        Verdict::Hidden => return offline(1),
+        Verdict::Over => return over(),
+    }
     let directives = match Directives::parse(query.as_deref()) {
         Ok(directives) => directives,
         Err(error) => return bad_query(&error),
@@ -153,8 +172,13 @@ async fn mpd(
     }
 }
 
-async fn thumbnail(State(origin): State<Origin>, Path(username): Path<String>) -> Response {
+async fn thumbnail(State(origin): State<Origin>, Path(username): Path<String>, RawQuery(query): RawQuery) -> Response {
     let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name));
+    match shelf.as_ref().map(|shelf| origin.judge(shelf, false, query.as_deref())) {
+        Some(Verdict::Granted) => {}
+        Some(Verdict::Hidden) | None => return not_found(1),
+        Some(Verdict::Over) => return over(),
+    }
     match shelf.filter(|shelf| shelf.stage() == Stage::Live).and_then(|shelf| shelf.thumbnail()) {
         Some(jpeg) => reply::picture(jpeg),
         None => not_found(1),
@@ -169,6 +193,11 @@ async fn file(
     headers: HeaderMap,
 ) -> Response {
     let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_stream(&name, stream.parse().ok()?));
+    match shelf.as_ref().map(|shelf| origin.judge(shelf, true, query.as_deref())) {
+        Some(Verdict::Granted) => {}
+        Some(Verdict::Hidden) | None => return not_found(1),
+        Some(Verdict::Over) => return over(),
+    }
     let Some((shelf, rack)) = shelf.and_then(|shelf| Some((shelf.clone(), shelf.rack(&rendition)?))) else {
         return not_found(1);
     };
@@ -304,6 +333,18 @@ impl Wanted<'_> {
             problem(status, code, &error.to_string(), 0)
         })
     }
+}
+
+impl Origin {
+    /// Whether a stream's media is given out. `is_named`: the path names the stream by its id.
+    fn judge(&self, shelf: &Shelf, is_named: bool, query: Option<&str>) -> Verdict {
+        self.gate.judge_stream(shelf.info.stream_id, shelf.visibility(), || is_named, query)
+    }
+}
+
+/// Told only to those who were given a token for this very stream.
+fn over() -> Response {
+    problem(StatusCode::FORBIDDEN, "playback.over", "the permission to play this has ended; ask for a new one", 0)
 }
 
 fn bad_query(error: &BadQuery) -> Response {

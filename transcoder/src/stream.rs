@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Classify, Kind, StreamId};
+use domain::{Classify, Kind, StreamId, Visibility};
 use kit::{Config, Stop};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -103,6 +103,8 @@ pub(crate) struct ClaimedStream {
     pub(crate) stream_id: StreamId,
     pub(crate) vod_id: domain::VodId,
     pub(crate) username: domain::user::Username,
+    /// Whom it is for, as the publish was told.
+    pub(crate) visibility: Visibility,
 }
 
 /// What a connection that was let in works with.
@@ -187,6 +189,9 @@ impl Streams {
             handle.cut.cancel();
             handle.cut = handle.ended.child_token();
             (handle.epoch, handle.publish_id) = (claim.epoch, claim.publish_id.clone());
+            if let Some(shelf) = self.index.of_stream(&claim.info.username, id) {
+                shelf.set_visibility(claim.info.visibility);
+            }
             return Ok(handle.attachment(connection, &self.connected));
         }
         if count >= STREAMS_MAX {
@@ -207,9 +212,11 @@ impl Streams {
     fn begin(self: &Arc<Self>, claim: &Claim) -> Handle {
         let (commands, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
         let ended = Stop::new();
-        let ClaimedStream { stream_id, vod_id, username } = claim.info.clone();
+        let ClaimedStream { stream_id, vod_id, username, visibility } = claim.info.clone();
         let info = StreamInfo { stream_id, vod_id, username };
         let shelf = Arc::new(Shelf::new(info.clone(), self.shared.cutting.target_duration_s()));
+        // Before anybody can ask for it.
+        shelf.set_visibility(visibility);
         self.index.add(Arc::clone(&shelf));
         let span = tracing::info_span!("stream", stream.id = %stream_id, channel = %info.username);
         let (streams, over) = (Arc::clone(self), ended.clone());

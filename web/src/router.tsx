@@ -53,9 +53,15 @@ const browse = createRoute({
   validateSearch: filter,
   component: lazyRouteComponent(() => import("@/routes/Browse"), "Browse"),
 });
+/** `?stream=id`: the link to an unlisted stream. */
+const linkedStream = (search: Record<string, unknown>): { stream?: string } => {
+  const stream = text(search.stream);
+  return stream ? { stream } : {};
+};
 const channel = createRoute({
   getParentRoute: () => shell,
   path: "/c/$username",
+  validateSearch: linkedStream,
   component: lazyRouteComponent(() => import("@/routes/ChannelPage"), "ChannelPage"),
 });
 /** `?t=1h2m3s`: where to begin. */

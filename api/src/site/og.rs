@@ -110,7 +110,7 @@ pub(super) async fn look_up(app: &App, subject: &Subject) -> Option<Preview> {
 async fn channel(app: &App, name: &Username) -> Result<Option<Preview>, db::DbError> {
     let mut conn = app.pool.acquire().await?;
     let Some(channel) = db::channels::find(&mut conn, name.as_str(), None).await? else { return Ok(None) };
-    let live = db::streams::live_of(&mut conn, &[channel.id]).await?.pop();
+    let live = db::streams::live_of(&mut conn, &[channel.id], db::access::Viewer::default()).await?.pop();
     let who = channel.owner.display_name;
     let avatar = channel.owner.avatar_key.as_deref().map(avatar_url);
     let (title, description, image) = match live {
@@ -136,7 +136,10 @@ async fn vod(app: &App, id: VodId) -> Result<Option<Preview>, db::DbError> {
         title: vod.title,
         description: short(&description),
         url: format!("{}/v/{id}", app.site_url),
-        image: vod.thumbnail_key.map(|_| format!("{}/vod/{id}/thumbnail.jpg", app.site_url)),
+        image: vod
+            .thumbnail_key
+            .filter(|_| !vod.visibility.needs_token())
+            .map(|_| format!("{}/vod/{id}/thumbnail.jpg", app.site_url)),
     }))
 }
 

@@ -13,6 +13,7 @@ use domain::stream::VodStatus;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kit::config::Delivery;
+use live::playback::Verdict;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -35,7 +36,7 @@ const ROW_BYTES: usize = 512;
 const REELS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const TEXTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A longer query is not handed down to children.
-const QUERY_LEN_MAX: usize = 256;
+const QUERY_LEN_MAX: usize = 1_024;
 /// On top of twice the recording's length, for pauses.
 const LINK_SLACK_S: u64 = 3_600;
 
@@ -107,16 +108,19 @@ impl Shelf {
     /// One of a recording's playlists.
     pub(super) async fn page(&self, app: &App, id: VodId, wanted: Wanted, query: &str) -> Result<Page, PlaybackError> {
         let playable = self.fresh(app, id).await?.ok_or(PlaybackError::NotFound)?;
+        judge(app, id, &playable, Some(query))?;
         let is_complete = playable.status == VodStatus::Ready;
         // A running recording's entries are named by the second they were made in, so they are soon nobody's.
         let slot = if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S };
         let query = if query.len() <= QUERY_LEN_MAX { media::playlist::child_query(query) } else { String::new() };
         let key = TextKey { id, slot, page: wanted, query };
-        let text = self
-            .texts
-            .try_get_with(key.clone(), self.write(app, &key, &playable))
-            .await
-            .map_err(|error: Arc<PlaybackError>| shared(&error))?;
+        let text = if playable.visibility.needs_token() {
+            // Each viewer's own, with a token of minutes on every line: nobody else will ask for it.
+            self.write(app, &key, &playable).await?
+        } else {
+            let made = self.texts.try_get_with(key.clone(), self.write(app, &key, &playable)).await;
+            made.map_err(|error: Arc<PlaybackError>| shared(&error))?
+        };
         let storage = &app.config.storage;
         let kept_max_s = match storage.delivery {
             Delivery::Presigned => (storage.presign_ttl_s / 4).max(1),
@@ -148,12 +152,12 @@ impl Shelf {
             Wanted::Manifest => {
                 let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);
                 let delivered = match app.config.storage.delivery {
-                    Delivery::Public => {
+                    Delivery::Public if !playable.visibility.needs_token() => {
                         let base = app.config.storage.public_url.trim_end_matches('/');
                         format!("{base}/{}", objects::keys::vod_prefix(key.id))
                     }
                     // Links are signed one by one, which a template cannot say: these are passed through.
-                    Delivery::Proxy | Delivery::Presigned => String::new(),
+                    Delivery::Proxy | Delivery::Presigned | Delivery::Public => String::new(),
                 };
                 let language = &app.config.hls.audio_language;
                 reel.manifest(&playable.renditions, target_s, language, delivered)
@@ -168,7 +172,11 @@ impl Shelf {
                     Wanted::IFrames(_) => playlist.render_iframes(query).ok_or(PlaybackError::NoFile)?,
                     _ => playlist.render(query),
                 };
-                link(app, key.id, name, text, length_s).await?
+                match playable.visibility.needs_token() {
+                    // Links to the bucket would outlive the permission.
+                    true => text,
+                    false => link(app, key.id, name, text, length_s).await?,
+                }
             }
         };
         Ok(Arc::new(Text::new(text)))
@@ -193,12 +201,29 @@ impl Shelf {
         }
     }
 
-    /// The recording's row as it was at most two seconds ago.
-    pub(super) async fn recent(&self, app: &App, id: VodId) -> Result<Option<Arc<Playable>>, PlaybackError> {
-        match self.known.get(&id).await {
-            Some(known) if known.asked_at.elapsed() < RECENT => Ok(known.playable),
-            _ => self.fresh(app, id).await,
-        }
+    /// The recording's row as it was at most two seconds ago, for whoever may play it.
+    pub(super) async fn recent(
+        &self,
+        app: &App,
+        id: VodId,
+        query: Option<&str>,
+    ) -> Result<Arc<Playable>, PlaybackError> {
+        let playable = match self.known.get(&id).await {
+            Some(known) if known.asked_at.elapsed() < RECENT => known.playable,
+            _ => self.fresh(app, id).await?,
+        };
+        let playable = playable.ok_or(PlaybackError::NotFound)?;
+        judge(app, id, &playable, query)?;
+        Ok(playable)
+    }
+}
+
+/// An error unless this request may play the recording. What is hidden is not there.
+fn judge(app: &App, id: VodId, playable: &Playable, query: Option<&str>) -> Result<(), PlaybackError> {
+    match app.gate.judge_vod(id, playable.visibility, query) {
+        Verdict::Granted => Ok(()),
+        Verdict::Hidden => Err(PlaybackError::NotFound),
+        Verdict::Over => Err(PlaybackError::Over),
     }
 }
 
@@ -209,6 +234,7 @@ fn shared(error: &PlaybackError) -> PlaybackError {
         PlaybackError::NoRendition => PlaybackError::NoRendition,
         PlaybackError::Rows(error) => PlaybackError::Rows(error.clone()),
         PlaybackError::Bucket(_) => PlaybackError::Bucket(objects::ObjectsError::Settings("links cannot be made")),
+        PlaybackError::Over => PlaybackError::Over,
         PlaybackError::NoFile => PlaybackError::NoFile,
         PlaybackError::NotFound => PlaybackError::NotFound,
     }

@@ -1,5 +1,6 @@
 //! The api room against a real Postgres, Redis and S3 server, called as browsers and scripts call it.
 
+mod access;
 mod accounts;
 mod channels;
 mod faults;

@@ -13,19 +13,19 @@ use testkit::s3::S3Server;
 
 use crate::harness::{Answer, Setup, Site};
 
-struct Cinema {
-    site: Site,
+pub struct Cinema {
+    pub site: Site,
     s3: S3Server,
     objects: Objects,
-    vod: VodId,
+    pub vod: VodId,
 }
 
 impl Cinema {
-    async fn new(status: &str) -> Self {
+    pub async fn new(status: &str) -> Self {
         Self::with(status, |_| {}).await
     }
 
-    async fn with(vod_status: &str, change: impl FnOnce(&mut Setup)) -> Self {
+    pub async fn with(vod_status: &str, change: impl FnOnce(&mut Setup)) -> Self {
         let s3 = S3Server::start_like_b2().await.expect("bucket");
         let mut setup = Setup::new();
         setup.config.storage = s3.config();
@@ -47,7 +47,7 @@ impl Cinema {
         cinema
     }
 
-    async fn put(&self, key: &str, body: String) {
+    pub async fn put(&self, key: &str, body: String) {
         let object = NewObject { key, body: Bytes::from(body), content_type: "video/mp4", cache_control: "no-cache" };
         self.objects.put(object).await.expect("put");
     }
@@ -76,14 +76,14 @@ impl Cinema {
         db::recordings::insert_segments(&mut conn, &[segment]).await.expect("row");
     }
 
-    async fn store_all(&self, seqs: std::ops::Range<u64>) {
+    pub async fn store_all(&self, seqs: std::ops::Range<u64>) {
         for seq in seqs {
             self.store("source", seq).await;
             self.store("audio", seq).await;
         }
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub fn path(&self, rest: &str) -> String {
         format!("/vod/{}/{rest}", self.vod)
     }
 

@@ -1,5 +1,6 @@
 //! The gateway as its clients meet it: over real sockets, against real Postgres, Redis and MongoDB's wire protocol.
 
+mod access;
 mod auth;
 mod events;
 mod history;

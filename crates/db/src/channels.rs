@@ -1,9 +1,9 @@
 //! SQL for channels: stream keys, settings of the next stream, and what visitors see.
 
-use domain::{Timestamp, UserId};
+use domain::{Timestamp, UserId, Visibility};
 
 use crate::Conn;
-use crate::error::Result;
+use crate::error::{DbError, Result};
 use crate::users::Person;
 
 /// SHA-256 of a stream key.
@@ -28,6 +28,25 @@ pub struct Settings {
     pub description: String,
     pub category_slug: Option<String>,
     pub tags: Vec<String>,
+    pub visibility: Visibility,
+}
+
+struct SettingsRow {
+    title: String,
+    description: String,
+    category_slug: Option<String>,
+    tags: Vec<String>,
+    visibility: String,
+}
+
+impl TryFrom<SettingsRow> for Settings {
+    type Error = DbError;
+
+    fn try_from(row: SettingsRow) -> Result<Self> {
+        let SettingsRow { title, description, category_slug, tags, visibility } = row;
+        let visibility = crate::access::visibility(&visibility)?;
+        Ok(Self { title, description, category_slug, tags, visibility })
+    }
 }
 
 /// What to change in [`Settings`]; `None` leaves as is, `Some(None)` empties.
@@ -37,6 +56,7 @@ pub struct SettingsChange {
     pub description: Option<String>,
     pub category_slug: Option<Option<String>>,
     pub tags: Option<Vec<String>>,
+    pub visibility: Option<Visibility>,
 }
 
 /// Opens the channel of a new member.
@@ -111,27 +131,30 @@ pub async fn set_key(conn: &mut Conn, id: UserId, key: &KeyHash, key_sealed: &[u
 }
 
 pub async fn settings(conn: &mut Conn, id: UserId) -> Result<Option<Settings>> {
-    Ok(sqlx::query_as!(
-        Settings,
-        "SELECT title, description, category_slug, tags FROM channels WHERE channel_id = $1",
+    sqlx::query_as!(
+        SettingsRow,
+        "SELECT title, description, category_slug, tags, visibility FROM channels WHERE channel_id = $1",
         id.as_uuid(),
     )
     .fetch_optional(conn)
-    .await?)
+    .await?
+    .map(Settings::try_from)
+    .transpose()
 }
 
 /// Changes what is given and returns the result. An unknown category is a constraint error.
 pub async fn update_settings(conn: &mut Conn, id: UserId, change: &SettingsChange) -> Result<Option<Settings>> {
-    Ok(sqlx::query_as!(
-        Settings,
+    sqlx::query_as!(
+        SettingsRow,
         r#"
         UPDATE channels
            SET title = coalesce($2, title),
                description = coalesce($3, description),
                category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
-               tags = coalesce($6, tags)
+               tags = coalesce($6, tags),
+               visibility = coalesce($7, visibility)
          WHERE channel_id = $1
-        RETURNING title, description, category_slug, tags
+        RETURNING title, description, category_slug, tags, visibility
         "#,
         id.as_uuid(),
         change.title.as_deref(),
@@ -139,7 +162,10 @@ pub async fn update_settings(conn: &mut Conn, id: UserId, change: &SettingsChang
         change.category_slug.is_some(),
         change.category_slug.clone().flatten(),
         change.tags.as_deref(),
+        change.visibility.map(Visibility::as_str),
     )
     .fetch_optional(conn)
-    .await?)
+    .await?
+    .map(Settings::try_from)
+    .transpose()
 }

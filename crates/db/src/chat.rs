@@ -2,7 +2,7 @@
 //! streams.
 
 use domain::user::{Role, Username};
-use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, VodId};
+use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
@@ -57,6 +57,7 @@ pub struct VodRoom {
     pub stream: StreamId,
     pub channel: UserId,
     pub username: Username,
+    pub visibility: Visibility,
 }
 
 macro_rules! message {
@@ -143,7 +144,7 @@ pub async fn on_air(conn: &mut Conn, channel: UserId) -> Result<Option<OnAir>> {
 pub async fn vod_room(conn: &mut Conn, vod: VodId) -> Result<Option<VodRoom>> {
     let row = sqlx::query!(
         r#"
-        SELECT v.stream_id, v.channel_id, u.username
+        SELECT v.stream_id, v.channel_id, v.visibility, u.username
           FROM vods v JOIN users u ON u.user_id = v.channel_id
          WHERE v.vod_id = $1 AND v.deleted_at IS NULL
         "#,
@@ -156,6 +157,7 @@ pub async fn vod_room(conn: &mut Conn, vod: VodId) -> Result<Option<VodRoom>> {
             stream: StreamId::from_uuid(row.stream_id),
             channel: UserId::from_uuid(row.channel_id),
             username: username(&row.username)?,
+            visibility: crate::access::visibility(&row.visibility)?,
         })
     })
     .transpose()

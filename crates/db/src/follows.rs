@@ -103,7 +103,8 @@ pub async fn following(
           FROM (SELECT f.channel_id, f.created_at, u.username, u.display_name, u.avatar_key,
                        EXISTS (SELECT FROM streams s
                                 WHERE s.channel_id = f.channel_id
-                                  AND s.status IN ('live', 'reconnecting')) AS is_live
+                                  AND s.status IN ('live', 'reconnecting')
+                                  AND is_listed_for(s.visibility, s.channel_id, $1)) AS is_live
                   FROM follows f
                   JOIN users u ON u.user_id = f.channel_id
                  WHERE f.follower_id = $1

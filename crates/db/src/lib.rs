@@ -2,6 +2,7 @@
 //!
 //! Transactions begin in handlers and jobs; constraints decide races. Nothing here knows HTTP, jobs or media.
 
+pub mod access;
 pub mod admin;
 pub mod categories;
 pub mod channels;

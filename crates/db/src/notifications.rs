@@ -20,7 +20,7 @@ pub struct Notification {
     pub actor: Option<Person>,
 }
 
-/// A member's notifications, latest first, after the given one.
+/// A member's notifications, latest first, after the given one. Those of what is not for the member any more are left out.
 pub async fn list(
     conn: &mut Conn,
     user: UserId,
@@ -37,6 +37,8 @@ pub async fn list(
           LEFT JOIN users u ON u.user_id = coalesce(s.channel_id, v.channel_id,
                                                     CASE WHEN n.entity_type = 'user' THEN n.entity_id END)
          WHERE n.user_id = $1
+           AND (s.stream_id IS NULL OR is_listed_for(s.visibility, s.channel_id, $1))
+           AND (v.vod_id IS NULL OR is_listed_for(v.visibility, v.channel_id, $1))
            AND ($2::uuid IS NULL OR n.notification_id < $2)
          ORDER BY n.notification_id DESC
          LIMIT $3
@@ -68,7 +70,16 @@ pub async fn list(
 
 pub async fn unread_count(conn: &mut Conn, user: UserId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM notifications WHERE user_id = $1 AND NOT is_read"#,
+        r#"
+        SELECT count(*) AS "count!"
+          FROM notifications n
+          LEFT JOIN streams s ON n.entity_type = 'stream' AND s.stream_id = n.entity_id
+          LEFT JOIN vods v ON n.entity_type = 'vod' AND v.vod_id = n.entity_id
+         WHERE n.user_id = $1
+           AND NOT n.is_read
+           AND (s.stream_id IS NULL OR is_listed_for(s.visibility, s.channel_id, $1))
+           AND (v.vod_id IS NULL OR is_listed_for(v.visibility, v.channel_id, $1))
+        "#,
         user.as_uuid(),
     )
     .fetch_one(conn)

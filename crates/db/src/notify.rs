@@ -1,10 +1,11 @@
 //! SQL behind notifications' fan-out: who must hear of a thing, and writing it into their lists once.
 
 use domain::notification::NotificationType;
-use domain::{NotificationId, PublishId, StreamId, Timestamp, UserId, VodId};
+use domain::{NotificationId, PublishId, StreamId, Timestamp, UserId, Visibility, VodId};
 use uuid::Uuid;
 
 use crate::Conn;
+use crate::access;
 use crate::error::{DbError, Result};
 use crate::users::Person;
 
@@ -94,18 +95,21 @@ pub async fn person(conn: &mut Conn, user: UserId) -> Result<Option<Person>> {
     .await?)
 }
 
-/// A stream's title, for the notification that it began.
-pub async fn stream_title(conn: &mut Conn, stream: StreamId) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!("SELECT title FROM streams WHERE stream_id = $1", stream.as_uuid())
+/// A stream's title and whom it is for, for the notification that it began.
+pub async fn stream_title(conn: &mut Conn, stream: StreamId) -> Result<Option<(String, Visibility)>> {
+    let row = sqlx::query!("SELECT title, visibility FROM streams WHERE stream_id = $1", stream.as_uuid())
         .fetch_optional(conn)
-        .await?)
+        .await?;
+    row.map(|row| Ok((row.title, access::visibility(&row.visibility)?))).transpose()
 }
 
-/// A recording's title, unless it was deleted meanwhile.
-pub async fn vod_title(conn: &mut Conn, vod: VodId) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!("SELECT title FROM vods WHERE vod_id = $1 AND deleted_at IS NULL", vod.as_uuid())
-        .fetch_optional(conn)
-        .await?)
+/// A recording's title and whom it is for, unless it was deleted meanwhile.
+pub async fn vod_title(conn: &mut Conn, vod: VodId) -> Result<Option<(String, Visibility)>> {
+    let row =
+        sqlx::query!("SELECT title, visibility FROM vods WHERE vod_id = $1 AND deleted_at IS NULL", vod.as_uuid())
+            .fetch_optional(conn)
+            .await?;
+    row.map(|row| Ok((row.title, access::visibility(&row.visibility)?))).transpose()
 }
 
 /// What `on_publish_done` tells the operator.

@@ -6,12 +6,12 @@
 use domain::event::Event;
 use domain::stream::{PublishEnd, StreamStatus};
 use domain::user::Username;
-use domain::{PublishId, StreamId, Timestamp, UserId, VodId};
+use domain::{PublishId, StreamId, Timestamp, UserId, Visibility, VodId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{DbError, Result};
-use crate::{Conn, outbox};
+use crate::{Conn, access, outbox};
 
 /// A node whose heartbeat is this old no longer holds its channels' slots.
 const HOLDER_STALE_S: f64 = 10.0;
@@ -93,6 +93,8 @@ pub struct Claim {
     pub started_at: Timestamp,
     /// The stream was there before this connection.
     pub is_resumed: bool,
+    /// Whom it is for.
+    pub visibility: Visibility,
 }
 
 /// Takes the channel's slot, or answers `None` when another connection holds it.
@@ -126,14 +128,15 @@ pub async fn claim(conn: &mut Conn, new: &NewPublish<'_>, rules: Rules) -> Resul
 async fn start(conn: &mut Conn, new: &NewPublish<'_>) -> Result<Option<Claim>> {
     let row = sqlx::query!(
         r#"
-        INSERT INTO streams (stream_id, channel_id, title, description, category_slug, tags, status, ingest_node, started_at)
+        INSERT INTO streams (stream_id, channel_id, title, description, category_slug, tags, status, ingest_node, started_at,
+                             visibility)
         SELECT $1, c.channel_id, coalesce(nullif(c.title, ''), u.display_name || ' live'), c.description, c.category_slug,
-               c.tags, 'starting', $3, $4
+               c.tags, 'starting', $3, $4, c.visibility
           FROM channels c
           JOIN users u ON u.user_id = c.channel_id
          WHERE c.channel_id = $2
         ON CONFLICT (channel_id) WHERE status <> 'ended' DO NOTHING
-        RETURNING stream_id, title, epoch, (SELECT username FROM users WHERE user_id = $2) AS "username!"
+        RETURNING stream_id, title, epoch, visibility, (SELECT username FROM users WHERE user_id = $2) AS "username!"
         "#,
         kit::ids::uuid(),
         new.channel_id.as_uuid(),
@@ -147,8 +150,8 @@ async fn start(conn: &mut Conn, new: &NewPublish<'_>) -> Result<Option<Claim>> {
     sqlx::query!(
         r#"
         INSERT INTO vods (vod_id, stream_id, channel_id, title, description, category_slug, tags, status, object_prefix,
-                          created_at)
-        SELECT $1, stream_id, channel_id, title, description, category_slug, tags, 'recording', $3, started_at
+                          created_at, visibility)
+        SELECT $1, stream_id, channel_id, title, description, category_slug, tags, 'recording', $3, started_at, visibility
           FROM streams
          WHERE stream_id = $2
         "#,
@@ -169,6 +172,7 @@ async fn start(conn: &mut Conn, new: &NewPublish<'_>) -> Result<Option<Claim>> {
         epoch: row.epoch,
         started_at: new.at,
         is_resumed: false,
+        visibility: access::visibility(&row.visibility)?,
     }))
 }
 
@@ -180,7 +184,7 @@ async fn resume(conn: &mut Conn, new: &NewPublish<'_>, open: &OpenStream) -> Res
                reconnect_until = CASE WHEN status = 'reconnecting'
                                       THEN greatest(reconnect_until, now() + make_interval(secs => $3)) END
          WHERE stream_id = $1
-        RETURNING epoch, title, started_at, (SELECT vod_id FROM vods v WHERE v.stream_id = s.stream_id) AS "vod_id!"
+        RETURNING epoch, title, started_at, visibility, (SELECT vod_id FROM vods v WHERE v.stream_id = s.stream_id) AS "vod_id!"
         "#,
         open.stream_id.as_uuid(),
         new.node,
@@ -198,6 +202,7 @@ async fn resume(conn: &mut Conn, new: &NewPublish<'_>, open: &OpenStream) -> Res
         epoch: row.epoch,
         started_at: row.started_at,
         is_resumed: true,
+        visibility: access::visibility(&row.visibility)?,
     })
 }
 

@@ -6,11 +6,11 @@
 use domain::event::Event;
 use domain::stream::{StreamStatus, VodStatus};
 use domain::user::Username;
-use domain::{StreamId, Timestamp, UserId, VodId};
+use domain::{StreamId, Timestamp, UserId, Visibility, VodId};
 use uuid::Uuid;
 
 use crate::error::{DbError, Result};
-use crate::{Conn, outbox};
+use crate::{Conn, access, outbox};
 
 /// A recording without any spool we know of is closed from its rows this long after its stream ended.
 const ORPHAN_AFTER_S: f64 = 60.0;
@@ -433,12 +433,18 @@ pub struct Playable {
     pub status: VodStatus,
     pub thumbnail_key: Option<String>,
     pub renditions: Vec<Rendition>,
+    pub channel: UserId,
+    pub visibility: Visibility,
 }
 
 /// A recording's renditions. `None` when it is unknown, deleted or failed.
 pub async fn playable(conn: &mut Conn, vod_id: VodId) -> Result<Option<Playable>> {
     let row = sqlx::query!(
-        "SELECT status, thumbnail_key FROM vods WHERE vod_id = $1 AND deleted_at IS NULL AND status <> 'failed'",
+        r#"
+        SELECT status, thumbnail_key, channel_id, visibility
+          FROM vods
+         WHERE vod_id = $1 AND deleted_at IS NULL AND status <> 'failed'
+        "#,
         vod_id.as_uuid(),
     )
     .fetch_optional(&mut *conn)
@@ -470,7 +476,8 @@ pub async fn playable(conn: &mut Conn, vod_id: VodId) -> Result<Option<Playable>
         })
     })
     .collect::<Result<Vec<_>>>()?;
-    Ok(Some(Playable { status, thumbnail_key: row.thumbnail_key, renditions }))
+    let (channel, visibility) = (UserId::from_uuid(row.channel_id), access::visibility(&row.visibility)?);
+    Ok(Some(Playable { status, thumbnail_key: row.thumbnail_key, renditions, channel, visibility }))
 }
 
 /// One stored segment, as a playlist needs it.

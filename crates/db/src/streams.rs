@@ -1,12 +1,15 @@
 //! SQL for reading streams as viewers see them. `starting` streams do not exist here. Their life is in `publish.rs`.
 
+use domain::event::Event;
 use domain::stream::StreamStatus;
-use domain::{StreamId, Timestamp, UserId};
+use domain::user::Username;
+use domain::{StreamId, Timestamp, UserId, Visibility};
 
-use crate::Conn;
+use crate::access::{self, Viewer};
 use crate::channels::SettingsChange;
 use crate::error::{DbError, Result};
 use crate::users::Person;
+use crate::{Conn, outbox};
 
 /// Most streams on air that are looked at to find the most watched.
 pub const LIVE_MAX: i64 = 5_000;
@@ -28,9 +31,11 @@ pub struct Stream {
     pub reconnect_until: Option<Timestamp>,
     pub peak_viewers: i64,
     pub renditions_note: Option<String>,
+    pub visibility: Visibility,
 }
 
 struct Row {
+    visibility: String,
     stream_id: uuid::Uuid,
     channel_id: uuid::Uuid,
     username: String,
@@ -67,6 +72,7 @@ impl TryFrom<Row> for Stream {
             reconnect_until: row.reconnect_until,
             peak_viewers: row.peak_viewers,
             renditions_note: row.renditions_note,
+            visibility: access::visibility(&row.visibility)?,
         })
     }
 }
@@ -76,13 +82,16 @@ impl TryFrom<Row> for Stream {
 pub struct Filter<'a> {
     pub category: Option<&'a str>,
     pub query: Option<&'a str>,
+    /// Who asks: a list shows what is for them.
+    pub viewer: Option<UserId>,
 }
 
-pub async fn find(conn: &mut Conn, id: StreamId) -> Result<Option<Stream>> {
+/// A stream, for whoever may see it and knows its id.
+pub async fn find(conn: &mut Conn, id: StreamId, viewer: Viewer) -> Result<Option<Stream>> {
     sqlx::query_as!(
         Row,
         r#"
-        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+        SELECT s.visibility, s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
                s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
                s.reconnect_until, s.peak_viewers, s.renditions_note
           FROM streams s
@@ -91,8 +100,11 @@ pub async fn find(conn: &mut Conn, id: StreamId) -> Result<Option<Stream>> {
          WHERE s.stream_id = $1
            AND s.status <> 'starting'
            AND NOT u.is_suspended
+           AND is_visible_to(s.visibility, s.channel_id, $2, $3)
         "#,
         id.as_uuid(),
+        viewer.id.map(UserId::as_uuid),
+        viewer.is_staff,
     )
     .fetch_optional(conn)
     .await?
@@ -100,13 +112,13 @@ pub async fn find(conn: &mut Conn, id: StreamId) -> Result<Option<Stream>> {
     .transpose()
 }
 
-/// What these channels air now, in no order. A channel has at most one.
-pub async fn live_of(conn: &mut Conn, channels: &[UserId]) -> Result<Vec<Stream>> {
+/// What these channels air now for this viewer, in no order. A channel has at most one. What is unlisted is its owner's and the staff's.
+pub async fn live_of(conn: &mut Conn, channels: &[UserId], viewer: Viewer) -> Result<Vec<Stream>> {
     let ids: Vec<uuid::Uuid> = channels.iter().map(|id| id.as_uuid()).collect();
     sqlx::query_as!(
         Row,
         r#"
-        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+        SELECT s.visibility, s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
                s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
                s.reconnect_until, s.peak_viewers, s.renditions_note
           FROM streams s
@@ -115,8 +127,11 @@ pub async fn live_of(conn: &mut Conn, channels: &[UserId]) -> Result<Vec<Stream>
          WHERE s.channel_id = ANY($1)
            AND s.status IN ('live', 'reconnecting')
            AND NOT u.is_suspended
+           AND ($3 OR is_listed_for(s.visibility, s.channel_id, $2))
         "#,
         &ids,
+        viewer.id.map(UserId::as_uuid),
+        viewer.is_staff,
     )
     .fetch_all(conn)
     .await?
@@ -130,7 +145,7 @@ pub async fn on_air(conn: &mut Conn, filter: Filter<'_>) -> Result<Vec<Stream>> 
     sqlx::query_as!(
         Row,
         r#"
-        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+        SELECT s.visibility, s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
                s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
                s.reconnect_until, s.peak_viewers, s.renditions_note
           FROM streams s
@@ -140,12 +155,14 @@ pub async fn on_air(conn: &mut Conn, filter: Filter<'_>) -> Result<Vec<Stream>> 
            AND NOT u.is_suspended
            AND ($1::text IS NULL OR s.category_slug = $1)
            AND ($2::text IS NULL OR s.title ILIKE $2 OR u.username ILIKE $2 OR u.display_name ILIKE $2)
+           AND is_listed_for(s.visibility, s.channel_id, $4)
          ORDER BY s.started_at DESC
          LIMIT $3
         "#,
         filter.category,
         filter.query.map(contains),
         LIVE_MAX,
+        filter.viewer.map(UserId::as_uuid),
     )
     .fetch_all(conn)
     .await?
@@ -165,7 +182,7 @@ pub async fn ended(
     sqlx::query_as!(
         Row,
         r#"
-        SELECT s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
+        SELECT s.visibility, s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
                s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
                s.reconnect_until, s.peak_viewers, s.renditions_note
           FROM streams s
@@ -175,6 +192,7 @@ pub async fn ended(
            AND NOT u.is_suspended
            AND ($1::text IS NULL OR s.category_slug = $1)
            AND ($2::text IS NULL OR s.title ILIKE $2 OR u.username ILIKE $2 OR u.display_name ILIKE $2)
+           AND is_listed_for(s.visibility, s.channel_id, $6)
            AND ($3::timestamptz IS NULL OR (s.started_at, s.stream_id) < ($3, $4))
          ORDER BY s.started_at DESC, s.stream_id DESC
          LIMIT $5
@@ -184,6 +202,7 @@ pub async fn ended(
         at,
         id,
         limit,
+        filter.viewer.map(UserId::as_uuid),
     )
     .fetch_all(conn)
     .await?
@@ -192,20 +211,30 @@ pub async fn ended(
     .collect()
 }
 
-/// Renames what a channel airs now, `starting` included, and the recording of it. An empty title keeps the old one:
-/// a stream on air always has one.
+/// Renames what a channel airs now, `starting` included, and the recording of it; whom both are for changes with it, and is told.
+/// An empty title keeps the old one: a stream on air always has one.
 pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsChange) -> Result<()> {
     let title = change.title.as_deref().filter(|title| !title.is_empty());
-    let stream = sqlx::query_scalar!(
+    let visibility = change.visibility.map(Visibility::as_str);
+    let stream = sqlx::query!(
         r#"
-        UPDATE streams
-           SET title = coalesce($2, title),
-               description = coalesce($3, description),
-               category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
-               tags = coalesce($6, tags)
+        WITH open AS (
+        SELECT stream_id, visibility
+          FROM streams
          WHERE channel_id = $1
            AND status <> 'ended'
-        RETURNING stream_id
+           FOR UPDATE
+        )
+        UPDATE streams s
+           SET title = coalesce($2, s.title),
+               description = coalesce($3, s.description),
+               category_slug = CASE WHEN $4 THEN $5 ELSE s.category_slug END,
+               tags = coalesce($6, s.tags),
+               visibility = coalesce($7, s.visibility)
+          FROM open, users u
+         WHERE s.stream_id = open.stream_id
+           AND u.user_id = $1
+        RETURNING s.stream_id, s.status, u.username, open.visibility AS was, s.visibility AS now
         "#,
         channel.as_uuid(),
         title,
@@ -213,6 +242,7 @@ pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsCha
         change.category_slug.is_some(),
         change.category_slug.clone().flatten(),
         change.tags.as_deref(),
+        visibility,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -223,20 +253,28 @@ pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsCha
            SET title = coalesce($2, title),
                description = coalesce($3, description),
                category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
-               tags = coalesce($6, tags)
+               tags = coalesce($6, tags),
+               visibility = coalesce($7, visibility)
          WHERE stream_id = $1
            AND status = 'recording'
         "#,
-        stream,
+        stream.stream_id,
         title,
         change.description.as_deref(),
         change.category_slug.is_some(),
         change.category_slug.clone().flatten(),
         change.tags.as_deref(),
+        visibility,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    let (was, now) = (access::visibility(&stream.was)?, access::visibility(&stream.now)?);
+    if was == now || stream.status == StreamStatus::Starting.as_str() {
+        return Ok(());
+    }
+    let username = Username::parse(&stream.username).map_err(|_| DbError::Corrupt { what: "username" })?;
+    let stream_id = StreamId::from_uuid(stream.stream_id);
+    outbox::push(conn, &Event::StreamAccess { stream_id, channel_id: channel, username, was, now }).await
 }
 
 /// An ILIKE pattern that finds `text` itself anywhere, whatever signs it contains.

@@ -1,9 +1,10 @@
 //! SQL for recordings as viewers and owners see them. How one comes to be is in `recordings.rs`.
 
 use domain::stream::VodStatus;
-use domain::{StreamId, Timestamp, UserId, VodId};
+use domain::{StreamId, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
+use crate::access::{self, Viewer};
 use crate::channels::SettingsChange;
 use crate::error::{DbError, Result};
 use crate::streams::contains;
@@ -12,6 +13,7 @@ use crate::users::Person;
 /// A recording and whom it belongs to.
 #[derive(Debug, Clone)]
 pub struct Vod {
+    pub visibility: Visibility,
     pub id: VodId,
     pub stream: StreamId,
     pub channel: UserId,
@@ -34,6 +36,7 @@ pub struct Vod {
 }
 
 struct Row {
+    visibility: String,
     vod_id: uuid::Uuid,
     stream_id: uuid::Uuid,
     channel_id: uuid::Uuid,
@@ -61,6 +64,7 @@ impl TryFrom<Row> for Vod {
 
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
+            visibility: access::visibility(&row.visibility)?,
             id: VodId::from_uuid(row.vod_id),
             stream: StreamId::from_uuid(row.stream_id),
             channel: UserId::from_uuid(row.channel_id),
@@ -88,7 +92,7 @@ pub struct Filter<'a> {
     pub channel: Option<&'a str>,
     pub category: Option<&'a str>,
     pub query: Option<&'a str>,
-    /// Who asks: owners see their failed recordings too.
+    /// Who asks: a list shows what is for them, to owners their failed recordings too.
     pub viewer: Option<UserId>,
 }
 
@@ -98,7 +102,7 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: 
     sqlx::query_as!(
         Row,
         r#"
-        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+        SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
@@ -110,6 +114,7 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: 
            AND s.status <> 'starting'
            AND (NOT u.is_suspended OR $3)
            AND (v.status <> 'failed' OR v.channel_id = $2 OR $3)
+           AND is_visible_to(v.visibility, v.channel_id, $2, $3)
         "#,
         id.as_uuid(),
         viewer.map(UserId::as_uuid),
@@ -132,7 +137,7 @@ pub async fn recent(
     sqlx::query_as!(
         Row,
         r#"
-        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+        SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
@@ -143,6 +148,7 @@ pub async fn recent(
            AND s.status <> 'starting'
            AND NOT u.is_suspended
            AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND is_listed_for(v.visibility, v.channel_id, $4)
            AND ($1::text IS NULL OR u.username = $1)
            AND ($2::text IS NULL OR v.category_slug = $2)
            AND ($3::text IS NULL OR v.title ILIKE $3 OR u.username ILIKE $3 OR u.display_name ILIKE $3)
@@ -176,7 +182,7 @@ pub async fn most_viewed(
     sqlx::query_as!(
         Row,
         r#"
-        SELECT v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+        SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
           FROM vods v
@@ -187,6 +193,7 @@ pub async fn most_viewed(
            AND s.status <> 'starting'
            AND NOT u.is_suspended
            AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND is_listed_for(v.visibility, v.channel_id, $4)
            AND ($1::text IS NULL OR u.username = $1)
            AND ($2::text IS NULL OR v.category_slug = $2)
            AND ($3::text IS NULL OR v.title ILIKE $3 OR u.username ILIKE $3 OR u.display_name ILIKE $3)
@@ -217,7 +224,8 @@ pub async fn update(conn: &mut Conn, id: VodId, change: &SettingsChange) -> Resu
            SET title = coalesce($2, title),
                description = coalesce($3, description),
                category_slug = CASE WHEN $4 THEN $5 ELSE category_slug END,
-               tags = coalesce($6, tags)
+               tags = coalesce($6, tags),
+               visibility = coalesce($7, visibility)
          WHERE vod_id = $1
            AND deleted_at IS NULL
         "#,
@@ -227,6 +235,7 @@ pub async fn update(conn: &mut Conn, id: VodId, change: &SettingsChange) -> Resu
         change.category_slug.is_some(),
         change.category_slug.clone().flatten(),
         change.tags.as_deref(),
+        change.visibility.map(Visibility::as_str),
     )
     .execute(conn)
     .await?;
@@ -244,7 +253,7 @@ pub async fn delete(conn: &mut Conn, id: VodId) -> Result<Option<String>> {
 }
 
 /// Views as Postgres knows them. `None` when there is no such recording to view.
-pub async fn views(conn: &mut Conn, id: VodId) -> Result<Option<i64>> {
+pub async fn views(conn: &mut Conn, id: VodId, viewer: Viewer) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar!(
         r#"
         SELECT v.views
@@ -256,8 +265,11 @@ pub async fn views(conn: &mut Conn, id: VodId) -> Result<Option<i64>> {
            AND v.status <> 'failed'
            AND s.status <> 'starting'
            AND NOT u.is_suspended
+           AND is_visible_to(v.visibility, v.channel_id, $2, $3)
         "#,
         id.as_uuid(),
+        viewer.id.map(UserId::as_uuid),
+        viewer.is_staff,
     )
     .fetch_optional(conn)
     .await?)

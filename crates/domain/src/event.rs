@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{PublishId, StreamId, UserId, VodId};
 use crate::user::Username;
+use crate::visibility::Visibility;
 
 /// An outbox payload. The tag and the fields are stored: add, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub enum Event {
     StreamResumed { stream_id: StreamId, channel_id: UserId, username: Username },
     /// The stream is over for good. Once per stream.
     StreamOffline { stream_id: StreamId, channel_id: UserId, username: Username },
+    /// Whom a stream on air is for was changed.
+    StreamAccess { stream_id: StreamId, channel_id: UserId, username: Username, was: Visibility, now: Visibility },
     /// One RTMP publish ended; the operator's `on_publish_done` is owed. Once per publish.
     PublishDone { publish_id: PublishId },
     /// The recording is complete and playable.
@@ -37,6 +40,7 @@ impl Event {
             Self::StreamReconnecting { .. } => "stream_reconnecting",
             Self::StreamResumed { .. } => "stream_resumed",
             Self::StreamOffline { .. } => "stream_offline",
+            Self::StreamAccess { .. } => "stream_access",
             Self::PublishDone { .. } => "publish_done",
             Self::VodReady { .. } => "vod_ready",
             Self::VodDeleted { .. } => "vod_deleted",

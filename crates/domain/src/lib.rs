@@ -11,9 +11,11 @@ pub mod ingest;
 pub mod notification;
 pub mod stream;
 pub mod user;
+pub mod visibility;
 
 pub use error::{Classify, Kind};
 pub use ids::{CategorySlug, MessageId, NotificationId, PublishId, SessionId, StreamId, UserId, VodId};
+pub use visibility::Visibility;
 
 /// A moment, always in UTC. Written as RFC 3339 at every edge.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

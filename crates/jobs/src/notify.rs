@@ -2,7 +2,7 @@
 
 use db::users::Person;
 use domain::notification::NotificationType;
-use domain::{StreamId, UserId, VodId};
+use domain::{StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
 
@@ -14,7 +14,10 @@ const BATCH: i64 = 1_000;
 
 pub(crate) async fn stream_online(deps: &Deps, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
-    let Some(title) = db::notify::stream_title(&mut conn, stream).await? else { return Ok(()) };
+    let Some((title, visibility)) = db::notify::stream_title(&mut conn, stream).await? else { return Ok(()) };
+    if !is_announced(visibility) {
+        return Ok(());
+    }
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
     let new = db::notify::NewNotification {
@@ -27,7 +30,7 @@ pub(crate) async fn stream_online(deps: &Deps, stream: StreamId, channel: UserId
 
 pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
-    let Some(title) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
+    let Some((title, visibility)) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
     let new = db::notify::NewNotification {
@@ -36,7 +39,12 @@ pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyho
         entity_id: vod.as_uuid(),
     };
     to_users(deps, &new, &who, &[channel]).await?;
-    to_followers(deps, channel, &new, &who).await
+    if is_announced(visibility) { to_followers(deps, channel, &new, &who).await } else { Ok(()) }
+}
+
+/// Whether followers hear of it. Whoever is told of something unlisted has its link from its owner.
+fn is_announced(visibility: Visibility) -> bool {
+    matches!(visibility, Visibility::Public | Visibility::Followers)
 }
 
 pub(crate) async fn recording_stopped(deps: &Deps, stream: StreamId, channel: UserId) -> anyhow::Result<()> {

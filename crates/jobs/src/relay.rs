@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use domain::Visibility;
 use domain::event::Event;
-use live::fanout::{Push, Target};
+use live::fanout::{Push, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -85,7 +86,9 @@ async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     let mut pushes = Vec::new();
     let mut jobs = Vec::new();
     for item in &waiting {
-        pushes.extend(push_of(&item.event));
+        // As it is now, not as it was when the fact was written: what has become private meanwhile is not told.
+        let visibility = visibility_of(&mut tx, &item.event).await?;
+        pushes.extend(push_of(&item.event, visibility));
         jobs.extend(jobs_of(deps, &item.event));
     }
     queue::push(&mut tx, jobs).await?;
@@ -101,12 +104,32 @@ async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     Ok(waiting.len())
 }
 
-/// The real-time event browsers get, if any.
-fn push_of(event: &Event) -> Option<Push> {
+/// Whom the subject of an event is for. What is gone is nobody's.
+async fn visibility_of(conn: &mut db::Conn, event: &Event) -> anyhow::Result<Visibility> {
+    let found = match event {
+        Event::StreamOnline { stream_id, .. }
+        | Event::StreamReconnecting { stream_id, .. }
+        | Event::StreamResumed { stream_id, .. }
+        | Event::StreamOffline { stream_id, .. } => {
+            db::access::of_streams(conn, &[*stream_id]).await?.pop().map(|(_, visibility)| visibility)
+        }
+        Event::VodReady { vod_id, .. } => db::access::of_vod(conn, *vod_id).await?,
+        _ => Some(Visibility::Public),
+    };
+    Ok(found.unwrap_or(Visibility::Private))
+}
+
+/// The real-time event browsers get, if any. Of what is not for everybody only the channel's room hears, in which chat nodes keep
+/// only those it is for.
+fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
+    let everybody = |username: &domain::user::Username| match visibility {
+        Visibility::Public => Target::Site,
+        _ => Target::Channel(username.clone()),
+    };
     let push = |target, event: &str, payload| Some(Push { target, event: event.to_owned(), payload, origin: None });
     match event {
         Event::StreamOnline { stream_id, username, .. } => push(
-            Target::Site,
+            everybody(username),
             "stream:online",
             json!({ "username": username, "stream_id": stream_id, "is_resumed": false }),
         ),
@@ -121,8 +144,16 @@ fn push_of(event: &Event) -> Option<Push> {
             json!({ "username": username, "stream_id": stream_id, "until": until }),
         ),
         Event::StreamOffline { stream_id, username, .. } => {
-            push(Target::Site, "stream:offline", json!({ "username": username, "stream_id": stream_id }))
+            push(everybody(username), "stream:offline", json!({ "username": username, "stream_id": stream_id }))
         }
+        // Chat nodes make of it what each socket is to hear.
+        Event::StreamAccess { stream_id, username, was, now, .. } => push(
+            Target::Site,
+            STREAM_ACCESS,
+            json!({ "username": username, "stream_id": stream_id, "was": was, "now": now }),
+        ),
+        // The room is the channel's, whoever is in it.
+        Event::VodReady { .. } if visibility != Visibility::Public => None,
         Event::VodReady { vod_id, username, .. } => {
             push(Target::Channel(username.clone()), "vod:ready", json!({ "username": username, "vod_id": vod_id }))
         }
@@ -149,6 +180,10 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         }
         Event::RecordingStopped { stream_id, channel_id, .. } => {
             vec![Job::NotifyRecordingStopped { stream_id, channel_id }]
+        }
+        // Each follower is told once however often a stream becomes theirs.
+        Event::StreamAccess { stream_id, channel_id, username, .. } => {
+            vec![Job::NotifyStreamOnline { stream_id, channel_id, username }]
         }
         Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],

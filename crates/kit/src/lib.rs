@@ -10,6 +10,7 @@ pub mod ids;
 pub mod inproc;
 pub mod lanes;
 pub mod net;
+pub mod playback;
 pub mod problem;
 pub mod retry;
 pub mod seal;

@@ -14,6 +14,8 @@ use crate::client::{Live, LiveError};
 const CHANNEL: &str = "fanout";
 /// A sign-in is over: `{sid}`. Between nodes only; no browser sees it.
 pub const AUTH_REVOKED: &str = "auth:revoked";
+/// Whom a stream on air is for was changed: `{username, stream_id, was, now}`. Between nodes only.
+pub const STREAM_ACCESS: &str = "node:stream-access";
 
 /// Whose sockets are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

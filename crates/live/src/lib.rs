@@ -9,6 +9,7 @@ pub mod directory;
 pub mod fanout;
 pub mod health;
 pub mod limits;
+pub mod playback;
 pub mod presence;
 pub mod revocations;
 mod roster;

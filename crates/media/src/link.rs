@@ -31,6 +31,9 @@ pub struct Hello {
     /// When the stream began, RFC 3339.
     pub started_at: String,
     pub remote_addr: String,
+    /// Whom the stream is for: `public` and so on. Absent from nodes that know nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<String>,
 }
 
 impl std::fmt::Debug for Hello {
@@ -226,6 +229,7 @@ mod tests {
             epoch: 2,
             started_at: "2026-01-01T00:00:00Z".into(),
             remote_addr: "192.0.2.1:5000".into(),
+            visibility: Some("public".into()),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Classify;
 use domain::user::Username;
+use domain::{Classify, Visibility};
 use kit::Stop;
 use media::link::{End, Frame, FrameKind, Hello, HelloReply};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -81,6 +81,11 @@ fn claim(hello: &Hello) -> Option<Claim> {
         stream_id: hello.stream_id.parse().ok()?,
         vod_id: hello.vod_id.parse().ok()?,
         username: Username::parse(&hello.username).ok()?,
+        visibility: match &hello.visibility {
+            // Older ingest nodes know of nothing else; Postgres is asked within a second.
+            None => Visibility::Public,
+            Some(text) => Visibility::parse(text)?,
+        },
     };
     Some(Claim { info, publish_id: hello.publish_id.clone(), epoch: hello.epoch })
 }

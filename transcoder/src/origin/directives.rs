@@ -4,9 +4,9 @@
 
 /// Longer queries are refused: each is repeated on every line of a playlist.
 const QUERY_BYTES_MAX: usize = 1_024;
-/// Arguments by which viewers are counted. They matter on playlists only, so media playlists do not hand them to segments and all
+/// Arguments by which viewers are counted, and the link to an unlisted stream. They matter on playlists only, so media playlists do not hand them to segments and all
 /// viewers can share one rendering.
-const VIEWER_ARGUMENTS: [&str; 2] = ["vs", "session"];
+const VIEWER_ARGUMENTS: [&str; 3] = ["vs", "session", kit::playback::LINK_ARGUMENT];
 
 /// A moment in a rendition that a player waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

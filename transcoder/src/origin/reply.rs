@@ -143,6 +143,12 @@ pub(crate) fn problem(status: StatusCode, code: &'static str, detail: &str, max_
     response
 }
 
+/// What was given for a token is for its bearer: no cache keeps it, and no other site's page reads it.
+pub(crate) fn for_one_viewer(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response
+}
+
 /// Public media may be read from any site, errors included.
 pub(crate) fn open_to_all_sites(mut response: Response) -> Response {
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use domain::user::Username;
-use domain::{StreamId, VodId};
+use domain::{StreamId, Visibility, VodId};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use media::playlist::{MediaPlaylist, Multivariant};
@@ -317,6 +317,7 @@ pub(crate) struct Shelf {
     stage: AtomicU8,
     /// The manifests made last: of the window, and from the stream's beginning.
     pub(crate) manifests: Mutex<[Option<Arc<super::manifest::Page>>; 2]>,
+    visibility: AtomicU8,
 }
 
 impl Shelf {
@@ -330,6 +331,7 @@ impl Shelf {
             thumbnail: RwLock::default(),
             stage: AtomicU8::new(0),
             manifests: Mutex::default(),
+            visibility: AtomicU8::new(Visibility::Public as u8),
         }
     }
 
@@ -360,6 +362,16 @@ impl Shelf {
 
     pub(crate) fn thumbnail(&self) -> Option<Bytes> {
         read(&self.thumbnail).clone()
+    }
+
+    /// Whom the stream is for from now on.
+    pub(crate) fn set_visibility(&self, visibility: Visibility) {
+        self.visibility.store(visibility as u8, Ordering::Release);
+    }
+
+    pub(crate) fn visibility(&self) -> Visibility {
+        let stored = self.visibility.load(Ordering::Acquire);
+        Visibility::ALL.into_iter().find(|visibility| *visibility as u8 == stored).unwrap_or(Visibility::Private)
     }
 
     pub(crate) fn end(&self) {

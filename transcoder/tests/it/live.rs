@@ -1,5 +1,6 @@
 //! Live, end to end: real FLV in through the link, playlists and parts out over HTTP, judged by decoding.
 
+mod access;
 mod blocking;
 mod crowd;
 mod fencing;

@@ -420,6 +420,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/streams/{id}/playback-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A fresh permission to play a stream, for those it is for. It is good for less than five minutes. */
+        post: operations["stream_playback_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/time": {
         parameters: {
             query?: never;
@@ -471,6 +488,23 @@ export interface paths {
         head?: never;
         /** Changes a recording. For its owner and for moderators. */
         patch: operations["update_vod"];
+        trace?: never;
+    };
+    "/api/v1/vods/{id}/playback-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A fresh permission to play a recording, for those it is for. It is good for less than five minutes. */
+        post: operations["vod_playback_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/vods/{id}/views": {
@@ -882,11 +916,25 @@ export interface components {
              */
             unread_count: number;
         };
-        /** @description Where to play it. Paths on this site. */
+        /**
+         * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
+         *     `playback-token` makes a fresh one.
+         */
         Playback: {
             /** @description MPEG-DASH of the same segments. */
             dash?: string | null;
             hls: string;
+        };
+        /** @description A fresh permission to play. */
+        PlaybackToken: {
+            /**
+             * Format: int64
+             * @description Seconds it lives. Ask again before.
+             */
+            expires_in: number;
+            playback: components["schemas"]["Playback"];
+            /** @description The `token` argument of media URLs. Null when none is needed. */
+            token?: string | null;
         };
         /** @description The body as it is sent; also its OpenAPI schema. */
         Problem: {
@@ -990,6 +1038,7 @@ export interface components {
             viewers: number;
             /** @description The count is the last one known: the live service is away. */
             viewers_stale?: boolean;
+            visibility: components["schemas"]["Visibility"];
         };
         /** @description Where to publish, and with which key. */
         StreamKey: {
@@ -1009,6 +1058,8 @@ export interface components {
             description: string;
             tags: string[];
             title: string;
+            /** @description Whom the next or current stream and its recording are for. */
+            visibility: components["schemas"]["Visibility"];
         };
         /** @enum {string} */
         StreamStatus: "live" | "reconnecting" | "ended";
@@ -1027,6 +1078,7 @@ export interface components {
             tags?: string[] | null;
             /** @description 1 to 140 characters. */
             title?: string | null;
+            visibility?: components["schemas"]["Visibility"] | null;
         };
         UpdateVod: {
             /** @description Null for none. */
@@ -1037,6 +1089,7 @@ export interface components {
             tags?: string[] | null;
             /** @description 1 to 140 characters. */
             title?: string | null;
+            visibility?: components["schemas"]["Visibility"] | null;
         };
         /** @description The caller's own account. */
         User: {
@@ -1057,6 +1110,11 @@ export interface components {
             /** Format: int64 */
             views: number;
         };
+        /**
+         * @description Whom a stream or recording is for.
+         * @enum {string}
+         */
+        Visibility: "public" | "unlisted" | "followers" | "private";
         /** @description A recording. */
         Vod: {
             category?: components["schemas"]["CategoryRef"] | null;
@@ -1082,6 +1140,7 @@ export interface components {
             title: string;
             /** Format: int64 */
             views: number;
+            visibility: components["schemas"]["Visibility"];
         };
         VodPage: {
             items: components["schemas"]["Vod"][];
@@ -1977,6 +2036,38 @@ export interface operations {
             };
         };
     };
+    stream_playback_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The stream's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token, and the URLs that carry it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaybackToken"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     time: {
         parameters: {
             query?: never;
@@ -2124,6 +2215,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Vod"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    vod_playback_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token, and the URLs that carry it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaybackToken"];
                 };
             };
             /** @description What went wrong */

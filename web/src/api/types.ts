@@ -8,6 +8,7 @@ export type ChannelRef = Schemas["ChannelRef"];
 export type FollowedChannel = Schemas["FollowedChannel"];
 export type Stream = Schemas["Stream"];
 export type Vod = Schemas["Vod"];
+export type Visibility = Schemas["Visibility"];
 export type Category = Schemas["Category"];
 export type Notification = Schemas["Notification"];
 export type NotificationPage = Schemas["NotificationPage"];

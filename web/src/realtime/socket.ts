@@ -13,6 +13,7 @@ type StreamEvent = { username: string; stream_id: string };
 type ServerEvents = {
   "chat:message": (message: ChatMessage) => void;
   "chat:deleted": (event: { id: string; username?: string }) => void;
+  "chat:closed": (event: { username: string }) => void;
   "chat:cleared": (event: { user_id?: string | null; username?: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
   viewers: (event: { username: string; count: number }) => void;
@@ -29,7 +30,7 @@ type Ack<T> = ({ ok: true } & T) | Refusal;
 
 type ClientEvents = {
   "stream:join": (
-    body: { username: string },
+    body: { username: string; stream_id?: string },
     ack: (
       answer: Ack<{
         viewers: number;

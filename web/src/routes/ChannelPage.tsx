@@ -2,9 +2,9 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { MessageSquare, PanelRightClose } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { channel as channelQuery, vods } from "@/api/queries";
+import { channel as channelQuery, stream as streamQuery, vods } from "@/api/queries";
 import { useSession } from "@/api/session";
-import type { Channel, Vod } from "@/api/types";
+import type { Channel, Stream, Vod } from "@/api/types";
 import { CardSkeletons, gridClass, VodCard } from "@/features/cards/cards";
 import { FollowButton } from "@/features/channel/FollowButton";
 import { LiveFacts } from "@/features/channel/LiveFacts";
@@ -13,6 +13,7 @@ import { Chat } from "@/features/chat/Chat";
 import { type ChatRoom, useChat } from "@/features/chat/useChat";
 import { Player } from "@/features/player/Player";
 import { useTheatre } from "@/features/player/useTheatre";
+import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -36,12 +37,22 @@ export function ChannelPage() {
 function Watch({ username }: { username: string }) {
   const query = useQuery(channelQuery(username));
   const recordings = useInfiniteQuery(vods({ channel: username, sort: "recent" }));
-  const chat = useChat(username);
+  const { stream: linkedId } = route.useSearch();
+  const chat = useChat(username, linkedId);
+  const linked = useLinked(linkedId, username);
   if (query.isError && !query.data) {
     return <Problem error={query.error} onRetry={() => void query.refetch()} />;
   }
   const list = recordings.data?.pages.flatMap((page) => page.items) ?? null;
-  return <Page channel={query.data ?? null} username={username} recordings={list} chat={chat} />;
+  const channel = query.data ? { ...query.data, live: query.data.live ?? linked } : null;
+  return <Page channel={channel} username={username} recordings={list} chat={chat} />;
+}
+
+/** An unlisted stream, for whoever came by its link. */
+function useLinked(id: string | undefined, username: string): Stream | null {
+  const query = useQuery({ ...streamQuery(id ?? ""), enabled: id !== undefined, refetchInterval: 30_000 });
+  const stream = query.data;
+  return stream && stream.status !== "ended" && stream.channel.username === username ? stream : null;
 }
 
 function Page({
@@ -113,6 +124,7 @@ function Stage({ channel, recordings }: { channel: Channel | null; recordings: V
       // A new stream is a new player; a stream that comes back keeps the one it has.
       key={live?.id ?? "none"}
       src={live ? live.playback.hls : null}
+      permitted={live ? { kind: "stream", id: live.id } : undefined}
       isLive
       title={live?.title ?? t("channel.title", { name: channel?.display_name ?? "" })}
       artist={channel?.display_name ?? ""}
@@ -178,6 +190,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
           {live && (
             <>
               {live.status === "live" && <LiveBadge />}
+              <VisibilityBadge visibility={live.visibility} />
               <LiveFacts stream={live} viewers={viewers} />
             </>
           )}

@@ -42,7 +42,11 @@ function Failed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const { t } = useTranslation();
   const isGone = ApiError.of(error).status === 404;
   return (
-    <Screen title={isGone ? t("problems.404.title") : t("problems.500.title")}>
+    <Screen
+      title={isGone ? t("embed.unavailable") : t("problems.500.title")}
+      text={isGone ? t("embed.unavailable_text") : undefined}
+      testId={isGone ? "state-unavailable" : undefined}
+    >
       {!isGone && <Button onClick={onRetry}>{t("actions.retry")}</Button>}
     </Screen>
   );
@@ -102,6 +106,7 @@ export function EmbedChannel() {
       <Player
         key={live?.id ?? "none"}
         src={live && isStarted ? live.playback.hls : null}
+        permitted={live ? { kind: "stream", id: live.id } : undefined}
         isLive
         isMuted={muted}
         title={live?.title ?? username}
@@ -138,6 +143,7 @@ export function EmbedVod() {
     <Frame title={vod?.title ?? t("vod.loading")} href={`/v/${id}`}>
       <Player
         src={vod && vod.status !== "failed" && isStarted ? vod.playback.hls : null}
+        permitted={{ kind: "vod", id }}
         isLive={false}
         isMuted={muted}
         title={vod?.title ?? ""}

@@ -13,6 +13,7 @@ import { Connect } from "@/features/studio/Connect";
 import { DetailsForm } from "@/features/studio/DetailsForm";
 import { HealthPanel } from "@/features/studio/health/HealthPanel";
 import { Recordings } from "@/features/studio/Recordings";
+import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { cx } from "@/lib/cx";
 import { PageHead } from "@/shell/PageHead";
 import { ErrorState, LiveBadge, Rills } from "@/ui/bits";
@@ -119,6 +120,7 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
       {live && (
         <div className="flex items-center gap-4">
           {live.status === "live" && <LiveBadge />}
+          <VisibilityBadge visibility={live.visibility} />
           <LiveFacts stream={live} viewers={viewers} />
         </div>
       )}
@@ -131,6 +133,7 @@ function Preview({ live, name }: { live: Stream; name: string }) {
     <Player
       key={live.id}
       src={live.playback.hls}
+      permitted={{ kind: "stream", id: live.id }}
       isLive
       isMuted
       title={live.title}

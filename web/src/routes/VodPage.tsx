@@ -11,6 +11,7 @@ import { FollowButton } from "@/features/channel/FollowButton";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
+import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { Keeping } from "@/features/vod/Keeping";
 import { parseTime } from "@/features/vod/resume";
@@ -83,6 +84,7 @@ function Stage({ vod, isTheatre, onPlaying }: { vod: Vod; isTheatre: boolean; on
       // Whose place it is must be known before it begins.
       src={vod.status === "failed" || !isKnown ? null : vod.playback.hls}
       isLive={false}
+      permitted={{ kind: "vod", id: vod.id }}
       title={vod.title}
       artist={vod.channel.display_name}
       poster={vod.thumbnail_url}
@@ -138,6 +140,7 @@ function Facts({ vod }: { vod: Vod }) {
             <time dateTime={vod.created_at} title={day(vod.created_at, lang)}>
               {ago(vod.created_at, lang)}
             </time>
+            <VisibilityBadge visibility={vod.visibility} className="ml-2 align-middle" />
             {vod.status === "recording" && (
               <span className="ml-2 font-semibold text-live-text">{t("vod.recording")}</span>
             )}

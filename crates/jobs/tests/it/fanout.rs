@@ -88,3 +88,33 @@ async fn a_follow_is_told_to_the_channels_owner_once() {
     assert_eq!(rows[0]["user_id"], alice.to_string());
     assert_eq!(rows[0]["message"], "bob follows you now");
 }
+
+#[tokio::test]
+async fn what_is_not_for_everybody_is_told_to_those_it_is_for() {
+    let site = Site::start(|_| {}).await;
+    let channel = site.channel("alice").await;
+    let follower = site.channel("bob").await;
+    site.execute(&format!("INSERT INTO follows (channel_id, follower_id) VALUES ('{channel}', '{follower}')")).await;
+    let stream = site.live_stream(channel).await;
+    let (_running, _stop) = site.run();
+    let mut done = 0;
+    let room = || Target::Channel(domain::user::Username::parse("alice").unwrap());
+    for (visibility, target, told) in
+        [("private", room(), 0), ("unlisted", room(), 0), ("followers", room(), 1), ("public", Target::Site, 1)]
+    {
+        site.execute(&format!("UPDATE streams SET visibility = '{visibility}'")).await;
+        let mut heard = live::fanout::subscribe(&site.deps.live).await.unwrap();
+        site.tell(&online(stream, channel, "alice")).await;
+        let push = loop {
+            let push = tokio::time::timeout(Duration::from_secs(5), heard.next()).await.unwrap().unwrap();
+            if push.event == "stream:online" {
+                break push;
+            }
+        };
+        assert_eq!(push.target, target, "{visibility}");
+        done += 1;
+        let finished = "SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'";
+        site.until(finished, done, Duration::from_secs(10)).await;
+        assert_eq!(site.number(NOTIFIED).await, told, "{visibility}");
+    }
+}

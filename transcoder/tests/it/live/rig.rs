@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use db::publish::{Done, NewPublish, Rules};
+use domain::Visibility;
 use domain::stream::PublishEnd;
 use kit::config::RedisConfig;
 use kit::{Config, Secret, Stop};
@@ -118,7 +119,7 @@ pub(super) struct Node {
 /// A stream's rows, and what its next connection says.
 #[derive(Debug, Clone)]
 pub(super) struct Cast {
-    claim: db::publish::Claim,
+    pub(super) claim: db::publish::Claim,
     pub(super) hello: Hello,
 }
 
@@ -148,6 +149,15 @@ impl Rig {
             s3,
             _database: guard,
         }
+    }
+
+    pub(super) async fn sql(&self, statements: &str) {
+        db::testing::execute(&self.pool, statements).await.expect("the statements are good");
+    }
+
+    /// The gate of an api node of this site.
+    pub(super) fn gate(&self) -> live::playback::Gate {
+        live::playback::Gate::new(self.live.clone(), &self.config.auth.secret)
     }
 
     pub(super) fn live(&self) -> &live::Live {
@@ -186,8 +196,15 @@ impl Rig {
 
     /// A channel's new stream, as ingest would have claimed it.
     pub(super) async fn cast(&self, username: &str) -> Cast {
+        self.cast_for(username, Visibility::Public).await
+    }
+
+    /// The same of a channel whose streams are for these.
+    pub(super) async fn cast_for(&self, username: &str, visibility: Visibility) -> Cast {
         let digest: [u8; 32] = kit::ids::random_bytes();
         let channel = db::testing::add_channel(&self.pool, username, &digest).await.expect("a channel");
+        self.sql(&format!("UPDATE channels SET visibility = '{}' WHERE channel_id = '{channel}'", visibility.as_str()))
+            .await;
         let claim = claim(&self.pool, channel).await;
         let hello = Hello {
             token: SECRET.to_owned(),
@@ -199,6 +216,7 @@ impl Rig {
             epoch: 1,
             started_at: kit::clock::now().to_rfc3339(),
             remote_addr: "192.0.2.1:5000".to_owned(),
+            visibility: Some(claim.visibility.as_str().to_owned()),
         };
         Cast { claim, hello }
     }

@@ -3,6 +3,7 @@ import { Eye, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { Stream, Vod } from "@/api/types";
+import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { usePlaces } from "@/features/vod/useResume";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
@@ -64,6 +65,7 @@ export function StreamCard({ stream }: { stream: Stream }) {
           <Pill>
             <Viewers count={stream.viewers} />
           </Pill>
+          <VisibilityBadge visibility={stream.visibility} />
         </div>
       </div>
       <div className="flex gap-3">
@@ -101,6 +103,7 @@ export function VodCard({ vod, actions }: { vod: Vod; actions?: ReactNode }) {
     <article className="group relative flex flex-col gap-3" data-testid="vod-card">
       <div className="relative aspect-video overflow-hidden rounded-md bg-sunken outline-melt transition-[outline] group-hover:outline-2 group-hover:outline-offset-3">
         <Thumb url={vod.thumbnail_url} seed={vod.id} />
+        <VisibilityBadge visibility={vod.visibility} className="absolute top-2 left-2" />
         <Pill className="absolute right-2 bottom-2">
           {vod.status === "recording" ? t("vod.recording") : clock(vod.duration_s)}
         </Pill>
@@ -165,6 +168,7 @@ export function Spotlight({ stream }: { stream: Stream }) {
           <Pill>
             <Viewers count={stream.viewers} />
           </Pill>
+          <VisibilityBadge visibility={stream.visibility} />
         </div>
       </div>
       <div className="flex flex-col justify-center gap-4 p-5 sm:p-8">

@@ -43,7 +43,12 @@ export function FollowButton({ channel }: { channel: Channel }) {
       mark(!next);
       toast({ kind: "error", title: errorText(t, error) });
     },
-    onSettled: () => void client.invalidateQueries({ queryKey: following().queryKey }),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: following().queryKey });
+      // What is for followers comes and goes with it.
+      void client.invalidateQueries(channelQuery(username));
+      void client.invalidateQueries({ queryKey: ["vods", "list"] });
+    },
   });
 
   if (user?.username === username) return null;

@@ -9,6 +9,8 @@ import { emptyRoom, fillGap, type Room, room } from "./room";
 
 const OLDER_PAGE = 50;
 const JOIN_RETRY_MS = 3_000;
+/** A room that is not for this viewer now may be again when the stream is over. */
+const CLOSED_RETRY_MS = 20_000;
 
 export type ChatRoom = Room & {
   isJoined: boolean;
@@ -20,7 +22,8 @@ export type ChatRoom = Room & {
   loadOlder: () => Promise<void>;
 };
 
-export function useChat(username: string): ChatRoom {
+/** `link` is the id of an unlisted stream, for whoever came by its link. */
+export function useChat(username: string, link?: string): ChatRoom {
   const client = useQueryClient();
   const [state, dispatch] = useReducer(room, emptyRoom);
   const [isJoined, setJoined] = useState(false);
@@ -36,7 +39,7 @@ export function useChat(username: string): ChatRoom {
     const join = async () => {
       try {
         const lastId = latest.current.lines.at(-1)?.id;
-        const answer = await ask("stream:join", { username });
+        const answer = await ask("stream:join", link ? { username, stream_id: link } : { username });
         if (isGone) return;
         if (lastId) {
           const missed = await fillGap(lastId, (after, limit) =>
@@ -58,7 +61,8 @@ export function useChat(username: string): ChatRoom {
       } catch (error) {
         // Without a connection the next `connect` joins; a channel that is not there never will be.
         if (isGone || !socket.connected || ApiError.of(error).code.endsWith("not-found")) return;
-        retryTimer = setTimeout(join, JOIN_RETRY_MS);
+        const isClosed = ApiError.of(error).code === "chat.closed";
+        retryTimer = setTimeout(join, isClosed ? CLOSED_RETRY_MS : JOIN_RETRY_MS);
       }
     };
     const isHere = (name: string | undefined) => !name || name.toLowerCase() === username.toLowerCase();
@@ -78,6 +82,13 @@ export function useChat(username: string): ChatRoom {
     function onMessage(message: Room["lines"][number]) {
       if (isHere(message.username)) dispatch({ type: "received", message });
     }
+    const onClosed = (event: { username: string }) => {
+      if (!isHere(event.username)) return;
+      setJoined(false);
+      void client.invalidateQueries(channelQuery(username));
+      clearTimeout(retryTimer);
+      retryTimer = setTimeout(join, CLOSED_RETRY_MS);
+    };
     const onStream = (event: { username: string }) => {
       if (isHere(event.username)) void client.invalidateQueries(channelQuery(username));
     };
@@ -108,6 +119,7 @@ export function useChat(username: string): ChatRoom {
     socket.on("stream:reconnecting", onReconnecting);
     socket.on("stream:offline", onRecordings);
     socket.on("vod:ready", onRecordings);
+    socket.on("chat:closed", onClosed);
     socket.on("connect", join);
     socket.on("disconnect", onDisconnect);
     if (socket.connected) void join();
@@ -121,11 +133,12 @@ export function useChat(username: string): ChatRoom {
       socket.off("stream:reconnecting", onReconnecting);
       socket.off("stream:offline", onRecordings);
       socket.off("vod:ready", onRecordings);
+      socket.off("chat:closed", onClosed);
       socket.off("connect", join);
       socket.off("disconnect", onDisconnect);
       if (socket.connected) socket.emit("stream:leave", { username }, () => undefined);
     };
-  }, [username, client]);
+  }, [username, client, link]);
 
   const deliver = useCallback(
     async (clientId: string, text: string) => {

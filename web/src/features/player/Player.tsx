@@ -16,6 +16,7 @@ import { Surface } from "./Surface";
 import { Trouble } from "./Trouble";
 import { useControlsShown } from "./useControlsShown";
 import { useMediator, useView } from "./useMediator";
+import { type Permitted, usePermit } from "./usePermit";
 import { useShortcuts } from "./useShortcuts";
 import "./player.css";
 
@@ -23,6 +24,8 @@ type Props = {
   /** Null shows the poster and the overlay only. */
   src: string | null;
   isLive: boolean;
+  /** Whose token is kept fresh, where the address carries one. */
+  permitted?: Permitted;
   title: string;
   artist: string;
   poster?: string | null;
@@ -46,8 +49,9 @@ type Props = {
 };
 
 export function Player(props: Props) {
-  const { src, isLive, title, artist, poster, overlay, epoch, hasTheatre = false, className } = props;
+  const { isLive, title, artist, poster, overlay, epoch, hasTheatre = false, className } = props;
   const { t } = useTranslation();
+  const src = usePermit(props.src, props.permitted);
   const frame = useRef<HTMLElement | null>(null);
   const [frameElement, setFrame] = useState<HTMLElement | null>(null);
   const keepFrame = useCallback((element: HTMLElement | null) => {

@@ -3,6 +3,7 @@ import Hls, { type ErrorData, Events } from "hls.js";
 import { fromTheBeginning } from "./address";
 import { configFor, faultOf, LATENCY_SEGMENTS_MAX, type LatencyMode } from "./hlsConfig";
 import { pace } from "./pace";
+import { hasPermit, withPermit } from "./permits";
 import { AUDIO_ONLY, AUTO, find, listOf, type Quality, type QualityChoice } from "./quality";
 import { type History, measuredLatency, noHistory, remedy } from "./recovery";
 import { type Figures, withoutViewer } from "./stats";
@@ -39,6 +40,8 @@ export type EngineOptions = {
 };
 
 const MEASURE_EVERY_MS = 500;
+/** A token lives for four minutes. */
+const NATIVE_RENEW_MS = 200_000;
 /** So long after its first picture a player may still jump to its place. */
 const STARTING_MS = 5_000;
 /** Further from the edge than this is offered "go to live". */
@@ -185,7 +188,7 @@ export class Engine {
   /** Starts over at once, as the viewer or a returning broadcaster asks. */
   retryNow(): void {
     this.history = noHistory;
-    if (this.hls && this.video.currentTime > 0) this.keepPlace();
+    if (this.video.currentTime > 0) this.keepPlace();
     this.reopen();
   }
 
@@ -329,7 +332,10 @@ export class Engine {
     if (Hls.isSupported()) {
       this.openHls();
     } else if (this.video.canPlayType("application/vnd.apple.mpegurl")) {
-      this.video.src = this.source();
+      const source = this.source();
+      this.video.src = withPermit(source);
+      // The browser reads playlists by itself: a fresh token means a fresh address.
+      if (hasPermit(source)) this.retryTimer = setTimeout(() => this.retryNow(), NATIVE_RENEW_MS);
       if (this.startAt > 0) this.video.currentTime = this.startAt;
       void this.play();
     } else {

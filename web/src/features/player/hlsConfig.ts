@@ -1,5 +1,6 @@
 // How hls.js is set up for a recording, a broadcast, and a broadcast seen from its beginning.
 import Hls, { type ErrorData, ErrorDetails, ErrorTypes, type HlsConfig } from "hls.js";
+import { withPermit } from "./permits";
 import type { Fault } from "./recovery";
 
 export type LatencyMode = "low" | "normal";
@@ -29,6 +30,11 @@ export function configFor(
     // Start with what a modest line carries and climb; a first guess too high shows as a stall.
     abrEwmaDefaultEstimate: 3_000_000,
     startPosition: startAt,
+    // The token of what is not for everybody is the latest one, whatever the playlist was asked for with.
+    xhrSetup: (xhr, url) => {
+      const permitted = withPermit(url);
+      if (permitted !== url) xhr.open("GET", permitted, true);
+    },
   };
   if (kind === "recording")
     return { ...shared, maxBufferLength: 30, maxMaxBufferLength: 120, backBufferLength: 60 };
@@ -61,6 +67,8 @@ export function faultOf(data: ErrorData): Fault {
   ];
   if (codecFaults.includes(data.details)) return "codec";
   if (data.type === ErrorTypes.NETWORK_ERROR) {
+    // It was for this viewer and is not any more.
+    if (data.response?.code === 403) return "missing";
     const isManifest = data.details === ErrorDetails.MANIFEST_LOAD_ERROR;
     return isManifest && data.response?.code === 404 ? "missing" : "network";
   }

@@ -56,6 +56,7 @@ export function withoutViewer(url: string): string {
   try {
     const at = new URL(url, "http://here.invalid");
     at.searchParams.delete("vs");
+    at.searchParams.delete("token");
     return `${at.pathname}${at.search}`;
   } catch {
     return "";

@@ -6,6 +6,7 @@ import { ApiError } from "@/api/errors";
 import { categories, channel as channelQuery, streamSettings } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { StreamSettings } from "@/api/types";
+import { VisibilityField } from "@/features/visibility/VisibilityField";
 import { categoryName } from "@/i18n/categoryName";
 import { errorText } from "@/i18n/errorText";
 import { ErrorState, Skeleton } from "@/ui/bits";
@@ -33,6 +34,21 @@ export function DetailsForm() {
   );
 }
 
+/** The only way to an unlisted stream. */
+function ShareLink({ username, id }: { username: string; id: string }) {
+  const { t } = useTranslation();
+  return (
+    <TextField
+      label={t("visibility.link")}
+      hint={t("visibility.link_hint")}
+      value={`${window.location.origin}/c/${username}?stream=${id}`}
+      readOnly
+      onFocus={(event) => event.target.select()}
+      data-testid="share-link"
+    />
+  );
+}
+
 function Form({ settings }: { settings: StreamSettings }) {
   const { t } = useTranslation();
   const client = useQueryClient();
@@ -42,11 +58,18 @@ function Form({ settings }: { settings: StreamSettings }) {
   const [description, setDescription] = useState(settings.description);
   const [category, setCategory] = useState(settings.category_slug ?? "");
   const [tags, setTags] = useState(settings.tags.join(", "));
+  const [visibility, setVisibility] = useState(settings.visibility);
   const save = useMutation({
     mutationFn: () =>
       unwrap(
         api.PATCH("/api/v1/me/stream", {
-          body: { title: title.trim(), description, category_slug: category || null, tags: parseTags(tags) },
+          body: {
+            title: title.trim(),
+            description,
+            category_slug: category || null,
+            tags: parseTags(tags),
+            visibility,
+          },
         }),
       ),
     onSuccess: (saved) => {
@@ -106,6 +129,10 @@ function Form({ settings }: { settings: StreamSettings }) {
         error={told("tags") ?? (tagCount > TAGS_MAX ? t("stream.tags_limit", { max: TAGS_MAX }) : null)}
         data-testid="stream-tags"
       />
+      <VisibilityField value={visibility} onChange={setVisibility} error={told("visibility")} />
+      {settings.current?.visibility === "unlisted" && me && (
+        <ShareLink username={me.username} id={settings.current.id} />
+      )}
       {save.isError && fields.length === 0 && (
         <p role="alert" className="text-danger text-sm">
           {errorText(t, save.error)}

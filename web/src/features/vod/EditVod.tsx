@@ -5,6 +5,7 @@ import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { categories, vod as vodQuery } from "@/api/queries";
 import type { Vod } from "@/api/types";
+import { VisibilityField } from "@/features/visibility/VisibilityField";
 import { categoryName } from "@/i18n/categoryName";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
@@ -32,12 +33,13 @@ function EditForm({ vod, onDone }: { vod: Vod; onDone: () => void }) {
   const [title, setTitle] = useState(vod.title);
   const [description, setDescription] = useState(vod.description ?? "");
   const [category, setCategory] = useState(vod.category?.slug ?? "");
+  const [visibility, setVisibility] = useState(vod.visibility);
   const save = useMutation({
     mutationFn: () =>
       unwrap(
         api.PATCH("/api/v1/vods/{id}", {
           params: { path: { id: vod.id } },
-          body: { title: title.trim(), description, category_slug: category || null },
+          body: { title: title.trim(), description, category_slug: category || null, visibility },
         }),
       ),
     onSuccess: (saved) => {
@@ -94,6 +96,7 @@ function EditForm({ vod, onDone }: { vod: Vod; onDone: () => void }) {
           </option>
         ))}
       </SelectField>
+      <VisibilityField value={visibility} onChange={setVisibility} error={fieldError("visibility")} />
       {save.isError && fields.length === 0 && (
         <p role="alert" className="text-danger text-sm">
           {errorText(t, save.error)}
