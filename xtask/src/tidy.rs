@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/db", &["domain", "kit"]),
     ("crates/live", &["domain", "kit"]),
     ("crates/objects", &["domain", "kit"]),
+    ("crates/objectstore", &["kit"]),
     ("crates/jobs", &["domain", "kit", "db", "live", "objects"]),
     ("ingest", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
     ("api", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
