@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("chat", &["domain", "kit", "db", "live", "jobs"]),
     (
         "server",
-        &["ingest", "api", "transcoder", "chat", "domain", "media", "kit", "db", "live", "objects", "jobs", "hlscheck"],
+        &["ingest", "api", "transcoder", "chat", "domain", "media", "kit", "db", "live", "objects", "objectstore", "jobs", "hlscheck"],
     ),
     ("crates/testkit", &["domain", "media", "kit", "db", "live", "objects"]),
     ("crates/hlscheck", &[]),
@@ -37,6 +37,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redis", &["crates/live"]),
     ("aws-runtime", &["crates/objects"]),
     ("aws-sdk-s3", &["crates/objects"]),
+    ("s3s", &["crates/objectstore"]),
+    ("s3s-fs", &[]),
     ("apalis", &["crates/jobs"]),
     ("apalis-core", &["crates/jobs"]),
     ("apalis-postgres", &["crates/jobs"]),

@@ -191,6 +191,8 @@ pub struct StorageConfig {
     pub secret_key: Secret,
     /// Puts the bucket into the path instead of the host name. MinIO and the embedded store need it.
     pub path_style: bool,
+    /// The embedded store confirms a write only when it is on the platter. `false` spares the disk, and a power cut takes what was confirmed in the last half minute.
+    pub embedded_sync: bool,
     /// How viewers get recordings: `proxy` (through this server), `presigned` (short-lived links to the bucket) or `public` (from `public_url`).
     pub delivery: Delivery,
     /// Base address of the bucket for `delivery = "public"`, such as a CDN's.
@@ -208,6 +210,7 @@ impl Default for StorageConfig {
             access_key: Secret::default(),
             secret_key: Secret::default(),
             path_style: true,
+            embedded_sync: true,
             delivery: Delivery::Proxy,
             public_url: String::new(),
             presign_ttl_s: 6 * 3600,

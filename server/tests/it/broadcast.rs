@@ -145,7 +145,7 @@ async fn deleting_a_recording_removes_its_objects() {
     Ffmpeg::publish(&stack.publish_url(&alice), 3.0).finish().await.unwrap();
     let vod = ready_vod(&stack, "alice", Duration::from_secs(5)).await;
     let id = vod["id"].as_str().unwrap().to_owned();
-    let objects = stack.data_dir().join(format!("objects/rillcast/vod/{id}"));
+    let objects = stack.data_dir().join(format!("objects/v2/rillcast%/vod/{id}"));
     let count = || walk(&objects);
     assert!(count() > 2, "{}", objects.display());
     let bob = stack.member("bob").await;

@@ -1,14 +1,18 @@
-//! One contract, three stores: the in-process server, the same speaking like Backblaze B2, and a real MinIO when
-//! `RILLCAST_TEST_MINIO_URL` names one (`http://user:password@host:port`).
+//! One contract, four stores: the one `rillcast up` brings along, another in-process server, the same speaking like
+//! Backblaze B2, and a real MinIO when `RILLCAST_TEST_MINIO_URL` names one (`http://user:password@host:port`).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use kit::config::StorageConfig;
+use kit::{Secret, Stop};
 use objects::{NewObject, Objects, ObjectsError, Upload};
+use objectstore::{Endpoint, KeyPair, Options, Store};
 use testkit::s3::S3Server;
 use testkit::services;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// A key prefix of this test alone: stores outside the process are shared.
 fn unique() -> String {
@@ -104,6 +108,28 @@ async fn presigns(objects: &Objects) {
     let forged = url.replace("p.m4s", "q.m4s");
     let refused = http.get(&forged).send().await.expect("fetch");
     assert!(refused.status().is_client_error(), "{}", refused.status());
+}
+
+#[tokio::test]
+async fn the_store_rillcast_brings_along_keeps_the_contract() {
+    for sync in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), Options { sync }).expect("an empty store");
+        let keys = KeyPair { access_key: "contract".to_owned(), secret_key: Secret::new("contract-secret") };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let config = StorageConfig {
+            endpoint: format!("http://{}", listener.local_addr().expect("bound")),
+            access_key: Secret::new(keys.access_key.clone()),
+            secret_key: keys.secret_key.clone(),
+            ..StorageConfig::default()
+        };
+        let stop = Stop::new();
+        let mut running = JoinSet::new();
+        running.spawn(Endpoint::new(store, &keys).run(listener, stop.clone()));
+        keeps_the_contract(&config).await;
+        stop.cancel();
+        running.join_next().await.expect("it runs").expect("and ends in order");
+    }
 }
 
 #[tokio::test]
