@@ -136,7 +136,8 @@ async function keys(page) {
 
   await page.keyboard.press("?");
   await page.getByTestId("shortcuts").waitFor();
-  await page.getByRole("radio", { name: "Off" }).check({ force: true });
+  await page.getByRole("dialog").getByText("Off", { exact: true }).click();
+  check(await page.getByRole("radio", { name: "Off" }).isChecked(), "the shortcuts are off");
   await page.keyboard.press("Escape");
   await page.getByTestId("shortcuts").waitFor({ state: "detached" });
   await page.locator("h1").focus();
@@ -151,7 +152,8 @@ async function keys(page) {
   await until("the bar's own key", async () => (await bar(page)).at < before.at - 3);
   await page.getByTestId("player-settings").click();
   await page.getByTestId("open-shortcuts").click();
-  await page.getByRole("radio", { name: "On" }).check({ force: true });
+  await page.getByRole("dialog").getByText("On", { exact: true }).click();
+  check(await page.getByRole("radio", { name: "On" }).isChecked(), "the shortcuts are on");
   await page.keyboard.press("Escape");
   await page.getByTestId("shortcuts").waitFor({ state: "detached" });
 }

@@ -22,7 +22,8 @@ export function Segmented<T extends string>({
           <label
             key={option.value}
             className={cx(
-              "cursor-pointer rounded-sm px-3.5 py-1.5 font-semibold text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-[var(--focus)]",
+              // Holds the unseen input in its place: whoever focuses it is not scrolled elsewhere.
+              "relative cursor-pointer rounded-sm px-3.5 py-1.5 font-semibold text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-[var(--focus)]",
               option.value === value ? "bg-raised text-text shadow-sm" : "text-soft hover:text-text",
             )}
           >
