@@ -63,7 +63,8 @@ impl Gateway {
         let mut verdicts: HashMap<StreamId, bool> = HashMap::new();
         for message in &messages {
             let Some(stream) = message.stream.filter(|stream| !verdicts.contains_key(stream)) else { continue };
-            let visibility = self.facts.visibility(stream).await?.unwrap_or_default();
+            // Whom a stream was for that nobody knows any more cannot be told: it is for nobody else.
+            let visibility = self.facts.visibility(stream).await?.unwrap_or(Visibility::Private);
             let has_link = member.session.has_link(stream);
             verdicts.insert(stream, self.may(member, message.channel, visibility, has_link).await?);
         }
@@ -76,10 +77,10 @@ impl Gateway {
     pub(crate) async fn is_for_room(&self, name: &Username, stream: Option<StreamId>) -> bool {
         let Some(stream) = stream else { return true };
         match self.facts.visibility(stream).await {
-            Ok(Some(Visibility::Public) | None) => true,
+            Ok(Some(Visibility::Public)) => true,
             // The room was cleared for it.
             Ok(Some(_)) => matches!(self.facts.closed(name).await, Ok(Some(airing)) if airing.stream == stream),
-            Err(_) => false,
+            Ok(None) | Err(_) => false,
         }
     }
 

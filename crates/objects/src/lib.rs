@@ -1,6 +1,6 @@
 //! The bucket: every S3 call of Rillcast, in a dialect that AWS, Backblaze B2, MinIO and the embedded store all speak.
 //!
-//! Owns keys ([`keys`]), limits in time, retries of interactive calls, integrity (`Content-MD5` on every write) and the
+//! Owns keys ([`keys`]), limits in time, retries of interactive calls, integrity (signatures cover the SHA-256 of what is written) and the
 //! sorting of failures. Does not own what an object means, nor the retry of an upload that has a spool behind it: that
 //! caller uses [`Objects::put_once`] and waits on its own terms.
 

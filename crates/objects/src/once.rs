@@ -63,6 +63,8 @@ impl Once {
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .http1_only()
+            // Reads by the SDK know no proxy of the environment either.
+            .no_proxy()
             .build()
             .map_err(|_| ObjectsError::Settings("no TLS for storage.endpoint"))?;
         let base = bucket_address(config).ok_or(ObjectsError::Settings("storage.endpoint is not an address"))?;
