@@ -29,6 +29,7 @@ mod shapes;
 mod site;
 pub mod state;
 mod streams;
+mod takeover;
 mod throttle;
 mod upkeep;
 mod viewers;
@@ -61,6 +62,8 @@ pub struct Deps {
     pub local_origin: Option<Router>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
+    /// `rtmps://host:port/live`, where the site serves it.
+    pub rtmps_url: Option<String>,
     /// The site's address as browsers see it.
     pub site_url: String,
 }
@@ -103,6 +106,7 @@ impl Api {
             node: deps.node,
             local_origin: deps.local_origin,
             rtmp_url: deps.rtmp_url,
+            rtmps_url: deps.rtmps_url,
             site_url,
         });
         Ok(Self { app })

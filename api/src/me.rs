@@ -1,6 +1,7 @@
 //! The caller's own account: profile, stream key, and what the next stream is called.
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use db::access::Viewer;
 use domain::stream::{DESCRIPTION_CHARS_MAX, Title, parse_tags};
 use domain::user::DisplayName;
@@ -9,6 +10,7 @@ use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::access::{Eyes, VisibilityName};
 use crate::account::Account;
@@ -62,6 +64,8 @@ pub(crate) struct UpdateMe {
 pub(crate) struct StreamKeyView {
     /// OBS calls it "Server".
     rtmp_url: String,
+    /// The same over TLS, where the site serves RTMPS.
+    rtmps_url: Option<String>,
     /// Whoever has it can go live on this channel.
     stream_key: String,
 }
@@ -87,6 +91,38 @@ pub(crate) struct StreamSettings {
     visibility: VisibilityName,
     /// The stream on air now.
     current: Option<Stream>,
+    /// What publishes now.
+    encoder: Option<Encoder>,
+    /// Until when the next encoder may take over, after `POST /api/v1/me/stream/takeover`.
+    takeover_until: Option<DateTime<Utc>>,
+    /// How the last stream came to its end.
+    last: Option<LastStream>,
+}
+
+/// The encoder a channel is published by.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Encoder {
+    /// Grows with each accepted publish of a stream, from 1.
+    epoch: i32,
+    connected_at: DateTime<Utc>,
+    address: String,
+    /// Another encoder takes over with a higher one, as `?priority=N` behind the key: 0 to 100, 0 unless said.
+    priority: i16,
+}
+
+/// The end of a stream.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastStream {
+    id: Uuid,
+    title: String,
+    started_at: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
+    /// `unpublished`: its broadcaster stopped it. `window_over`: its broadcaster did not come back in time. `cut`, `server_stopping`:
+    /// the server ended it. `never_delivered`: nothing arrived. Others as in `encoder_end_reason`, on a site without a reconnect window.
+    end_reason: Option<String>,
+    /// How the last connection ended: `unpublished`, `connection_lost`, `went_silent`, `protocol_error`, `codec_refused`,
+    /// `server_stopping`, `cut` or `superseded`.
+    encoder_end_reason: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -268,7 +304,11 @@ pub(crate) async fn rotate_stream_key(
 }
 
 fn key_view(app: &App, key: &StreamKey) -> StreamKeyView {
-    StreamKeyView { rtmp_url: app.rtmp_url.clone(), stream_key: key.expose().to_owned() }
+    StreamKeyView {
+        rtmp_url: app.rtmp_url.clone(),
+        rtmps_url: app.rtmps_url.clone(),
+        stream_key: key.expose().to_owned(),
+    }
 }
 
 /// What the next or current stream is called, and the stream on air.
@@ -286,9 +326,9 @@ fn key_view(app: &App, key: &StreamKey) -> StreamKeyView {
 pub(crate) async fn stream_settings(State(app): State<App>, account: Account) -> Result<Json<StreamSettings>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let settings = db::channels::settings(&mut conn, account.id).await?.ok_or(MeError::Gone)?;
-    let current = db::streams::live_of(&mut conn, &[account.id], Viewer::member(account.id)).await?.pop();
+    let air = Air::of(&mut conn, &account).await?;
     drop(conn);
-    Ok(Json(settings_view(&app, &account, settings, current).await))
+    Ok(Json(settings_view(&app, &account, settings, air).await))
 }
 
 /// Names the next stream; renames the current one and its recording.
@@ -316,18 +356,30 @@ pub(crate) async fn update_stream_settings(
         .map_err(explain_category)?
         .ok_or(MeError::Gone)?;
     db::streams::retitle_open(&mut tx, account.id, &change).await?;
-    let current = db::streams::live_of(&mut tx, &[account.id], Viewer::member(account.id)).await?.pop();
+    let air = Air::of(&mut tx, &account).await?;
     db::commit(tx).await?;
-    Ok(Json(settings_view(&app, &account, settings, current).await))
+    Ok(Json(settings_view(&app, &account, settings, air).await))
 }
 
-async fn settings_view(
-    app: &App,
-    account: &Account,
-    settings: db::channels::Settings,
+/// What is on air, by whom, and what was.
+struct Air {
     current: Option<db::streams::Stream>,
-) -> StreamSettings {
-    let current = match current {
+    encoder: Option<db::publish::EncoderAtWork>,
+    last: Option<db::streams::LastEnd>,
+}
+
+impl Air {
+    async fn of(conn: &mut db::Conn, account: &Account) -> db::Result<Self> {
+        Ok(Self {
+            current: db::streams::live_of(conn, &[account.id], Viewer::member(account.id)).await?.pop(),
+            encoder: db::publish::encoder_at_work(conn, account.id).await?,
+            last: db::streams::last_end(conn, account.id).await?,
+        })
+    }
+}
+
+async fn settings_view(app: &App, account: &Account, settings: db::channels::Settings, air: Air) -> StreamSettings {
+    let current = match air.current {
         Some(stream) => {
             let count = app.viewers.of_stream(&stream).await;
             Some(Stream::of(stream, count, &Eyes::of_member(app, Some(account))))
@@ -341,5 +393,20 @@ async fn settings_view(
         tags: settings.tags,
         visibility: settings.visibility.into(),
         current,
+        takeover_until: air.encoder.as_ref().and_then(|encoder| encoder.takeover_until),
+        encoder: air.encoder.map(|encoder| Encoder {
+            epoch: encoder.epoch,
+            connected_at: encoder.since,
+            address: encoder.addr,
+            priority: encoder.priority.as_i16(),
+        }),
+        last: air.last.map(|last| LastStream {
+            id: last.stream.as_uuid(),
+            title: last.title,
+            started_at: last.started_at,
+            ended_at: last.ended_at,
+            end_reason: last.reason,
+            encoder_end_reason: last.encoder_reason,
+        }),
     }
 }

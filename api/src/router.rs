@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     auth, avatar, categories, channels, docs, health, layers, live_playback, me, notifications, ops, site, streams,
-    throttle, vod_playback, vods,
+    takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -37,6 +37,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
+        .routes(routes!(takeover::offer_takeover, takeover::withdraw_takeover))
         .routes(routes!(health::my_ingest_health))
         .routes(routes!(channels::following))
         .routes(routes!(channels::channel))

@@ -40,6 +40,8 @@ pub struct Shared {
     pub local_origin: Option<axum::Router>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
+    /// `rtmps://host:port/live`, where the site serves it.
+    pub rtmps_url: Option<String>,
     /// The site's address without a trailing slash, such as `https://tv.example`.
     pub site_url: String,
     pub(crate) tokens: AccessTokens,

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use domain::stream::Priority;
 use rml_amf0::Amf0Value;
 
 use crate::amf::{self, AmfError};
@@ -166,6 +167,12 @@ pub fn target(app: &str, name: &str) -> Option<Target> {
     Some(Target { app, key, args })
 }
 
+/// What an encoder says it is worth, as `priority=7` among its arguments; the first counts.
+pub fn priority(args: &str) -> Priority {
+    let said = args.split('&').find_map(|argument| argument.strip_prefix("priority="));
+    said.and_then(Priority::parse).unwrap_or_default()
+}
+
 /// Path without its outer slashes, and what follows the first question mark.
 fn split_args(text: &str) -> (&str, &str) {
     let (path, args) = text.split_once('?').unwrap_or((text, ""));
@@ -202,6 +209,22 @@ mod tests {
         }
         for unknown in ["", "vod", "LIVE", "livekey", "../live"] {
             assert_eq!(target(unknown, "KEY"), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_priority_is_found_among_other_arguments() {
+        for (args, expected) in [
+            ("", 0),
+            ("priority=7", 7),
+            ("token=a&priority=7&x", 7),
+            ("priority=7&priority=9", 7),
+            ("priority=high", 0),
+            ("priority=&priority=9", 0),
+            ("apriority=7", 0),
+            ("priority=1000", 100),
+        ] {
+            assert_eq!(priority(args).as_i16(), expected, "{args}");
         }
     }
 

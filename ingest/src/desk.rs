@@ -23,7 +23,7 @@ use crate::command::{self, Target};
 use crate::guesses::{self, Guesses};
 use crate::hooks::{self, Facts, Hooks, UPDATE_EVERY, Verdict};
 use crate::journal::{self, Journal, bounded};
-use crate::registry::{Cut, Presence, Registry, Reservation};
+use crate::registry::{Bid, Cut, Presence, Registry, Reservation};
 use crate::session::Request;
 
 /// Longest wait for one answer of the database while a publisher waits.
@@ -113,7 +113,8 @@ impl Desk {
         if channel.is_suspended {
             return Err(PublishError::Suspended);
         }
-        let reserved = tokio::time::timeout(SLOT_WAIT_MAX, self.registry.reserve(channel.channel_id)).await;
+        let bid = Bid { priority: command::priority(&target.args), is_invited: channel.is_takeover_offered };
+        let reserved = tokio::time::timeout(SLOT_WAIT_MAX, self.registry.reserve(channel.channel_id, bid)).await;
         let Ok(Some(slot)) = reserved else {
             return Err(PublishError::AlreadyLive { channel: channel.username });
         };
@@ -126,7 +127,7 @@ impl Desk {
             }
             Verdict::Unreachable => return Err(PublishError::RefusedByHook),
         }
-        self.claim(channel, slot, facts).await
+        self.claim(channel, slot, bid, facts).await
     }
 
     async fn find(&self, digest: &[u8; 32]) -> Result<Option<publish::Channel>, PublishError> {
@@ -139,7 +140,13 @@ impl Desk {
         .map_err(unavailable)
     }
 
-    async fn claim(&self, channel: publish::Channel, slot: Reservation, facts: Facts) -> Result<Grant, PublishError> {
+    async fn claim(
+        &self,
+        channel: publish::Channel,
+        slot: Reservation,
+        bid: Bid,
+        facts: Facts,
+    ) -> Result<Grant, PublishError> {
         let _turn = self.lookups.acquire().await.map_err(unavailable)?;
         // What an outage kept from being written may be this very stream's end.
         self.journal.deliver(&self.pool, self.rules).await.map_err(unavailable)?;
@@ -151,6 +158,8 @@ impl Desk {
             args: &facts.args,
             app: &facts.app,
             at: kit::clock::now(),
+            priority: bid.priority,
+            is_challenge: slot.is_challenge(),
         };
         let claimed = bounded(DATABASE_WAIT_MAX, async {
             let mut tx = db::begin(&self.pool).await?;

@@ -23,8 +23,8 @@ use crate::beat::{self, BeatSocket};
 use crate::chunk::{self, Limits, Message, kind};
 use crate::delivery::{Delivery, Judgement, Rate, data_role};
 use crate::desk::Grant;
-use crate::feed::Feed;
 use crate::feed::queue::Role;
+use crate::feed::{Feed, Refusal};
 use crate::handshake::{Handshake, Progress};
 use crate::node::Node;
 use crate::registry::Cut;
@@ -82,7 +82,7 @@ enum Event {
     Verdict(Option<Box<Verdict>>),
     Stop,
     Told(Cut),
-    LinkRefused(String),
+    LinkRefused(Refusal),
     Timer,
     Read(std::io::Result<usize>),
     Wrote(std::io::Result<usize>),
@@ -270,12 +270,14 @@ impl Connection {
                 }
             }
             Event::Stop => Some(self.because("the server is stopping", Input::Shutdown)),
-            Event::Told(Cut::Superseded) => Some(self.because("another encoder has taken over", Input::Superseded)),
+            Event::Told(Cut::Superseded) | Event::LinkRefused(Refusal::Superseded) => {
+                Some(self.because("another encoder has taken over", Input::Superseded))
+            }
             Event::Told(Cut::Revoked) => {
                 Some(self.because("the stream was ended or its owner may not stream", Input::Cut))
             }
             Event::Told(Cut::Hook) => Some(self.because("the operator's update hook refused", Input::Cut)),
-            Event::LinkRefused(reason) => Some(self.because(reason, Input::Cut)),
+            Event::LinkRefused(Refusal::Unwanted(reason)) => Some(self.because(reason, Input::Cut)),
             Event::Timer if self.output.deadline().is_some_and(|deadline| deadline <= now) => {
                 Some(self.because("the peer does not read our answers", Input::Broken))
             }

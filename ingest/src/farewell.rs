@@ -51,7 +51,9 @@ async fn finish(mut connection: Box<Connection>, socket: Option<Socket>, end: Pu
           reason = connection.reason.as_deref(), bytes = connection.media_bytes, "publisher gone");
     say_goodbye(&mut connection, end);
     let is_over = end.ends_stream() || connection.node.desk.rules.reconnect_window_s == 0;
-    if let Some(vitals) = connection.vitals.take().filter(|_| !is_over) {
+    // Of a stream that was taken over the newcomer speaks.
+    let is_lost = !is_over && end != PublishEnd::Superseded;
+    if let Some(vitals) = connection.vitals.take().filter(|_| is_lost) {
         vitals.lost();
     }
     let (feed, has_delivered) = (connection.feed.take(), connection.delivery.has_delivered());
@@ -77,7 +79,7 @@ fn say_goodbye(connection: &mut Connection, end: PublishEnd) {
         (PublishEnd::ConnectionLost, None) => Ok(()),
         (PublishEnd::Unpublished, _) => connection.output.unpublished(stream, now),
         (PublishEnd::WentSilent, None) => {
-            connection.output.publish_failed(stream, "no picture or sound arrived for ten seconds", now)
+            connection.output.publish_failed(stream, "no picture or sound arrived for nine seconds", now)
         }
         (PublishEnd::CodecRefused, Some(reason)) => connection.output.publish_rejected(stream, reason, now),
         (_, reason) => connection.output.publish_failed(stream, reason.unwrap_or("the stream was ended"), now),

@@ -44,12 +44,21 @@ enum Finish {
     HungUp,
 }
 
+/// Why no transcoder takes this session's media any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Another connection delivers the stream, with a higher epoch.
+    Superseded,
+    /// The stream has ended, or there is no room for it: in words for the broadcaster.
+    Unwanted(String),
+}
+
 /// One session's way to a transcoder.
 #[derive(Debug)]
 pub(crate) struct Feed {
     queue: Arc<Queue>,
     finish: watch::Sender<Option<Finish>>,
-    refused: watch::Receiver<Option<String>>,
+    refused: watch::Receiver<Option<Refusal>>,
     over: watch::Receiver<bool>,
 }
 
@@ -80,7 +89,7 @@ impl Feed {
     }
 
     /// The reason, when the transcoder will not have this stream at all.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refused.borrow().clone()
     }
 
@@ -104,7 +113,7 @@ struct Link {
     route: Arc<Route>,
     queue: Arc<Queue>,
     finishing: watch::Receiver<Option<Finish>>,
-    refuse: watch::Sender<Option<String>>,
+    refuse: watch::Sender<Option<Refusal>>,
     was_accepted: bool,
     no_room: u32,
 }
@@ -204,9 +213,13 @@ impl Link {
     /// Whether a refusal is the last word, told to the session where the session does not know yet.
     fn is_final(&mut self, code: &str, reason: &str) -> bool {
         match code {
-            "link.stale-epoch" => true,
+            // From another node: this one hears of it here first.
+            "link.stale-epoch" => {
+                let _ = self.refuse.send(Some(Refusal::Superseded));
+                true
+            }
             "link.stream-ended" => {
-                let _ = self.refuse.send(Some(reason.to_owned()));
+                let _ = self.refuse.send(Some(Refusal::Unwanted(reason.to_owned())));
                 true
             }
             // A stream that once ran is worth another try, here or elsewhere.
@@ -215,7 +228,7 @@ impl Link {
                 if self.no_room < NO_ROOM_MAX {
                     return false;
                 }
-                let _ = self.refuse.send(Some(reason.to_owned()));
+                let _ = self.refuse.send(Some(Refusal::Unwanted(reason.to_owned())));
                 true
             }
             _ => false,

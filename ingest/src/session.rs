@@ -17,8 +17,9 @@ pub const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(10);
 /// From the `publish` command to our yes or no.
 pub const AUTHORIZE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Silence we accept from an accepted publisher, before its first picture too.
-pub const MEDIA_GAP_MAX: Duration = Duration::from_secs(10);
+/// Silence we accept from an accepted publisher, before its first picture too. A line that is dead without a word is to be
+/// known, and written down, within ten seconds.
+pub const MEDIA_GAP_MAX: Duration = Duration::from_secs(9);
 /// Most commands of one connection. Encoders send about eight.
 pub const COMMANDS_MAX: u32 = 128;
 /// Most message streams of one connection. Encoders create one.
@@ -176,7 +177,7 @@ impl Session {
             (S::Live, I::Shutdown) => finish(PublishEnd::ServerStopping),
             (S::Live, I::Cut) => finish(PublishEnd::Cut),
             // The claim went with it: writing this end changes no stream.
-            (S::Live, I::Superseded) => finish(PublishEnd::ConnectionLost),
+            (S::Live, I::Superseded) => finish(PublishEnd::Superseded),
 
             (S::Ended, I::Granted) => (S::Ended, Action::Release),
             (S::Ended, _) => (S::Ended, Action::Wait),

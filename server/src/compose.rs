@@ -105,6 +105,11 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
         "" => http_url.clone(),
         url => url.to_owned(),
     };
+    let rtmps_addr = match &listeners.rtmps {
+        Some((listener, _)) => Some(listener.local_addr()?),
+        None => config.ingest.rtmps.addr(),
+    };
+    let rtmps_url = rtmps_addr.map(|addr| rtmps_url(&config, addr));
     let rtmp_url = rtmp_url(&config, rtmp_addr);
     let config = Arc::new(config);
     let node = node::id(&config.data_dir)?;
@@ -167,6 +172,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             node: node.clone(),
             local_origin,
             rtmp_url: rtmp_url.clone(),
+            rtmps_url,
             site_url: site_url.clone(),
         })?;
         let router = api.router();
@@ -263,17 +269,30 @@ fn rtmp_url(config: &Config, bound: SocketAddr) -> String {
     if !config.ingest.public_host.is_empty() {
         return format!("rtmp://{}/live", config.ingest.public_host);
     }
-    let site_host = config
-        .http
-        .public_url
-        .split_once("://")
-        .map(|(_, rest)| rest.split(['/', ':']).next().unwrap_or(""))
-        .filter(|host| !host.is_empty());
-    match site_host {
+    match site_host(config) {
         Some(host) if bound.port() == 1935 => format!("rtmp://{host}/live"),
         Some(host) => format!("rtmp://{host}:{}/live", bound.port()),
         None => format!("rtmp://{}/live", reachable(bound)),
     }
+}
+
+/// The same over TLS. Encoders differ in the port they take for granted, so it is always said.
+fn rtmps_url(config: &Config, bound: SocketAddr) -> String {
+    let public_host = &config.ingest.public_host;
+    let named = match public_host.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => public_host.as_str(),
+    };
+    match Some(named).filter(|host| !host.is_empty()).or_else(|| site_host(config)) {
+        Some(host) => format!("rtmps://{host}:{}/live", bound.port()),
+        None => format!("rtmps://{}/live", reachable(bound)),
+    }
+}
+
+/// The host of the site's public address.
+fn site_host(config: &Config) -> Option<&str> {
+    let (_, rest) = config.http.public_url.split_once("://")?;
+    rest.split(['/', ':']).next().filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]
@@ -287,7 +306,11 @@ mod tests {
         assert_eq!(rtmp_url(&config, bound), "rtmp://127.0.0.1:1935/live");
         config.http.public_url = "https://tv.example/".to_owned();
         assert_eq!(rtmp_url(&config, bound), "rtmp://tv.example/live");
+        let secure = SocketAddr::from(([0, 0, 0, 0], 1936));
+        assert_eq!(rtmps_url(&config, secure), "rtmps://tv.example:1936/live");
         config.ingest.public_host = "in.example:1940".to_owned();
         assert_eq!(rtmp_url(&config, bound), "rtmp://in.example:1940/live");
+        assert_eq!(rtmps_url(&config, secure), "rtmps://in.example:1936/live");
+        assert_eq!(rtmps_url(&Config::default(), secure), "rtmps://127.0.0.1:1936/live");
     }
 }

@@ -83,6 +83,7 @@ impl Setup {
             node: "node-here".to_owned(),
             local_origin: self.local_origin,
             rtmp_url: "rtmp://tv.test/live".to_owned(),
+            rtmps_url: Some("rtmps://tv.test:1936/live".to_owned()),
             site_url: self.site_url,
         })
         .expect("a site");

@@ -10,5 +10,6 @@ mod lists;
 mod media;
 mod sessions;
 mod site;
+mod takeover;
 mod vod_playback;
 mod vods;

@@ -1,24 +1,29 @@
-//! SQL for the life of a publish: who may, who holds a channel's slot, going on air, and every way it ends.
+//! SQL for the life of a publish: who may, who holds a channel's slot, going on air, and every way it ends. Getting the slot
+//! is in `claim.rs`.
 //!
 //! Owns the transitions of `streams.status` that a publisher's connection causes, with the events they owe; the caller opens
 //! the transaction. Each function locks the stream's row first, so that what follows reads what the last writer committed.
 
 use domain::event::Event;
-use domain::stream::{PublishEnd, StreamStatus};
+use domain::stream::{Priority, PublishEnd, StreamStatus};
 use domain::user::Username;
-use domain::{PublishId, StreamId, Timestamp, UserId, Visibility, VodId};
+use domain::{PublishId, StreamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod claim;
+
+pub use claim::{
+    Channel, Claim, EncoderAtWork, NewPublish, authorize, claim, encoder_at_work, offer_takeover, withdraw_takeover,
+};
+
 use crate::error::{DbError, Result};
-use crate::{Conn, access, outbox};
+use crate::{Conn, outbox};
 
 /// A node whose heartbeat is this old no longer holds its channels' slots.
 const HOLDER_STALE_S: f64 = 10.0;
 /// A node whose heartbeat is this old has lost its publishers (reliability A4).
 const NODE_LOST_S: f64 = 15.0;
-/// How long a broadcaster who has come back may take to send a picture before the window may close on him.
-const RESUME_GRACE_S: f64 = 15.0;
 /// What is left of the window, at least, when our own outage kept the loss from being written down.
 const LATE_GRACE_S: f64 = 10.0;
 /// Rows one sweep handles, so that its transaction stays short.
@@ -33,206 +38,12 @@ pub struct Rules {
     pub owes_done_hook: bool,
 }
 
-/// The channel a stream key belongs to.
-#[derive(Debug, Clone)]
-pub struct Channel {
-    pub channel_id: UserId,
-    pub username: Username,
-    pub key_digest: Vec<u8>,
-    pub is_suspended: bool,
-}
-
-/// Finds the channel of a stream key by its SHA-256 digest.
-pub async fn authorize(conn: &mut Conn, key_digest: &[u8; 32]) -> Result<Option<Channel>> {
-    let row = sqlx::query!(
-        r#"
-        SELECT c.channel_id, u.username, c.stream_key_hash, u.is_suspended
-          FROM channels c
-          JOIN users u ON u.user_id = c.channel_id
-         WHERE c.stream_key_hash = $1
-        "#,
-        &key_digest[..],
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(|row| {
-        Ok(Channel {
-            channel_id: UserId::from_uuid(row.channel_id),
-            username: username(&row.username)?,
-            key_digest: row.stream_key_hash,
-            is_suspended: row.is_suspended,
-        })
-    })
-    .transpose()
-}
-
-/// One publisher asking for its channel's slot.
-#[derive(Debug, Clone)]
-pub struct NewPublish<'a> {
-    pub channel_id: UserId,
-    /// The ingest node that has the connection.
-    pub node: &'a str,
-    pub addr: &'a str,
-    pub client_id: &'a str,
-    /// The publisher's own query arguments, verbatim.
-    pub args: &'a str,
-    pub app: &'a str,
-    pub at: Timestamp,
-}
-
-/// A slot held by one connection: proof that it may publish, until a higher epoch supersedes it.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    pub stream_id: StreamId,
-    pub vod_id: VodId,
-    pub publish_id: PublishId,
-    pub channel_id: UserId,
-    pub username: Username,
-    pub title: String,
-    pub epoch: i32,
-    pub started_at: Timestamp,
-    /// The stream was there before this connection.
-    pub is_resumed: bool,
-    /// Whom it is for.
-    pub visibility: Visibility,
-}
-
-/// Takes the channel's slot, or answers `None` when another connection holds it.
-///
-/// Makes a new stream with its recording, or goes on with the one that is open: inside its reconnect window, after its node
-/// was lost, or when its holder is a connection of the same `node`. For that last case the caller vouches that no session of
-/// its node delivers media for the channel.
-pub async fn claim(conn: &mut Conn, new: &NewPublish<'_>, rules: Rules) -> Result<Option<Claim>> {
-    // Twice at most: an expired window found on the way is closed first.
-    for _ in 0..2 {
-        if let Some(claim) = start(conn, new).await? {
-            return Ok(Some(claim));
-        }
-        let Some(open) = lock_open(conn, new.channel_id).await? else { continue };
-        let held = open_publishes(conn, open.stream_id).await?;
-        if !held.is_empty() && open.node != new.node && !open.is_stale {
-            return Ok(None);
-        }
-        if held.is_empty() && open.is_window_over {
-            end_stream(conn, &open, "window_over").await?;
-            continue;
-        }
-        for publish in held {
-            close_publish(conn, publish, PublishEnd::ConnectionLost, new.at, rules).await?;
-        }
-        return resume(conn, new, &open).await.map(Some);
-    }
-    Ok(None)
-}
-
-async fn start(conn: &mut Conn, new: &NewPublish<'_>) -> Result<Option<Claim>> {
-    let row = sqlx::query!(
-        r#"
-        INSERT INTO streams (stream_id, channel_id, title, description, category_slug, tags, status, ingest_node, started_at,
-                             visibility)
-        SELECT $1, c.channel_id, coalesce(nullif(c.title, ''), u.display_name || ' live'), c.description, c.category_slug,
-               c.tags, 'starting', $3, $4, c.visibility
-          FROM channels c
-          JOIN users u ON u.user_id = c.channel_id
-         WHERE c.channel_id = $2
-        ON CONFLICT (channel_id) WHERE status <> 'ended' DO NOTHING
-        RETURNING stream_id, title, epoch, visibility, (SELECT username FROM users WHERE user_id = $2) AS "username!"
-        "#,
-        kit::ids::uuid(),
-        new.channel_id.as_uuid(),
-        new.node,
-        new.at,
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let vod_id = kit::ids::uuid();
-    sqlx::query!(
-        r#"
-        INSERT INTO vods (vod_id, stream_id, channel_id, title, description, category_slug, tags, status, object_prefix,
-                          created_at, visibility)
-        SELECT $1, stream_id, channel_id, title, description, category_slug, tags, 'recording', $3, started_at, visibility
-          FROM streams
-         WHERE stream_id = $2
-        "#,
-        vod_id,
-        row.stream_id,
-        format!("vod/{vod_id}/"),
-    )
-    .execute(&mut *conn)
-    .await?;
-    let stream_id = StreamId::from_uuid(row.stream_id);
-    Ok(Some(Claim {
-        stream_id,
-        vod_id: VodId::from_uuid(vod_id),
-        publish_id: insert_publish(conn, new, stream_id, row.epoch).await?,
-        channel_id: new.channel_id,
-        username: username(&row.username)?,
-        title: row.title,
-        epoch: row.epoch,
-        started_at: new.at,
-        is_resumed: false,
-        visibility: access::visibility(&row.visibility)?,
-    }))
-}
-
-async fn resume(conn: &mut Conn, new: &NewPublish<'_>, open: &OpenStream) -> Result<Claim> {
-    let row = sqlx::query!(
-        r#"
-        UPDATE streams s
-           SET epoch = epoch + 1, ingest_node = $2, heartbeat_at = now(),
-               reconnect_until = CASE WHEN status = 'reconnecting'
-                                      THEN greatest(reconnect_until, now() + make_interval(secs => $3)) END
-         WHERE stream_id = $1
-        RETURNING epoch, title, started_at, visibility, (SELECT vod_id FROM vods v WHERE v.stream_id = s.stream_id) AS "vod_id!"
-        "#,
-        open.stream_id.as_uuid(),
-        new.node,
-        RESUME_GRACE_S,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    Ok(Claim {
-        stream_id: open.stream_id,
-        vod_id: VodId::from_uuid(row.vod_id),
-        publish_id: insert_publish(conn, new, open.stream_id, row.epoch).await?,
-        channel_id: open.channel_id,
-        username: open.username.clone(),
-        title: row.title,
-        epoch: row.epoch,
-        started_at: row.started_at,
-        is_resumed: true,
-        visibility: access::visibility(&row.visibility)?,
-    })
-}
-
-async fn insert_publish(conn: &mut Conn, new: &NewPublish<'_>, stream_id: StreamId, epoch: i32) -> Result<PublishId> {
-    let publish_id = kit::ids::uuid();
-    sqlx::query!(
-        r#"
-        INSERT INTO publishes (publish_id, stream_id, epoch, addr, client_id, args, app, started_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        "#,
-        publish_id,
-        stream_id.as_uuid(),
-        epoch,
-        new.addr,
-        new.client_id,
-        new.args,
-        new.app,
-        new.at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(PublishId::from_uuid(publish_id))
-}
-
 /// Puts a claimed stream on air: its first picture has arrived. Tells followers of a new one, viewers of a resumed one.
 ///
 /// `false` when the claim is no longer valid; nothing has changed then.
 pub async fn online(conn: &mut Conn, stream_id: StreamId, publish_id: PublishId, epoch: i32) -> Result<bool> {
     let Some(stream) = lock(conn, stream_id).await? else { return Ok(false) };
-    if stream.epoch != epoch || !open_publishes(conn, stream_id).await?.contains(&publish_id) {
+    if stream.epoch != epoch || !open_publishes(conn, stream_id).await?.iter().any(|open| open.id == publish_id) {
         return Ok(false);
     }
     go_live(conn, &stream).await?;
@@ -465,7 +276,7 @@ async fn lose(conn: &mut Conn, lost: &[Lost], rules: Rules) -> Result<usize> {
         gone += 1;
         let now = kit::clock::now();
         for publish in open_publishes(conn, stream.stream_id).await? {
-            close_publish(conn, publish, PublishEnd::ConnectionLost, now, rules).await?;
+            close_publish(conn, publish.id, PublishEnd::ConnectionLost, now, rules).await?;
         }
         match stream.status {
             StreamStatus::Starting => forget(conn, &stream, rules).await?,
@@ -534,14 +345,26 @@ async fn lock(conn: &mut Conn, stream_id: StreamId) -> Result<Option<OpenStream>
     .transpose()
 }
 
-async fn open_publishes(conn: &mut Conn, stream_id: StreamId) -> Result<Vec<PublishId>> {
-    let ids = sqlx::query_scalar!(
-        "SELECT publish_id FROM publishes WHERE stream_id = $1 AND ended_at IS NULL",
+/// A publish whose end is not written down.
+struct OpenPublish {
+    id: PublishId,
+    priority: Priority,
+}
+
+async fn open_publishes(conn: &mut Conn, stream_id: StreamId) -> Result<Vec<OpenPublish>> {
+    let open = sqlx::query!(
+        "SELECT publish_id, priority FROM publishes WHERE stream_id = $1 AND ended_at IS NULL",
         stream_id.as_uuid(),
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids.into_iter().map(PublishId::from_uuid).collect())
+    let open = open.into_iter();
+    Ok(open
+        .map(|row| OpenPublish {
+            id: PublishId::from_uuid(row.publish_id),
+            priority: Priority::clamped(row.priority.into()),
+        })
+        .collect())
 }
 
 /// Ends a publish once; the operator's hook is owed from then on. `false` when it had ended before.

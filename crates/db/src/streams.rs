@@ -140,6 +140,46 @@ pub async fn live_of(conn: &mut Conn, channels: &[UserId], viewer: Viewer) -> Re
     .collect()
 }
 
+/// How a channel's last stream came to its end.
+#[derive(Debug, Clone)]
+pub struct LastEnd {
+    pub stream: StreamId,
+    pub title: String,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    /// Why it is over. `window_over`: its broadcaster did not come back in time.
+    pub reason: Option<String>,
+    /// How the last connection of its broadcaster ended.
+    pub encoder_reason: Option<String>,
+}
+
+/// The end of a channel's last stream, for its owner.
+pub async fn last_end(conn: &mut Conn, channel: UserId) -> Result<Option<LastEnd>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT s.stream_id, s.title, s.started_at, s.ended_at AS "ended_at!", s.end_reason,
+               (SELECT p.end_reason FROM publishes p WHERE p.stream_id = s.stream_id ORDER BY p.epoch DESC LIMIT 1)
+                   AS encoder_reason
+          FROM streams s
+         WHERE s.channel_id = $1
+           AND s.status = 'ended'
+         ORDER BY s.started_at DESC
+         LIMIT 1
+        "#,
+        channel.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| LastEnd {
+        stream: StreamId::from_uuid(row.stream_id),
+        title: row.title,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        reason: row.end_reason,
+        encoder_reason: row.encoder_reason,
+    }))
+}
+
 /// Everything on air that passes the filter, latest first. The most watched are found by the caller: counts are in Redis.
 pub async fn on_air(conn: &mut Conn, filter: Filter<'_>) -> Result<Vec<Stream>> {
     sqlx::query_as!(

@@ -82,6 +82,8 @@ pub enum PublishEnd {
     ServerStopping,
     /// A moderator or the owner ended it.
     Cut,
+    /// Another encoder took the stream over.
+    Superseded,
 }
 
 impl PublishEnd {
@@ -94,6 +96,7 @@ impl PublishEnd {
             Self::CodecRefused => "codec_refused",
             Self::ServerStopping => "server_stopping",
             Self::Cut => "cut",
+            Self::Superseded => "superseded",
         }
     }
 
@@ -106,6 +109,7 @@ impl PublishEnd {
             Self::CodecRefused,
             Self::ServerStopping,
             Self::Cut,
+            Self::Superseded,
         ]
         .into_iter()
         .find(|end| end.as_str() == text)
@@ -120,6 +124,40 @@ impl PublishEnd {
 impl fmt::Display for PublishEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What a publisher is worth against another with the same key. The higher one takes over; equals are refused while the first
+/// delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Priority(u8);
+
+impl Priority {
+    pub const MAX: i64 = 100;
+
+    /// The nearest priority there is.
+    pub fn clamped(value: i64) -> Self {
+        Self(value.clamp(0, Self::MAX) as u8)
+    }
+
+    /// What an encoder wrote behind its key. What is no whole number says nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let value = text.parse::<i64>();
+        let is_too_long = |error: &std::num::ParseIntError| *error.kind() == std::num::IntErrorKind::PosOverflow;
+        match value {
+            Ok(value) => Some(Self::clamped(value)),
+            Err(error) => is_too_long(&error).then_some(Self::clamped(i64::MAX)),
+        }
+    }
+
+    pub const fn as_i16(self) -> i16 {
+        self.0 as i16
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -204,4 +242,28 @@ pub fn parse_tags(tags: &[String]) -> Result<Vec<String>, Invalid> {
         return Err(Invalid::new("tags", "may be at most ten"));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_priority_is_a_small_number_whatever_is_written() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("+7", Some(7)),
+            ("100", Some(100)),
+            ("101", Some(100)),
+            ("99999999999999999999", Some(100)),
+            ("-1", Some(0)),
+            ("", None),
+            ("high", None),
+            ("1.5", None),
+            (" 1", None),
+        ] {
+            assert_eq!(Priority::parse(text).map(Priority::as_i16), expected, "{text}");
+        }
+    }
 }

@@ -8,3 +8,4 @@ mod outage;
 mod publish;
 mod rtmps;
 mod support;
+mod takeover;

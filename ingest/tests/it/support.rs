@@ -75,9 +75,14 @@ impl Rig {
 
     /// Starts the node; again, after [`Rig::kill`].
     pub async fn serve(&mut self) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        self.rtmp = listener.local_addr().expect("an address");
         self.stop = Stop::new();
+        self.rtmp = self.serve_as("node-1").await;
+    }
+
+    /// Starts a node of this name on the same services, and returns where it takes publishers.
+    pub async fn serve_as(&mut self, node: &str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let rtmp = listener.local_addr().expect("an address");
         let mut rtmps = None;
         if !self.config.ingest.rtmps.certificate.as_os_str().is_empty() {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -91,10 +96,11 @@ impl Rig {
             pool: db::pool::connect(&self.config.database).expect("lazy"),
             live: live::Live::new(&self.config.redis).expect("an address"),
             health: Health::default(),
-            node: "node-1".to_owned(),
+            node: node.to_owned(),
             link: Some(ingest::Fixed::At(self.transcoder.addr)),
         };
         self.tasks.spawn(ingest::serve(listener, deps, self.stop.clone()));
+        rtmp
     }
 
     /// Stops the node as SIGTERM does.
@@ -186,6 +192,8 @@ enum Mood {
     Broken,
     /// Refuses properly.
     Full,
+    /// Somebody newer delivers.
+    Taken,
 }
 
 /// The receiving end of the link: accepts all, keeps every frame.
@@ -228,6 +236,11 @@ impl Transcoder {
         self.mood.send_replace(Mood::Full);
     }
 
+    /// Cuts all links and says that newer ones have their streams.
+    pub fn take(&self) {
+        self.mood.send_replace(Mood::Taken);
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().expect("not poisoned").clone()
     }
@@ -259,8 +272,12 @@ async fn link(mut socket: TcpStream, log: Arc<Mutex<Vec<Received>>>, mut moods: 
         }
     };
     assert_eq!(hello.token, "cluster-secret");
-    if mood == Mood::Full {
-        let refused = HelloReply::Refused { code: "link.full".to_owned(), reason: "there is no room".to_owned() };
+    if let Mood::Full | Mood::Taken = mood {
+        let (code, reason) = match mood {
+            Mood::Full => ("link.full", "there is no room"),
+            _ => ("link.stale-epoch", "a newer connection delivers this stream"),
+        };
+        let refused = HelloReply::Refused { code: code.to_owned(), reason: reason.to_owned() };
         let _ = socket.write_all(&link::encode_json(&refused).expect("encodes")).await;
         return;
     }

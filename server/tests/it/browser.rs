@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use testkit::stack::{Plan, Stack, decode};
+use testkit::stack::{Plan, Stack, decode, modern_ffmpeg};
 use tokio::process::Command;
 
 use crate::EXE;
@@ -18,6 +18,7 @@ async fn script(stack: &Stack, name: &str) -> serde_json::Value {
         .current_dir(web)
         .env("RILLCAST_URL", stack.http())
         .env("RILLCAST_RTMP", &stack.process.rtmp)
+        .env("RILLCAST_MODERN_FFMPEG", modern_ffmpeg())
         .kill_on_drop(true)
         .output();
     let output =
@@ -52,5 +53,15 @@ async fn the_player_does_what_its_viewer_asks() {
     let stack = Plan::quick(EXE).await.start().await;
     let measured = script(&stack, "player").await;
     println!("measured: {measured}");
+    stack.stop().await;
+}
+
+/// Another size, rate, sound and codec after each loss, and a take-over: the players of those who watch go on.
+#[tokio::test]
+async fn an_encoder_that_comes_back_with_other_settings_stalls_no_player() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "restart").await;
+    println!("measured: {measured}");
+    assert_eq!(measured["changes"], 6);
     stack.stop().await;
 }

@@ -3,6 +3,7 @@
 mod broadcast;
 mod browser;
 mod check;
+mod continuity;
 mod dash;
 mod enhanced;
 mod health;

@@ -1,5 +1,6 @@
 // The typed client. Adds the token, repeats a request once after a 401, and turns refusals into ApiError.
 import createClient from "openapi-fetch";
+import { learnClock } from "@/lib/serverClock";
 import { ApiError } from "./errors";
 import type { paths } from "./schema";
 import { currentToken, type Session, session } from "./session";
@@ -32,7 +33,12 @@ function withToken(request: Request, token: string | null): Request {
 
 const send = authorized(
   session,
-  (input) => fetch(input, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }),
+  async (input) => {
+    const askedAt = Date.now();
+    const answer = await fetch(input, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    learnClock(answer, askedAt, Date.now());
+    return answer;
+  },
   currentToken,
 );
 

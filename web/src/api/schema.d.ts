@@ -301,6 +301,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/stream/takeover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets the next encoder take the running stream over, once, within 30 seconds. The one that publishes now goes on until then; then
+         *     it is sent away, and the stream, its recording and its address go on with the new one. Asking again renews the half minute.
+         */
+        post: operations["offer_takeover"];
+        /** Takes that back. Nothing happens when no offer is open. */
+        delete: operations["withdraw_takeover"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/notifications": {
         parameters: {
             query?: never;
@@ -768,6 +789,22 @@ export interface components {
             display_name: string;
             username: string;
         };
+        /** @description The encoder a channel is published by. */
+        Encoder: {
+            address: string;
+            /** Format: date-time */
+            connected_at: string;
+            /**
+             * Format: int32
+             * @description Grows with each accepted publish of a stream, from 1.
+             */
+            epoch: number;
+            /**
+             * Format: int32
+             * @description Another encoder takes over with a higher one, as `?priority=N` behind the key: 0 to 100, 0 unless said.
+             */
+            priority: number;
+        };
         /** @description A channel in the caller's list. */
         FollowedChannel: {
             avatar_url?: string | null;
@@ -886,6 +923,26 @@ export interface components {
          * @enum {string}
          */
         IngestVerdict: "good" | "ok" | "bad" | "noData";
+        /** @description The end of a stream. */
+        LastStream: {
+            /**
+             * @description How the last connection ended: `unpublished`, `connection_lost`, `went_silent`, `protocol_error`, `codec_refused`,
+             *     `server_stopping`, `cut` or `superseded`.
+             */
+            encoder_end_reason?: string | null;
+            /**
+             * @description `unpublished`: its broadcaster stopped it. `window_over`: its broadcaster did not come back in time. `cut`, `server_stopping`:
+             *     the server ended it. `never_delivered`: nothing arrived. Others as in `encoder_end_reason`, on a site without a reconnect window.
+             */
+            end_reason?: string | null;
+            /** Format: date-time */
+            ended_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            started_at: string;
+            title: string;
+        };
         Login: {
             /** @description Username or e-mail address. */
             login: string;
@@ -1044,6 +1101,8 @@ export interface components {
         StreamKey: {
             /** @description OBS calls it "Server". */
             rtmp_url: string;
+            /** @description The same over TLS, where the site serves RTMPS. */
+            rtmps_url?: string | null;
             /** @description Whoever has it can go live on this channel. */
             stream_key: string;
         };
@@ -1056,13 +1115,28 @@ export interface components {
             category_slug?: string | null;
             current?: components["schemas"]["Stream"] | null;
             description: string;
+            encoder?: components["schemas"]["Encoder"] | null;
+            last?: components["schemas"]["LastStream"] | null;
             tags: string[];
+            /**
+             * Format: date-time
+             * @description Until when the next encoder may take over, after `POST /api/v1/me/stream/takeover`.
+             */
+            takeover_until?: string | null;
             title: string;
             /** @description Whom the next or current stream and its recording are for. */
             visibility: components["schemas"]["Visibility"];
         };
         /** @enum {string} */
         StreamStatus: "live" | "reconnecting" | "ended";
+        /** @description An open offer to the next encoder. */
+        Takeover: {
+            /**
+             * Format: date-time
+             * @description The first encoder that publishes before then takes over; later ones are refused as before.
+             */
+            until: string;
+        };
         UpdateMe: {
             /** @description Up to 1,000 characters. */
             bio?: string | null;
@@ -1806,6 +1880,62 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["IngestHealth"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    offer_takeover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The next encoder may take over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Takeover"];
+                };
+            };
+            /** @description What went wrong; `takeover.no-encoder` when nobody publishes */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_takeover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A second encoder is refused again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {

@@ -14,6 +14,7 @@ export type Notification = Schemas["Notification"];
 export type NotificationPage = Schemas["NotificationPage"];
 export type StreamSettings = Schemas["StreamSettings"];
 export type StreamKey = Schemas["StreamKey"];
+export type LastStream = Schemas["LastStream"];
 export type IngestHealth = Schemas["IngestHealth"];
 export type IngestSample = Schemas["IngestSample"];
 export type IngestFinding = Schemas["IngestFinding"];

@@ -1,8 +1,9 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ExternalLink, TriangleAlert } from "lucide-react";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { channel as channelQuery } from "@/api/queries";
+import { channel as channelQuery, streamSettings } from "@/api/queries";
 import type { Stream, User } from "@/api/types";
 import { LiveFacts } from "@/features/channel/LiveFacts";
 import { Reconnecting } from "@/features/channel/LiveOverlay";
@@ -11,7 +12,9 @@ import { useChat } from "@/features/chat/useChat";
 import { Player } from "@/features/player/Player";
 import { Connect } from "@/features/studio/Connect";
 import { DetailsForm } from "@/features/studio/DetailsForm";
+import { EncoderPanel } from "@/features/studio/EncoderPanel";
 import { HealthPanel } from "@/features/studio/health/HealthPanel";
+import { LastEnd } from "@/features/studio/LastEnd";
 import { Recordings } from "@/features/studio/Recordings";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { cx } from "@/lib/cx";
@@ -35,6 +38,10 @@ function Room({ user }: { user: User }) {
   });
   const chat = useChat(user.username);
   const live = query.data?.live ?? null;
+  const client = useQueryClient();
+  // Who publishes, and how the last stream ended, are asked for again when the stream comes, stumbles or goes.
+  const [id, status] = [live?.id, live?.status];
+  useEffect(() => void client.invalidateQueries(streamSettings()), [client, id, status]);
   return (
     <div className="container-page max-w-[1440px] pt-8">
       <PageHead title={t("studio.title")}>
@@ -51,6 +58,7 @@ function Room({ user }: { user: User }) {
         <div className="flex min-w-0 flex-col gap-6">
           {live && <Preview live={live} name={user.display_name} />}
           {live && <HealthPanel key={live.id} live={live} />}
+          {live && <EncoderPanel key={`encoder-${live.id}`} />}
           {!live && <Connect />}
           {live && <DetailsForm />}
         </div>
@@ -107,6 +115,7 @@ function StatusPanel({ live, viewers }: { live: Stream | null; viewers: number |
       <div role="status" className="relative min-w-0 flex-1 basis-64">
         <p className="font-bold font-display text-xl leading-tight">{t(`studio.${state}.title`)}</p>
         <p className="mt-0.5 text-soft">{t(`studio.${state}.text`)}</p>
+        {state === "waiting" && <LastEnd />}
         {isSourceOnly && (
           <p className="mt-2 flex items-start gap-2 text-sm text-warn" data-testid="source-only">
             <TriangleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />

@@ -260,6 +260,8 @@ async fn claim(pool: &db::Pool, channel: domain::UserId) -> db::publish::Claim {
         args: "",
         app: "live",
         at: kit::clock::now(),
+        priority: domain::stream::Priority::default(),
+        is_challenge: false,
     };
     let claim = db::publish::claim(&mut tx, &new, RULES).await.expect("a claim").expect("the slot is free");
     db::publish::online(&mut tx, claim.stream_id, claim.publish_id, claim.epoch).await.expect("online");

@@ -110,6 +110,8 @@ impl Rig {
             args: "",
             app: "live",
             at: kit::clock::now(),
+            priority: domain::stream::Priority::default(),
+            is_challenge: false,
         };
         let claim = db::publish::claim(&mut tx, &new, RULES).await.expect("claim").expect("the slot is free");
         db::publish::online(&mut tx, claim.stream_id, claim.publish_id, claim.epoch).await.expect("online");

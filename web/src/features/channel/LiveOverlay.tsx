@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Channel, Vod } from "@/api/types";
 import { Screen } from "@/features/player/Screen";
 import { useLang } from "@/i18n/useLang";
+import { serverTime } from "@/lib/serverClock";
 import { ago, secondsUntil } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 import { buttonClass } from "@/ui/button";
@@ -12,7 +13,7 @@ import { buttonClass } from "@/ui/button";
 export function Reconnecting({ until, backdrop }: { until?: string | null; backdrop?: string | null }) {
   const { t } = useTranslation();
   const now = useNow(500);
-  const left = secondsUntil(until, now);
+  const left = secondsUntil(until, serverTime(now));
   return (
     <Screen
       icon={<RadioTower />}

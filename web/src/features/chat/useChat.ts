@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ApiError } from "@/api/errors";
-import { channel as channelQuery, patchChannel } from "@/api/queries";
+import { channel as channelQuery, patchChannel, stream as streamQuery } from "@/api/queries";
 import { uuid } from "@/lib/ids";
 import { ask, getSocket } from "@/realtime/socket";
 import { emptyRoom, fillGap, type Room, room } from "./room";
@@ -90,7 +90,9 @@ export function useChat(username: string, link?: string): ChatRoom {
       retryTimer = setTimeout(join, CLOSED_RETRY_MS);
     };
     const onStream = (event: { username: string }) => {
-      if (isHere(event.username)) void client.invalidateQueries(channelQuery(username));
+      if (!isHere(event.username)) return;
+      void client.invalidateQueries(channelQuery(username));
+      if (link) void client.invalidateQueries(streamQuery(link));
     };
     const onReconnecting = (event: { username: string; until?: string | null }) => {
       if (!isHere(event.username)) return;

@@ -54,22 +54,21 @@ function Fields({ data }: { data: StreamKey }) {
   });
   return (
     <div className="flex flex-col gap-4">
-      <div className="flex flex-col gap-1.5">
-        <label htmlFor={`${id}-server`} className="font-semibold text-sm">
-          {t("studio.server")}
-        </label>
-        <div className="flex gap-2">
-          <input
-            id={`${id}-server`}
-            readOnly
-            value={data.rtmp_url}
-            data-testid="studio-server"
-            className={`${inputClass} font-mono text-sm`}
-            onFocus={(event) => event.target.select()}
-          />
-          <CopyButton text={data.rtmp_url} label={t("studio.copy_server")} testId="copy-server" isIconOnly />
-        </div>
-      </div>
+      <Address
+        label={t("studio.server")}
+        url={data.rtmp_url}
+        copyLabel={t("studio.copy_server")}
+        testId="server"
+      />
+      {data.rtmps_url && (
+        <Address
+          label={t("studio.server_secure")}
+          hint={t("studio.server_secure_hint")}
+          url={data.rtmps_url}
+          copyLabel={t("studio.copy_server_secure")}
+          testId="server-secure"
+        />
+      )}
       <div className="flex flex-col gap-1.5">
         <label htmlFor={`${id}-key`} className="font-semibold text-sm">
           {t("studio.key")}
@@ -120,6 +119,46 @@ function Fields({ data }: { data: StreamKey }) {
         confirmLabel={t("studio.rotate_confirm")}
         testId="rotate-confirm"
       />
+    </div>
+  );
+}
+
+function Address({
+  label,
+  hint,
+  url,
+  copyLabel,
+  testId,
+}: {
+  label: string;
+  hint?: string;
+  url: string;
+  copyLabel: string;
+  testId: string;
+}) {
+  const id = useId();
+  return (
+    <div className="flex flex-col gap-1.5">
+      <label htmlFor={id} className="font-semibold text-sm">
+        {label}
+      </label>
+      <div className="flex gap-2">
+        <input
+          id={id}
+          readOnly
+          value={url}
+          aria-describedby={hint ? `${id}-hint` : undefined}
+          data-testid={`studio-${testId}`}
+          className={`${inputClass} font-mono text-sm`}
+          onFocus={(event) => event.target.select()}
+        />
+        <CopyButton text={url} label={copyLabel} testId={`copy-${testId}`} isIconOnly />
+      </div>
+      {hint && (
+        <p id={`${id}-hint`} className="text-faint text-sm">
+          {hint}
+        </p>
+      )}
     </div>
   );
 }
