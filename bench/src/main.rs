@@ -7,6 +7,7 @@ mod clip;
 mod cost;
 mod crowd;
 mod egress;
+mod ladder;
 mod latency;
 mod nginx;
 mod process;
@@ -18,7 +19,7 @@ use anyhow::bail;
 use serde_json::{Map, Value};
 
 /// Everything there is, in the order it runs.
-const MEDIA: [&str; 5] = ["cost", "latency", "egress", "crowd", "ready"];
+const MEDIA: [&str; 6] = ["cost", "latency", "egress", "crowd", "ladder", "ready"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
             "latency" => latency::run().await?,
             "egress" => egress::run().await?,
             "crowd" => crowd::run().await?,
+            "ladder" => ladder::run().await?,
             "ready" => ready::run().await?,
             unknown => bail!("no measurement {unknown}; there are media, {}", MEDIA.join(", ")),
         };

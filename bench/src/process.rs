@@ -40,6 +40,13 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_PER_S))
 }
 
+/// Whether a child of ours has ended and was not waited for yet.
+pub fn has_ended(pid: u32) -> anyhow::Result<bool> {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+    let (_, rest) = stat.rsplit_once(") ").context("an odd stat line")?;
+    Ok(rest.starts_with('Z'))
+}
+
 /// Resident memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;

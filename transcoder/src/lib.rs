@@ -1,7 +1,7 @@
 //! The transcoder role: takes streams from ingest, packages them, serves them, records them.
 //!
 //! A stream enters through [`link`], lives in a task of [`stream`], is read through [`origin`] and kept by [`record`];
-//! [`worker`] is the GStreamer child that makes its lower rendition, and [`directory`] tells other nodes about it all.
+//! [`worker`] is the GStreamer child that makes its lower renditions, and [`directory`] tells other nodes about it all.
 //! Knows nothing of accounts, chat or who may watch.
 
 mod access;
@@ -103,6 +103,7 @@ impl Transcoder {
             pool: deps.pool.clone(),
             recorder: recorder.clone(),
             admission: worker::Admission::new(deps.config.transcoder.cpu_budget),
+            ladder: deps.config.transcoder.rungs(),
             cellar,
             exe: deps.exe,
             cutting: Cutting { part_ms: deps.config.hls.part_ms, segment_ms: deps.config.hls.segment_ms },

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Classify, Kind, StreamId, Visibility};
+use kit::config::ladder::LadderRung;
 use kit::{Config, Stop};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) pool: db::Pool,
     pub(crate) recorder: Recorder,
     pub(crate) admission: Admission,
+    pub(crate) ladder: Vec<LadderRung>,
     pub(crate) cellar: Cellar,
     pub(crate) exe: PathBuf,
     pub(crate) cutting: Cutting,

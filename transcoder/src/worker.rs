@@ -1,4 +1,4 @@
-//! The GStreamer child of a live stream: one process that decodes the source, makes the lower rendition and a picture
+//! The GStreamer child of a live stream: one process that decodes the source, makes the lower renditions and a picture
 //! now and then, and may die at any time.
 //!
 //! Owns both ends: the [`Supervisor`] that starts, feeds, watches and replaces the process, and [`child_main`], which is
@@ -8,9 +8,12 @@
 
 mod admission;
 mod child;
+mod cost;
 mod doctor;
 mod gstreamer_setup;
+mod input;
 mod recent;
+mod regulator;
 mod respawn;
 mod session;
 mod spawn;
@@ -18,18 +21,30 @@ mod supervisor;
 mod wire;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::StreamId;
+use kit::config::ladder::LadderRung;
 use serde::{Deserialize, Serialize};
 
 pub use admission::{Admission, Permit, Refusal};
 pub use child::child_main;
+pub use cost::{Mask, RungUsage, Source, Usage};
 pub use doctor::{Check, CheckStatus, doctor, doctor_of};
-pub use supervisor::{Supervisor, WorkerInput};
+pub use input::WorkerInput;
+pub use supervisor::Supervisor;
 
 /// Ticks per second of every timestamp that crosses this module's border.
 pub const TICKS_PER_SECOND: i64 = 90_000;
+
+/// A child that has kept up for so long may get back a rung.
+pub const RESTORE_AFTER: Duration = regulator::QUIET_FOR;
+
+/// Most rungs of one child: one bit each in a byte.
+pub const RUNGS_MAX: usize = 8;
+const _: () = assert!(kit::config::ladder::RUNGS_MAX <= RUNGS_MAX);
 
 /// One lower rendition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,15 +54,24 @@ pub struct Rung {
     /// Length of the picture's shorter side, in pixels. A smaller source is not enlarged.
     pub height: u32,
     pub bitrate_kbps: u32,
+    /// Most frames a second. A source with more loses every second one, or more of them.
+    pub fps_max: u32,
+}
+
+impl From<&LadderRung> for Rung {
+    fn from(rung: &LadderRung) -> Self {
+        let LadderRung { height, bitrate_kbps, fps_max } = *rung;
+        Self { name: format!("{height}p"), height, bitrate_kbps, fps_max }
+    }
 }
 
 impl Rung {
-    /// The one rung of the default ladder.
-    pub fn p480() -> Self {
-        Self { name: "480p".to_owned(), height: 480, bitrate_kbps: 1_200 }
+    /// Those of a ladder that are smaller than the source, tallest first.
+    pub fn below(ladder: &[LadderRung], width: u32, height: u32) -> Vec<Self> {
+        ladder.iter().filter(|rung| rung.height < width.min(height)).take(RUNGS_MAX).map(Self::from).collect()
     }
 
-    /// The rendition's width and height for a source of that size: aspect kept, both even, never enlarged.
+    /// The rendition's width and height for a source of that size: aspect kept, both the nearest even, never enlarged.
     pub fn output_size(&self, width: u32, height: u32) -> (u32, u32) {
         output_size(self.height, width, height)
     }
@@ -59,8 +83,8 @@ pub(crate) fn output_size(short_side: u32, width: u32, height: u32) -> (u32, u32
     let source_short = width.min(height);
     let short = u64::from(short_side.max(2)).min(source_short);
     let scale = |side: u64| {
-        let scaled = (side * short + source_short / 2) / source_short;
-        u32::try_from(scaled.div_ceil(2) * 2).unwrap_or(u32::MAX - 1)
+        let half = (side * short + source_short) / (2 * source_short);
+        u32::try_from(half * 2).unwrap_or(u32::MAX - 1)
     };
     let floor_even = |side: u32, source: u64| if u64::from(side) > source { side - 2 } else { side };
     (floor_even(scale(width), width).max(2), floor_even(scale(height), height).max(2))
@@ -79,27 +103,33 @@ pub struct WorkerSpec {
     pub height: u32,
     /// Frames per second as a fraction. A zero on either side means unknown.
     pub frame_rate: (u32, u32),
-    pub rung: Rung,
+    /// Tallest first. While none of them runs only key frames are decoded, for thumbnails.
+    pub rungs: Vec<Rung>,
     /// Seconds between thumbnails.
     pub thumbnail_every_s: u32,
     /// Memory the child may use, in MiB.
     pub memory_mib: u64,
-    /// Without it only key frames are decoded, for thumbnails.
-    pub encode: bool,
+    /// The stream's share of the processor, which says which rungs run. Without one all do.
+    pub share: Option<Arc<Permit>>,
+    /// How long the child must have kept up before a rung comes back; usually [`RESTORE_AFTER`].
+    pub restore_after: Duration,
 }
 
 /// What a child gives back. Timestamps are on the input's timeline, in 90 kHz.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerEvent {
-    /// The rendition's AVCDecoderConfigurationRecord. Comes before the first unit and again only when it changes.
-    Config { codec_data: Bytes },
-    /// One encoded picture, AVCC. `dts` rises strictly and equals `pts`: the rendition has no B-frames.
-    Unit { dts: i64, pts: i64, is_sync: bool, data: Bytes },
+    /// A rendition's AVCDecoderConfigurationRecord. Comes before its first unit and again only when it changes. `rung` is
+    /// its place in [`WorkerSpec::rungs`].
+    Config { rung: usize, codec_data: Bytes },
+    /// One encoded picture, AVCC. `dts` rises strictly within a rung and equals `pts`: there are no B-frames.
+    Unit { rung: usize, dts: i64, pts: i64, is_sync: bool, data: Bytes },
+    /// Which rungs run from now on. A rung that does not gives no more units until it does again.
+    Rungs { running: Mask },
     /// A JPEG, at most 640 pixels on its longer side.
     Thumbnail(Bytes),
     /// The child died and is being replaced. Units go on after a moment, and without a gap when the source's pictures
-    /// since the last key frame that came back were few enough to keep (300, 8 MiB). The first of them is a key frame,
-    /// even where the source has none.
+    /// since the last key frame that came back were few enough to keep (300, 8 MiB). The first of each rung is a key
+    /// frame, even where the source has none.
     Lost { reason: String },
     /// Too many children died: there will be no more events.
     GaveUp { reason: String },
@@ -108,6 +138,18 @@ pub enum WorkerEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ladder_ends_below_the_source_whichever_way_it_is_turned() {
+        let ladder = kit::config::ladder::parse("720p,480p,360p").expect("a ladder");
+        let names = |width, height| -> Vec<String> {
+            Rung::below(&ladder, width, height).into_iter().map(|rung| rung.name).collect()
+        };
+        assert_eq!(names(1_920, 1_080), ["720p", "480p", "360p"]);
+        assert_eq!(names(1_280, 720), ["480p", "360p"]);
+        assert_eq!(names(720, 1_280), ["480p", "360p"]);
+        assert_eq!(names(640, 360), [] as [&str; 0]);
+    }
 
     #[test]
     fn the_rendition_keeps_the_aspect_with_even_sides_and_never_grows() {

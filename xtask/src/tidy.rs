@@ -11,6 +11,7 @@ use toml::Table;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/domain", &[]),
     ("crates/media", &[]),
+    ("crates/scale", &[]),
     ("crates/kit", &["domain"]),
     ("crates/db", &["domain", "kit"]),
     ("crates/live", &["domain", "kit"]),
@@ -19,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/jobs", &["domain", "kit", "db", "live", "objects"]),
     ("ingest", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
     ("api", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
-    ("transcoder", &["domain", "media", "kit", "db", "live", "objects", "jobs"]),
+    ("transcoder", &["scale", "domain", "media", "kit", "db", "live", "objects", "jobs"]),
     ("chat", &["domain", "kit", "db", "live", "jobs"]),
     (
         "server",
@@ -41,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("crates/testkit", &["domain", "media", "kit", "db", "live", "objects"]),
     ("crates/hlscheck", &[]),
-    ("bench", &["testkit", "media", "kit"]),
+    ("bench", &["testkit", "transcoder", "domain", "media", "kit"]),
     ("xtask", &[]),
 ];
 
@@ -60,6 +61,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("socketioxide", &["chat"]),
     ("gstreamer", &["transcoder"]),
     ("gstreamer-app", &["transcoder"]),
+    ("gstreamer-video", &["transcoder"]),
     ("rml_rtmp", &["ingest"]),
     ("rml_amf0", &["ingest"]),
     ("jsonwebtoken", &["crates/kit"]),

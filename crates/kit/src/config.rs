@@ -3,6 +3,7 @@
 //! Sources, later ones win: defaults, the file, `RILLCAST__SECTION__KEY` variables, command-line flags. Unknown keys are
 //! errors. The doc comments below are the sentences of the generated template, so they speak to operators.
 
+pub mod ladder;
 mod load;
 mod template;
 
@@ -328,7 +329,7 @@ impl Default for HlsConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TranscoderConfig {
-    /// Renditions below the source: `480p`, or `none` to deliver the source only.
+    /// Renditions below the source, separated by commas: height and `p`, then most frames a second, then a colon and kilobits per second, both optional, as in `720p30:2000`. Those not lower than the source are left out. `usual` is 720p:2800, 480p30:1400 and 360p30:800; `none` delivers the source only.
     pub ladder: String,
     /// Address where ingest nodes hand media over. Port 0 lets the system choose.
     #[schemars(with = "String")]
@@ -376,6 +377,13 @@ impl RecordingsConfig {
     /// Days recordings are kept, as the database counts; 0: for ever.
     pub fn keep_days(&self) -> i32 {
         i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500)
+    }
+}
+
+impl TranscoderConfig {
+    /// The ladder, tallest rung first. Empty for `none`, and for a text that [`Config::check`] refuses.
+    pub fn rungs(&self) -> Vec<ladder::LadderRung> {
+        ladder::parse(&self.ladder).unwrap_or_default()
     }
 }
 

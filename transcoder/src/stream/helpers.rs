@@ -1,45 +1,53 @@
 //! What a stream's task sets going beside the media path: its GStreamer child and notes in the stream's row.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kit::retry::Backoff;
-use media::codec::{AvcConfig, FrameRate, VideoConfig};
+use media::codec::{FrameRate, VideoConfig};
 
 use super::Shared;
 use super::lower::Lower;
 use super::publisher::Publisher;
 use crate::origin::shelf::StreamInfo;
-use crate::worker::{Permit, Rung, Supervisor, WorkerSpec};
+use crate::worker::{Mask, Permit, RESTORE_AFTER, Refusal, Rung, Source, Supervisor, WorkerSpec};
 
 const THUMBNAIL_EVERY_S: u32 = 10;
 /// Attempts to write a note, over about half a minute.
 const NOTE_ATTEMPTS: u32 = 8;
 
-/// What the machine has room for.
-enum Room {
-    /// The lower rendition and thumbnails.
-    Full(Option<Permit>),
-    /// Thumbnails only.
-    Thumbnails(Permit),
-    Nothing,
-}
-
 /// Starts a child for a stream whose source is `video`. False when there is none.
 pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfig, publisher: &mut Publisher) -> bool {
-    if shared.config.transcoder.ladder == "none" {
+    if shared.ladder.is_empty() {
         return false;
     }
     let VideoConfig::Avc(avc) = video else {
+        let Publisher { lower, shop, pace, .. } = publisher;
+        if let Some(lower) = lower {
+            // A publisher that came back with another codec: the child knows only the old one.
+            lower.give_up(shop, pace);
+        }
         note(shared, info, format!("source-only: {} is not decoded here", video.codec().name()));
         return false;
     };
-    let rung = Rung::p480();
-    let has_permit = publisher.lower.as_ref().is_some_and(Lower::has_permit);
-    let (permit, encode) = match if has_permit { Room::Full(None) } else { admit(shared, info, avc, &rung) } {
-        Room::Full(permit) => (permit, publisher.lower.as_ref().is_none_or(Lower::may_encode)),
-        Room::Thumbnails(permit) => (Some(permit), false),
-        Room::Nothing => return false,
+    let rungs = Rung::below(&shared.ladder, avc.width, avc.height);
+    let fps = avc.frame_rate.map_or(0.0, FrameRate::as_f64);
+    let source = Source { width: avc.width, height: avc.height, fps };
+    let known = publisher.lower.as_ref().and_then(Lower::permit).filter(|permit| permit.is_for(source, &rungs));
+    let permit = match known.cloned() {
+        Some(permit) => permit,
+        None => {
+            if let Some(lower) = &mut publisher.lower {
+                lower.release();
+            }
+            match admit(shared, info, source, &rungs) {
+                Some(permit) => permit,
+                None => return false,
+            }
+        }
     };
+    let names: Vec<&'static str> = rungs.iter().map(|rung| interned(&rung.name)).collect();
     let spec = WorkerSpec {
         stream_id: info.stream_id,
         exe: shared.exe.clone(),
@@ -47,30 +55,60 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
         width: avc.width,
         height: avc.height,
         frame_rate: avc.frame_rate.map_or((0, 0), |rate| (rate.num, rate.den)),
-        rung,
+        rungs,
         thumbnail_every_s: THUMBNAIL_EVERY_S,
         memory_mib: shared.config.transcoder.worker_memory_mib,
-        encode,
+        share: Some(Arc::clone(&permit)),
+        restore_after: RESTORE_AFTER,
     };
     let (input, events) = Supervisor::start(spec, &shared.tasks, shared.stop.clone());
     let (cutting, first_init) = (shared.cutting, publisher.first_init());
-    let lower = publisher.lower.get_or_insert_with(|| Lower::new("480p", cutting, first_init, encode));
-    lower.attach(input, events, permit);
+    let lower = publisher.lower.get_or_insert_with(|| Lower::new(cutting, first_init));
+    lower.attach(input, events, permit, &names);
     true
 }
 
-fn admit(shared: &Shared, info: &StreamInfo, avc: &AvcConfig, rung: &Rung) -> Room {
-    let rate = avc.frame_rate.map_or(0.0, FrameRate::as_f64);
-    match shared.admission.try_admit(avc.width, avc.height, rate, std::slice::from_ref(rung)) {
+/// The name for as long as the process runs. There are no more of them than rungs in the configuration.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(kept);
+    kept
+}
+
+fn admit(shared: &Shared, info: &StreamInfo, source: Source, rungs: &[Rung]) -> Option<Arc<Permit>> {
+    match shared.admission.try_admit(source, rungs.to_vec()) {
         Ok(permit) => {
-            note(shared, info, "full".to_owned());
-            Room::Full(Some(permit))
+            if let Some(refusal) = permit.refusal() {
+                tracing::warn!(reason = refusal.reason(), "the stream runs with fewer renditions");
+            }
+            note(shared, info, described(rungs, permit.mask(), permit.refusal().map(Refusal::reason)));
+            Some(Arc::new(permit))
         }
         Err(refusal) => {
             tracing::warn!(reason = refusal.reason(), "the stream runs with its source rendition only");
             note(shared, info, format!("source-only: {}", refusal.reason()));
-            shared.admission.try_admit(avc.width, avc.height, rate, &[]).map_or(Room::Nothing, Room::Thumbnails)
+            None
         }
+    }
+}
+
+/// Which of the rungs run, for the stream's row.
+pub(super) fn described(rungs: &[Rung], running: Mask, reason: Option<String>) -> String {
+    let names = |wanted: bool| -> Vec<&str> {
+        let some = rungs.iter().enumerate().filter(|(number, _)| running.has(*number) == wanted);
+        some.map(|(_, rung)| rung.name.as_str()).collect()
+    };
+    let missing = names(false);
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    match (missing.is_empty(), running.is_empty()) {
+        (true, _) => "full".to_owned(),
+        (false, true) => format!("source-only{reason}"),
+        (false, false) => format!("without {}{reason}", missing.join(", ")),
     }
 }
 

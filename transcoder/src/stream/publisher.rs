@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::Timestamp;
+use domain::{StreamId, Timestamp};
 use media::cmaf::TrackConfig;
 use media::codec::{AacConfig, VideoConfig};
 use media::playlist::{AudioRendition, IFrames, Multivariant, RenditionReport, SegmentLine, Variant, uri};
@@ -466,8 +466,7 @@ impl Publisher {
             }
         }
         if let Some(lower) = &mut self.lower {
-            let others = but(&reports, lower.name());
-            lower.hang_out(others, &self.shop, &self.pace);
+            lower.hang_out(|name| but(&reports, name), &self.shop, &self.pace);
         }
         if !had_all && self.is_playable() {
             self.refresh_multivariant();
@@ -475,12 +474,8 @@ impl Publisher {
     }
 
     fn reports(&self) -> Vec<RenditionReport> {
-        let lower = self.lower.as_ref().and_then(Lower::rendition);
-        [self.source.as_ref().map(|lane| &lane.rendition), self.audio.as_ref().map(|lane| &lane.rendition), lower]
-            .into_iter()
-            .flatten()
-            .filter_map(Rendition::report)
-            .collect()
+        let own = [&self.source, &self.audio].into_iter().flatten().map(|lane| &lane.rendition);
+        own.chain(self.lower.iter().flat_map(Lower::renditions)).filter_map(Rendition::report).collect()
     }
 
     /// Whether every rendition of the source has something to play.
@@ -495,14 +490,13 @@ impl Publisher {
             return;
         }
         let stream = self.shop.shelf.info.stream_id;
-        let address = |name: &str| format!("{stream}/{name}/{}", uri::PLAYLIST);
         let mut playlist = Multivariant { independent_segments: self.is_independent(), ..Multivariant::default() };
         if let Some(lane) = &self.audio
             && let TrackConfig::Audio(aac) = &lane.rendition.track
         {
             let rates = lane.rendition.rates();
             playlist.audio = Some(AudioRendition {
-                uri: address(AUDIO),
+                uri: format!("{stream}/{AUDIO}/{}", uri::PLAYLIST),
                 name: "Audio".to_owned(),
                 language: self.audio_language.clone(),
                 codecs: aac.codecs(),
@@ -512,38 +506,13 @@ impl Publisher {
             });
         }
         if let Some(lane) = &self.source {
-            playlist.variants.extend(self.variant(&lane.rendition, address(SOURCE)));
+            playlist.variants.extend(variant(&lane.rendition, self.frame_ticks, stream));
         }
-        if let Some(rendition) = self.lower.as_ref().filter(|lower| lower.is_offered()).and_then(Lower::rendition) {
-            playlist.variants.extend(self.variant(rendition, address(rendition.name)));
+        for follower in self.lower.iter().flat_map(Lower::followers).filter(|follower| follower.is_offered()) {
+            let found = follower.rendition().and_then(|rendition| variant(rendition, follower.frame_ticks(), stream));
+            playlist.variants.extend(found);
         }
         self.shop.shelf.set_multivariant(playlist);
-    }
-
-    fn variant(&self, rendition: &Rendition, address: String) -> Option<Variant> {
-        let TrackConfig::Video(video) = &rendition.track else { return None };
-        let rates = rendition.rates();
-        let measured = (self.frame_ticks > 0).then(|| f64::from(VIDEO_TIMESCALE) / self.frame_ticks as f64);
-        // Encoders are known to be wrong about their own rate; what is measured has the last word.
-        let told = video.frame_rate().map(media::codec::FrameRate::as_f64);
-        let frame_rate = match (told, measured) {
-            (Some(told), Some(measured)) if (told - measured).abs() < told * 0.02 => Some(told),
-            (told, measured) => measured.or(told),
-        };
-        let iframes = (rendition.iframe_bps > 0).then(|| IFrames {
-            uri: format!("{}/{}/{}", self.shop.shelf.info.stream_id, rendition.name, uri::IFRAMES),
-            bandwidth: rendition.iframe_bps,
-        });
-        Some(Variant {
-            uri: address,
-            name: rendition.name.to_owned(),
-            codecs: video.codecs(),
-            bandwidth: rates.peak(),
-            average_bandwidth: rates.average(),
-            resolution: video.display_size(),
-            frame_rate,
-            iframes,
-        })
     }
 
     /// `EXT-X-INDEPENDENT-SEGMENTS` may be promised: every cut so far was at a key frame.
@@ -583,6 +552,33 @@ impl Publisher {
         self.hang_out();
         self.shop.tape.close(RecordingEnd::Ended);
     }
+}
+
+/// A line for a video rendition. `frame_ticks`: measured time from picture to picture, in 90 kHz.
+fn variant(rendition: &Rendition, frame_ticks: i64, stream: StreamId) -> Option<Variant> {
+    let TrackConfig::Video(video) = &rendition.track else { return None };
+    let rates = rendition.rates();
+    let measured = (frame_ticks > 0).then(|| f64::from(VIDEO_TIMESCALE) / frame_ticks as f64);
+    // Encoders are known to be wrong about their own rate; what is measured has the last word.
+    let told = video.frame_rate().map(media::codec::FrameRate::as_f64);
+    let frame_rate = match (told, measured) {
+        (Some(told), Some(measured)) if (told - measured).abs() < told * 0.02 => Some(told),
+        (told, measured) => measured.or(told),
+    };
+    let iframes = (rendition.iframe_bps > 0).then(|| IFrames {
+        uri: format!("{stream}/{}/{}", rendition.name, uri::IFRAMES),
+        bandwidth: rendition.iframe_bps,
+    });
+    Some(Variant {
+        uri: format!("{stream}/{}/{}", rendition.name, uri::PLAYLIST),
+        name: rendition.name.to_owned(),
+        codecs: video.codecs(),
+        bandwidth: rates.peak(),
+        average_bandwidth: rates.average(),
+        resolution: video.display_size(),
+        frame_rate,
+        iframes,
+    })
 }
 
 fn but(reports: &[RenditionReport], name: &str) -> Vec<RenditionReport> {

@@ -344,7 +344,7 @@ impl StreamTask {
         }
     }
 
-    /// Starts the child that makes the lower rendition, unless there is one for this format or the machine has no room.
+    /// Starts the child that makes the lower renditions, unless there is one for this format or the machine has no room.
     fn start_child(&mut self) {
         let Some(video) = &self.tracks.video else { return };
         let is_same = self.child_config.as_ref() == Some(video.record());
@@ -364,6 +364,13 @@ impl StreamTask {
             Came::Nothing => {}
             Came::News => self.publisher.hang_out(),
             Came::Thumbnail(jpeg) => self.publisher.thumbnail(jpeg),
+            Came::Changed(running) => {
+                let rungs = lower.permit().map(|permit| permit.rungs().to_vec()).unwrap_or_default();
+                self.publisher.hang_out();
+                self.publisher.refresh_multivariant();
+                let reason = Some("the machine is too busy for the others".to_owned());
+                helpers::note(&self.shared, &self.info, helpers::described(&rungs, running, reason));
+            }
             Came::Over => {
                 tracing::warn!("the stream goes on with its source rendition only");
                 self.publisher.refresh_multivariant();

@@ -1,36 +1,48 @@
-//! How many GStreamer processes the machine can carry.
+//! How many GStreamer processes, and how many rungs of each, the machine can carry.
 //!
-//! A stream that does not fit runs with its source rendition only. The plan is in thousandths of a core, from the
-//! pixels that are decoded, scaled and encoded each second.
+//! A rung that does not fit is refused, the costliest first; the source is never touched. The plan is in thousandths of a
+//! core, from the pixels that are decoded, scaled and encoded each second and from what a pixel costs here, which is
+//! learned from the processor time the running children report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Rung;
+use super::cost::{Mask, Plan, Rates, Source, Usage};
 
 /// Cores that are left to everything else when the operator names no budget.
 const SPARE_CORES: f64 = 0.5;
-/// Frame rate that is planned with when the source does not tell its own.
-const FRAME_RATE_UNKNOWN: f64 = 30.0;
-/// Key frames a second that are decoded for thumbnails alone, at the worst.
-const KEY_FRAME_RATE: f64 = 1.0;
-
-// Nanoseconds of one core per pixel. Measured on the child's own pipeline, 30 s of 720p30 and 1080p30 test pattern at
-// 4 Mbit/s, as CPU time with and without each stage: decoding 1.8 to 2.5, scaling 1.6 to 2.5, encoding 8.1. Rounded up,
-// because real pictures are harder to code than a pattern.
-const DECODE_NS_PER_PIXEL: f64 = 3.0;
-const SCALE_NS_PER_SOURCE_PIXEL: f64 = 3.0;
-const ENCODE_NS_PER_PIXEL: f64 = 12.0;
-/// Key frames are decoded from more bits than the others.
-const KEY_DECODE_NS_PER_PIXEL: f64 = 15.0;
-/// Moving units in and out of a process.
-const PROCESS_MILLICORES: u64 = 10;
 
 /// The budget, and what is used of it.
 #[derive(Debug, Clone)]
 pub struct Admission {
+    ledger: Arc<Ledger>,
+}
+
+#[derive(Debug)]
+struct Ledger {
     budget: u64,
-    used: Arc<AtomicU64>,
+    used: AtomicU64,
+    rates: Mutex<Rates>,
+}
+
+impl Ledger {
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes so much if there is room, or says how much is used.
+    fn take(&self, millicores: u64) -> Result<(), u64> {
+        let fits = |used: u64| used.checked_add(millicores).filter(|sum| *sum <= self.budget);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).map(drop)
+    }
+
+    /// Moves a share without asking whether it fits.
+    fn adjust(&self, from: u64, to: u64) {
+        self.used.fetch_add(to, Ordering::AcqRel);
+        self.used.fetch_sub(from, Ordering::AcqRel);
+    }
 }
 
 impl Admission {
@@ -38,53 +50,157 @@ impl Admission {
     pub fn new(cpu_budget: f64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         let budget = if cpu_budget > 0.0 { cpu_budget } else { (cores - SPARE_CORES).max(SPARE_CORES) };
-        Self { budget: millicores(budget), used: Arc::default() }
+        let ledger = Ledger { budget: millicores(budget), used: AtomicU64::new(0), rates: Mutex::default() };
+        Self { ledger: Arc::new(ledger) }
     }
 
-    /// Room for decoding a source and making `rungs` of it; without rungs, for thumbnails of its key frames. The
-    /// permit's drop gives the room back.
-    pub fn try_admit(&self, width: u32, height: u32, fps: f64, rungs: &[Rung]) -> Result<Permit, Refusal> {
-        let needed = cost(width, height, fps, rungs);
-        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            used.checked_add(needed).filter(|sum| *sum <= self.budget)
-        });
-        match taken {
-            Ok(_) => Ok(Permit { used: self.used.clone(), millicores: needed }),
-            Err(used) => Err(Refusal { needed, used, budget: self.budget }),
+    /// Room for decoding a source and making as many of `rungs` as fit; for thumbnails of its key frames when none does.
+    /// The permit says which, and its drop gives the room back.
+    pub fn try_admit(&self, source: Source, rungs: Vec<Rung>) -> Result<Permit, Refusal> {
+        let plan = Plan { source, rungs };
+        let mut mask = Mask::all(plan.rungs.len());
+        let mut refusal = None;
+        loop {
+            let needed = millicores(self.ledger.rates().cores(&plan, mask));
+            match self.ledger.take(needed) {
+                Ok(()) => {
+                    let share = Share { mask, millicores: needed, measured: 0.0 };
+                    let share = Mutex::new(share);
+                    return Ok(Permit { ledger: Arc::clone(&self.ledger), plan, share, refusal });
+                }
+                Err(used) => {
+                    let refused = refusal.get_or_insert(Refusal { needed, used, budget: self.ledger.budget });
+                    let rates = *self.ledger.rates();
+                    match rates.costliest(&plan, mask) {
+                        Some(rung) => mask = mask.without(rung),
+                        None => return Err(refused.clone()),
+                    }
+                }
+            }
         }
     }
 
     /// Cores that are planned for at the moment.
     pub fn used_cores(&self) -> f64 {
-        self.used.load(Ordering::Acquire) as f64 / 1_000.0
+        self.ledger.used.load(Ordering::Acquire) as f64 / 1_000.0
     }
 
     pub fn budget_cores(&self) -> f64 {
-        self.budget as f64 / 1_000.0
+        self.ledger.budget as f64 / 1_000.0
     }
+}
+
+#[derive(Debug)]
+struct Share {
+    mask: Mask,
+    millicores: u64,
+    /// What the child was last seen to use, in cores.
+    measured: f64,
 }
 
 /// A child's share of the budget.
 #[derive(Debug)]
 #[must_use = "the room is given back when the permit is dropped"]
 pub struct Permit {
-    used: Arc<AtomicU64>,
-    millicores: u64,
+    ledger: Arc<Ledger>,
+    plan: Plan,
+    share: Mutex<Share>,
+    refusal: Option<Refusal>,
 }
 
 impl Permit {
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All rungs it was asked for.
+    pub fn rungs(&self) -> &[Rung] {
+        &self.plan.rungs
+    }
+
     pub fn cores(&self) -> f64 {
-        self.millicores as f64 / 1_000.0
+        self.share().millicores as f64 / 1_000.0
+    }
+
+    /// Which of the rungs there is room for.
+    pub fn mask(&self) -> Mask {
+        self.share().mask
+    }
+
+    /// Why not all rungs were admitted, if not.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Whether it was given for just this.
+    pub fn is_for(&self, source: Source, rungs: &[Rung]) -> bool {
+        self.plan.source == source && self.plan.rungs == rungs
+    }
+
+    /// The costliest of the running rungs.
+    pub fn costliest(&self) -> Option<usize> {
+        let rates = *self.ledger.rates();
+        rates.costliest(&self.plan, self.mask())
+    }
+
+    /// The cheapest of the rungs that do not run.
+    pub fn cheapest_missing(&self) -> Option<usize> {
+        let rates = *self.ledger.rates();
+        rates.cheapest_missing(&self.plan, self.mask())
+    }
+
+    /// Gives back what a rung costs.
+    pub fn drop_rung(&self, rung: usize) {
+        let mut share = self.share();
+        let mask = share.mask.without(rung);
+        let rates = *self.ledger.rates();
+        let planned = millicores(rates.cores(&self.plan, mask));
+        // What was measured was with the rung.
+        share.measured = 0.0;
+        self.ledger.adjust(share.millicores, planned);
+        (share.mask, share.millicores) = (mask, planned);
+    }
+
+    /// Takes the room for a rung that does not run, if there is.
+    pub fn try_restore(&self, rung: usize) -> bool {
+        let mut share = self.share();
+        let mask = share.mask.with(rung);
+        let rates = *self.ledger.rates();
+        let planned = millicores(rates.cores(&self.plan, mask)).max(share.millicores);
+        let is_room = self.ledger.take(planned - share.millicores).is_ok();
+        if is_room {
+            (share.mask, share.millicores) = (mask, planned);
+        }
+        is_room
+    }
+
+    /// Learns from what the child used in `wall`. The share becomes what is planned or measured, whichever is more: a child
+    /// that is starved uses less than it needs.
+    pub fn learn(&self, usage: &Usage, wall: Duration) {
+        let rates = {
+            let mut rates = self.ledger.rates();
+            rates.learn(&self.plan, usage);
+            *rates
+        };
+        let mut share = self.share();
+        let seconds = wall.as_secs_f64();
+        if seconds > 0.5 {
+            let cores = usage.process_ns as f64 / 1e9 / seconds;
+            share.measured = if share.measured > 0.0 { share.measured * 0.7 + cores * 0.3 } else { cores };
+        }
+        let planned = millicores(rates.cores(&self.plan, share.mask).max(share.measured));
+        self.ledger.adjust(share.millicores, planned);
+        share.millicores = planned;
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.millicores, Ordering::AcqRel);
+        self.ledger.used.fetch_sub(self.share().millicores, Ordering::AcqRel);
     }
 }
 
-/// Why a stream gets no lower rendition, in words for the broadcaster and the log.
+/// Why a stream gets fewer renditions, in words for the broadcaster and the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no CPU budget left for lower renditions: this stream needs {}, {} of {} cores are planned for",
@@ -102,21 +218,6 @@ impl Refusal {
     }
 }
 
-fn cost(width: u32, height: u32, fps: f64, rungs: &[Rung]) -> u64 {
-    let fps = if fps.is_finite() && fps > 0.0 { fps.min(240.0) } else { FRAME_RATE_UNKNOWN };
-    let pixels = |(width, height): (u32, u32)| f64::from(width) * f64::from(height);
-    let source = pixels((width, height));
-    let ns_per_s = if rungs.is_empty() {
-        source * KEY_FRAME_RATE * KEY_DECODE_NS_PER_PIXEL
-    } else {
-        let rung = |rung: &Rung| {
-            source * SCALE_NS_PER_SOURCE_PIXEL + pixels(rung.output_size(width, height)) * ENCODE_NS_PER_PIXEL
-        };
-        (source * DECODE_NS_PER_PIXEL + rungs.iter().map(rung).sum::<f64>()) * fps
-    };
-    millicores(ns_per_s / 1e9) + PROCESS_MILLICORES
-}
-
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what u64 holds exactly")]
 fn millicores(cores: f64) -> u64 {
     (cores * 1_000.0).ceil().clamp(0.0, 1e12) as u64
@@ -128,27 +229,81 @@ fn cores(millicores: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cost::RungUsage;
     use super::*;
+
+    fn rungs(heights: &[u32]) -> Vec<Rung> {
+        let rung =
+            |height: &u32| Rung { name: format!("{height}p"), height: *height, bitrate_kbps: 1_000, fps_max: 30 };
+        heights.iter().map(rung).collect()
+    }
+
+    fn source(width: u32, height: u32) -> Source {
+        Source { width, height, fps: 30.0 }
+    }
 
     #[test]
     fn the_budget_is_never_exceeded_and_given_back_in_full() {
         let admission = Admission::new(1.0);
-        let rungs = [Rung::p480()];
         let mut permits = Vec::new();
         let refusal = loop {
-            match admission.try_admit(1280, 720, 30.0, &rungs) {
+            match admission.try_admit(source(1_280, 720), rungs(&[480])) {
                 Ok(permit) => permits.push(permit),
                 Err(refusal) => break refusal,
             }
             assert!(permits.len() < 100, "the budget has an end");
         };
-        assert!(!permits.is_empty());
         assert!(admission.used_cores() <= admission.budget_cores());
         assert!(refusal.reason().contains("of 1.00 cores"), "{refusal}");
-        permits.pop();
-        permits.push(admission.try_admit(1280, 720, 30.0, &rungs).expect("room was given back"));
         permits.clear();
         assert_eq!(admission.used_cores(), 0.0);
+    }
+
+    #[test]
+    fn the_costliest_rungs_are_refused_first_and_thumbnails_last() {
+        let admission = Admission::new(1.8);
+        let mut seen = Vec::new();
+        let mut permits = Vec::new();
+        while let Ok(permit) = admission.try_admit(source(1_920, 1_080), rungs(&[720, 480, 360])) {
+            seen.push(permit.mask().indices().collect::<Vec<_>>());
+            assert_eq!(permit.refusal().is_some(), seen.last().is_some_and(|rungs| rungs.len() < 3));
+            permits.push(permit);
+        }
+        assert_eq!(seen[0], [0, 1, 2]);
+        assert!(seen.iter().any(|rungs| rungs == &[1, 2] || rungs == &[2]), "{seen:?}");
+        assert_eq!(seen.last(), Some(&Vec::new()), "thumbnails are what is left: {seen:?}");
+        assert!(seen.windows(2).all(|pair| pair[0].len() >= pair[1].len()), "{seen:?}");
+    }
+
+    #[test]
+    fn a_dropped_rung_makes_room_and_comes_back_when_there_is_some() {
+        let admission = Admission::new(0.6);
+        let first = admission.try_admit(source(1_280, 720), rungs(&[480, 360])).expect("room");
+        assert_eq!(first.mask(), Mask::all(2));
+        let full = admission.used_cores();
+        assert_eq!(first.costliest(), Some(0));
+        first.drop_rung(0);
+        assert!(admission.used_cores() < full);
+        let rest = 0.6 - admission.used_cores();
+        admission.ledger.take(millicores(rest) - 1).expect("somebody else takes the rest");
+        assert_eq!(first.cheapest_missing(), Some(0));
+        assert!(!first.try_restore(0));
+        admission.ledger.adjust(millicores(rest) - 1, 0);
+        assert!(first.try_restore(0));
+        assert_eq!(admission.used_cores(), full);
+        drop(first);
+        assert_eq!(admission.used_cores(), 0.0);
+    }
+
+    #[test]
+    fn a_child_that_needs_more_than_planned_is_accounted_for_what_it_takes() {
+        let admission = Admission::new(3.2);
+        let permit = admission.try_admit(source(1_280, 720), rungs(&[480])).expect("room");
+        let usage = Usage { process_ns: 6_000_000_000, decoded: 60, rungs: vec![RungUsage { pictures: 60, ns: 1 }] };
+        permit.learn(&usage, Duration::from_secs(2));
+        assert!(permit.cores() >= 2.9, "{}", permit.cores());
+        assert_eq!(admission.used_cores(), permit.cores());
+        assert!(admission.try_admit(source(1_280, 720), rungs(&[480])).expect("for thumbnails").mask().is_empty());
     }
 
     #[test]
@@ -158,9 +313,9 @@ mod tests {
             let racers: Vec<_> = (0..8)
                 .map(|_| {
                     let admission = &admission;
-                    let rungs = [Rung::p480()];
                     scope.spawn(move || -> Vec<Permit> {
-                        (0..4).filter_map(|_| admission.try_admit(1920, 1080, 30.0, &rungs).ok()).collect()
+                        let ask = |_| admission.try_admit(source(1_920, 1_080), rungs(&[480])).ok();
+                        (0..4).filter_map(ask).collect()
                     })
                 })
                 .collect();
@@ -172,17 +327,12 @@ mod tests {
     }
 
     #[test]
-    fn thumbnails_alone_cost_a_fraction() {
-        let full = cost(1920, 1080, 60.0, &[Rung::p480()]);
-        let thumbnails = cost(1920, 1080, 60.0, &[]);
-        assert!(thumbnails * 10 < full, "{thumbnails} of {full}");
-    }
-
-    #[test]
     fn nonsense_sizes_and_rates_are_refused_instead_of_wrapping() {
         let admission = Admission::new(4.0);
-        assert!(admission.try_admit(u32::MAX, u32::MAX, f64::INFINITY, &[Rung::p480()]).is_err());
-        assert!(admission.try_admit(1280, 720, f64::NAN, &[Rung::p480()]).is_ok());
-        assert!(admission.try_admit(0, 0, -1.0, &[Rung::p480()]).is_ok());
+        let huge = Source { width: u32::MAX, height: u32::MAX, fps: f64::INFINITY };
+        assert!(admission.try_admit(huge, rungs(&[480])).is_err());
+        let odd = Source { fps: f64::NAN, ..source(1_280, 720) };
+        assert!(admission.try_admit(odd, rungs(&[480])).is_ok());
+        assert!(admission.try_admit(Source { width: 0, height: 0, fps: -1.0 }, rungs(&[480])).is_ok());
     }
 }

@@ -3,11 +3,16 @@
 //! Order matters here. Libraries and plugins are loaded and the pipeline is built first, then the walls go up, and only
 //! then does a byte of a stranger's media come in.
 
+mod cadence;
+mod pictures;
 mod pipeline;
 mod probe;
+mod rungs;
 mod sandbox;
+mod scale;
 mod syscalls;
 mod timeline;
+mod usage;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::cost::Mask;
 use super::gstreamer_setup;
 use super::wire::{self, FRAME_HEADER_LEN, FoundPlugin, INPUT_BYTES_MAX, Kind, Report, Task, Unit, Work};
 
@@ -57,10 +63,11 @@ fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String>
     let report = Report { measures, ..Report::default() };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())?;
     while let Some((kind, payload)) = read_frame(input).map_err(|error| error.to_string())? {
-        if kind != Kind::Unit {
-            return Err("the parent sent something that is not media".to_owned());
+        match kind {
+            Kind::Unit => pipeline.push(Unit::parse(payload).map_err(|error| error.to_string())?)?,
+            Kind::Rungs => pipeline.run_rungs(Mask(payload.first().copied().unwrap_or(0))),
+            _ => return Err("the parent sent something that is not media".to_owned()),
         }
-        pipeline.push(Unit::parse(payload).map_err(|error| error.to_string())?)?;
     }
     pipeline.finish();
     Ok(())
@@ -106,9 +113,9 @@ impl Output {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(frame)
     }
 
-    fn send_unit(&self, unit: &Unit) -> io::Result<()> {
+    fn send_picture(&self, rung: u8, unit: &Unit) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&unit.header())?;
+        file.write_all(&unit.picture_header(rung))?;
         file.write_all(&unit.data)
     }
 }

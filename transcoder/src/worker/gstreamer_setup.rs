@@ -19,7 +19,7 @@ pub(super) struct Plugin {
 pub(super) const PLUGINS: &[Plugin] = &[
     Plugin {
         file: "libgstcoreelements.so",
-        elements: &["tee", "queue", "capsfilter"],
+        elements: &["capsfilter"],
         package: "libgstreamer1.0-0",
         upstream: "gstreamer",
     },

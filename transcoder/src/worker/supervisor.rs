@@ -1,15 +1,15 @@
 //! The parent's side of a child: start it, feed it, watch it, replace it.
 //!
 //! One task per stream. The caller never waits: what it offers goes into a bounded queue, and a child that is slow, hung
-//! or dead costs the stream its lower rendition for a moment and nothing else.
+//! or dead costs the stream its lower renditions for a moment and nothing else.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kit::Stop;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
@@ -18,19 +18,21 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use super::input::WorkerInput;
 use super::recent::Recent;
+use super::regulator::{Advice, LOOK_EVERY, Regulator};
 use super::respawn::{RESPAWNS_MAX, Respawns};
 use super::session::{Backlog, Watchdog};
 use super::spawn;
-use super::wire::{self, Kind, OUTPUT_BYTES_MAX, Report, Task, UNIT_BYTES_MAX, Unit, Work};
-use super::{WorkerEvent, WorkerSpec};
+use super::wire::{self, Kind, OUTPUT_BYTES_MAX, Report, Task, Unit, Work, WorkRung};
+use super::{Mask, Rung, Usage, WorkerEvent, WorkerSpec};
 
 /// Access units between the caller and the supervisor's task.
 const INPUT_QUEUE_MAX: usize = 64;
 /// Events the caller has not taken yet.
-const EVENT_QUEUE_MAX: usize = 64;
+const EVENT_QUEUE_MAX: usize = 128;
 /// Events read from the child for which the caller's queue has no room. Beyond it the child waits.
-const OUTBOX_MAX: usize = 64;
+const OUTBOX_MAX: usize = 192;
 /// From starting a child to its word that it is ready.
 const START_MAX: Duration = Duration::from_secs(5);
 /// How long a child may take to give its last pictures once the input has ended.
@@ -39,36 +41,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 const EXIT_MAX: Duration = Duration::from_secs(2);
 /// What is kept of a child's complaints.
 const STDERR_TAIL_BYTES: usize = 2_048;
-
-/// The caller's end: where the source's access units go in. Dropping it ends the input; the child then gives its last
-/// pictures and exits, and the events end.
-#[derive(Debug)]
-pub struct WorkerInput {
-    units: Sender<Unit>,
-    needs_key: bool,
-    key_only: bool,
-    pid: Arc<AtomicU32>,
-}
-
-impl WorkerInput {
-    /// Offers one access unit (90 kHz, AVCC). Never blocks. What the child cannot take is dropped up to a key frame.
-    pub fn offer(&mut self, dts: i64, pts: i64, is_sync: bool, data: Bytes) {
-        if !is_sync && (self.needs_key || self.key_only) {
-            return;
-        }
-        let fits = !data.is_empty() && data.len() <= UNIT_BYTES_MAX;
-        let is_taken = fits && self.units.try_send(Unit { dts, pts, is_sync, data }).is_ok();
-        if !is_taken {
-            metrics::counter!("rillcast_worker_units_dropped_total").increment(1);
-        }
-        self.needs_key = !is_taken;
-    }
-
-    /// The process id of the child that is running now, if one is.
-    pub fn child_pid(&self) -> Option<u32> {
-        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
-    }
-}
+/// Why a child that invents pictures is ended.
+const NOBODY_ASKED: &str = "it sent a picture that nobody asked for";
 
 /// Keeps a child alive for one stream.
 #[derive(Debug)]
@@ -79,12 +53,26 @@ pub struct Supervisor {
     outbox: VecDeque<WorkerEvent>,
     stop: Stop,
     recent: Recent,
-    /// What the caller has been given last, and the latest it can be given.
-    delivered: Option<i64>,
+    /// What came back of each rung.
+    rungs: Vec<Returned>,
+    /// The rungs that are to run.
+    running: Mask,
+    key_only: Arc<AtomicBool>,
+    regulator: Regulator,
+    /// The latest picture that can come back.
     newest: Option<i64>,
-    codec_data: Option<Bytes>,
     respawns: Respawns,
     pid: Arc<AtomicU32>,
+}
+
+/// What the caller has been given of one rung.
+#[derive(Debug, Clone, Default)]
+struct Returned {
+    codec_data: Option<Bytes>,
+    /// The last picture's presentation time.
+    delivered: Option<i64>,
+    /// It was brought back and waits for a key frame of the source.
+    is_awaited: bool,
 }
 
 /// Why the supervisor stopped caring for one child.
@@ -100,18 +88,22 @@ impl Supervisor {
         let (units, input) = mpsc::channel(INPUT_QUEUE_MAX);
         let (events, outcome) = mpsc::channel(EVENT_QUEUE_MAX);
         let pid = Arc::new(AtomicU32::new(0));
-        let worker_input = WorkerInput { units, needs_key: true, key_only: !spec.encode, pid: pid.clone() };
+        let running = spec.share.as_ref().map_or(Mask::all(spec.rungs.len()), |share| share.mask());
+        let key_only = Arc::new(AtomicBool::new(running.is_empty()));
+        let worker_input = WorkerInput::new(units, key_only.clone(), pid.clone());
         let span = info_span!("worker", stream.id = %spec.stream_id);
         let supervisor = Self {
+            rungs: vec![Returned::default(); spec.rungs.len()],
+            running,
+            key_only,
+            regulator: Regulator::new(Instant::now(), spec.restore_after),
             spec,
             input,
             events,
             outbox: VecDeque::new(),
             stop,
             recent: Recent::default(),
-            delivered: None,
             newest: None,
-            codec_data: None,
             respawns: Respawns::new(),
             pid,
         };
@@ -168,8 +160,43 @@ impl Supervisor {
         }
     }
 
+    /// What all running rungs have got at least.
+    fn delivered(&self) -> Option<i64> {
+        let running = self.running.indices().filter_map(|rung| self.rungs.get(rung));
+        running.filter(|rung| !rung.is_awaited).map(|rung| rung.delivered).min().flatten()
+    }
+
+    /// Looks whether the child keeps up. The frame for it, when rungs change.
+    fn regulate(&mut self, now: Instant) -> Option<Bytes> {
+        let share = self.spec.share.clone()?;
+        let lag = self.newest.zip(self.delivered()).map_or(0, |(newest, delivered)| newest - delivered);
+        let has_more = self.running != Mask::all(self.rungs.len());
+        match self.regulator.step(now, lag, has_more) {
+            Advice::Keep => return None,
+            Advice::Drop => {
+                let rung = share.costliest()?;
+                share.drop_rung(rung);
+                metrics::counter!("rillcast_worker_rungs_dropped_total").increment(1);
+                warn!(rung = self.spec.rungs[rung].name, "the machine is too slow for this rendition, it is dropped");
+            }
+            Advice::Restore => {
+                let rung = share.cheapest_missing().filter(|rung| share.try_restore(*rung))?;
+                self.regulator.restored(now);
+                // What it gave before is long past: it begins anew.
+                if let Some(returned) = self.rungs.get_mut(rung) {
+                    (returned.delivered, returned.is_awaited) = (self.newest, true);
+                }
+                info!(rung = self.spec.rungs[rung].name, "there is room for this rendition");
+            }
+        }
+        self.running = share.mask();
+        self.key_only.store(self.running.is_empty(), Ordering::Relaxed);
+        self.outbox.push_back(WorkerEvent::Rungs { running: self.running });
+        Some(wire::frame(Kind::Rungs, &[self.running.0]))
+    }
+
     fn keep(&mut self, unit: &Unit) {
-        self.recent.push(unit, self.delivered);
+        self.recent.push(unit, self.delivered());
         self.newest = self.newest.max(Some(unit.pts));
     }
 
@@ -206,14 +233,17 @@ impl Supervisor {
             width: self.spec.width,
             height: self.spec.height,
             frame_rate: self.spec.frame_rate,
-            rung: self.spec.rung.clone(),
+            rungs: self.spec.rungs.iter().zip(&self.rungs).map(plan).collect(),
+            running: self.running,
             thumbnail_every_s: self.spec.thumbnail_every_s,
             memory_mib: self.spec.memory_mib,
-            encode: self.spec.encode,
-            encode_after: self.delivered,
             parent_pid: nix::unistd::getpid().as_raw(),
         })
     }
+}
+
+fn plan((rung, returned): (&Rung, &Returned)) -> WorkRung {
+    WorkRung { rung: rung.clone(), encode_after: returned.delivered }
 }
 
 /// Hands over the oldest event as soon as the caller has room. Nothing is lost when this is cancelled.
@@ -235,10 +265,14 @@ struct Running {
     complaints: BytesMut,
     has_stderr: bool,
     is_ready: bool,
-    has_key: bool,
+    /// Of each rung, whether this child's first key frame has come.
+    has_key: Vec<bool>,
     /// Until when it must be ready; later, until when it must have exited.
     deadline: Option<Instant>,
     is_draining: bool,
+    /// When it is looked at again, and when it last told what it used.
+    look_at: Instant,
+    told_at: Instant,
 }
 
 /// One thing that happened in a child's life.
@@ -250,6 +284,7 @@ enum Input {
     Written(io::Result<usize>),
     Read(io::Result<usize>),
     Complained(io::Result<usize>),
+    Look,
     Deadline,
 }
 
@@ -261,7 +296,7 @@ impl Running {
         let stderr = child.stderr.take().ok_or_else(gone)?;
         let now = Instant::now();
         let mut backlog = Backlog::default();
-        let mut watchdog = Watchdog::new(owner.spec.encode);
+        let mut watchdog = Watchdog::new(!owner.running.is_empty());
         backlog.push_frame(wire::json_frame(Kind::Task, &owner.task()));
         for unit in owner.recent.units() {
             if backlog.push_unit(unit) {
@@ -279,9 +314,11 @@ impl Running {
             complaints: BytesMut::new(),
             has_stderr: true,
             is_ready: false,
-            has_key: false,
+            has_key: vec![false; owner.rungs.len()],
             deadline: Some(now + START_MAX),
             is_draining: false,
+            look_at: now + LOOK_EVERY,
+            told_at: now,
         })
     }
 
@@ -322,6 +359,10 @@ impl Running {
                     self.has_stderr = false;
                     None
                 }
+                Input::Look => {
+                    self.look(owner);
+                    None
+                }
                 Input::Deadline => self.overdue(owner),
             };
             if self.is_draining && self.backlog.is_empty() {
@@ -350,6 +391,7 @@ impl Running {
             written = write => Input::Written(written),
             read = self.stdout.read_buf(&mut self.received), if owner.outbox.len() < OUTBOX_MAX => Input::Read(read),
             read = self.stderr.read_buf(&mut self.complaints), if self.has_stderr => Input::Complained(read),
+            () = sleep_until(self.look_at), if self.is_ready && !self.is_draining => Input::Look,
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Input::Deadline,
         }
     }
@@ -360,6 +402,17 @@ impl Running {
             self.watchdog.fed(Instant::now());
         } else {
             metrics::counter!("rillcast_worker_units_dropped_total").increment(1);
+        }
+    }
+
+    fn look(&mut self, owner: &mut Supervisor) {
+        let now = Instant::now();
+        self.look_at = now + LOOK_EVERY;
+        // Where the caller does not take pictures, their being late says nothing about the child.
+        if owner.outbox.len() < OUTBOX_MAX / 2
+            && let Some(frame) = owner.regulate(now)
+        {
+            self.backlog.push_frame(frame);
         }
     }
 
@@ -397,43 +450,57 @@ impl Running {
 
     fn take_frame(&mut self, kind: Kind, payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {
         match kind {
-            Kind::Ready if !self.is_ready => self.ready(&payload),
+            Kind::Ready if !self.is_ready => self.ready(&payload, owner),
             Kind::Failed => return Err(printable(&payload)),
             _ if !self.is_ready => return Err("it sent media before it was ready".to_owned()),
             Kind::Progress => self.watchdog.answered(),
             Kind::Thumbnail => owner.outbox.push_back(WorkerEvent::Thumbnail(payload)),
-            Kind::Config => {
-                if owner.codec_data.as_ref() != Some(&payload) {
-                    owner.codec_data = Some(payload.clone());
-                    owner.outbox.push_back(WorkerEvent::Config { codec_data: payload });
-                }
-            }
-            Kind::Unit => self.take_unit(payload, owner)?,
-            Kind::Task | Kind::Ready => return Err("it sent a frame out of turn".to_owned()),
+            Kind::Config => take_config(payload, owner)?,
+            Kind::Picture => self.take_picture(payload, owner)?,
+            Kind::Usage => self.take_usage(&payload, owner)?,
+            Kind::Task | Kind::Ready | Kind::Unit | Kind::Rungs => return Err("it sent a frame out of turn".to_owned()),
         }
         Ok(())
     }
 
-    fn take_unit(&mut self, payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {
-        let Unit { dts, pts, is_sync, data } = Unit::parse(payload).map_err(|error| error.to_string())?;
-        if owner.codec_data.is_none() || dts != pts || Some(pts) > owner.newest {
-            return Err("it sent a picture that nobody asked for".to_owned());
+    fn take_picture(&mut self, payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {
+        let (rung, unit) = Unit::parse_picture(payload).map_err(|error| error.to_string())?;
+        let Unit { dts, pts, is_sync, data } = unit;
+        let returned = owner.rungs.get_mut(rung).filter(|returned| returned.codec_data.is_some());
+        let (Some(returned), Some(has_key)) = (returned, self.has_key.get_mut(rung)) else {
+            return Err(NOBODY_ASKED.to_owned());
+        };
+        if dts != pts || Some(pts) > owner.newest {
+            return Err(NOBODY_ASKED.to_owned());
         }
         self.watchdog.answered();
-        self.has_key |= is_sync;
-        if self.has_key && Some(pts) > owner.delivered {
-            owner.delivered = Some(pts);
-            owner.outbox.push_back(WorkerEvent::Unit { dts, pts, is_sync, data });
+        *has_key |= is_sync;
+        if *has_key && Some(pts) > returned.delivered {
+            (returned.delivered, returned.is_awaited) = (Some(pts), false);
+            owner.outbox.push_back(WorkerEvent::Unit { rung, dts, pts, is_sync, data });
         }
         Ok(())
     }
 
-    fn ready(&mut self, payload: &[u8]) {
+    fn take_usage(&mut self, payload: &[u8], owner: &Supervisor) -> Result<(), String> {
+        let usage: Usage = serde_json::from_slice(payload).map_err(|error| format!("an unreadable report: {error}"))?;
+        let now = Instant::now();
+        let wall = now.duration_since(std::mem::replace(&mut self.told_at, now));
+        if let Some(share) = &owner.spec.share {
+            share.learn(&usage, wall);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, payload: &[u8], owner: &mut Supervisor) {
+        let now = Instant::now();
+        owner.regulator.restart(now);
+        self.told_at = now;
         self.is_ready = true;
         let report: Report = serde_json::from_slice(payload).unwrap_or_default();
         let missing: Vec<_> = report.measures.iter().filter(|m| m.failure.is_some()).map(|m| m.name.as_str()).collect();
         info!(pid = self.child.id(), missing = missing.join(", "), "the GStreamer process is ready");
-        self.watchdog.restart(Instant::now());
+        self.watchdog.restart(now);
         if !self.is_draining {
             self.deadline = None;
         }
@@ -479,6 +546,16 @@ impl Running {
     }
 }
 
+fn take_config(mut payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {
+    let rung = payload.try_get_u8().map_or(usize::MAX, usize::from);
+    let Some(returned) = owner.rungs.get_mut(rung) else { return Err(NOBODY_ASKED.to_owned()) };
+    if returned.codec_data.as_ref() != Some(&payload) {
+        returned.codec_data = Some(payload.clone());
+        owner.outbox.push_back(WorkerEvent::Config { rung, codec_data: payload });
+    }
+    Ok(())
+}
+
 /// The last line of what a child said, fit for a log and a page.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -489,38 +566,6 @@ fn printable(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn input(queue: usize, key_only: bool) -> (WorkerInput, Receiver<Unit>) {
-        let (units, taken) = mpsc::channel(queue);
-        (WorkerInput { units, needs_key: true, key_only, pid: Arc::default() }, taken)
-    }
-
-    fn taken(taken: &mut Receiver<Unit>) -> Vec<i64> {
-        std::iter::from_fn(|| taken.try_recv().ok()).map(|unit| unit.dts).collect()
-    }
-
-    #[test]
-    fn what_does_not_fit_is_dropped_up_to_the_next_key_frame() {
-        let (mut input, mut queue) = input(2, false);
-        let data = || Bytes::from_static(b"x");
-        for (dts, is_sync) in [(0, false), (1, true), (2, false), (3, false)] {
-            input.offer(dts, dts, is_sync, data());
-        }
-        assert_eq!(taken(&mut queue), [1, 2]);
-        input.offer(4, 4, false, data());
-        input.offer(5, 5, true, data());
-        input.offer(6, 6, false, data());
-        assert_eq!(taken(&mut queue), [5, 6]);
-    }
-
-    #[test]
-    fn without_encoding_only_key_frames_reach_the_child() {
-        let (mut input, mut queue) = input(8, true);
-        for (dts, is_sync) in [(0, true), (1, false), (2, true)] {
-            input.offer(dts, dts, is_sync, Bytes::from_static(b"x"));
-        }
-        assert_eq!(taken(&mut queue), [0, 2]);
-    }
 
     #[test]
     fn a_childs_words_are_cut_and_cleaned() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const UNIT_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Longest frame towards the child: an access unit and its timestamps.
 pub(crate) const INPUT_BYTES_MAX: usize = UNIT_BYTES_MAX + UNIT_HEADER_LEN;
-/// Longest frame a child may send: far above a 480p key frame or a thumbnail.
+/// Longest frame a child may send: far above a key frame of the largest rung or a thumbnail.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) const FRAME_HEADER_LEN: usize = 5;
@@ -21,11 +21,11 @@ const UNIT_HEADER_LEN: usize = 17;
 pub(crate) enum Kind {
     /// Parent to child, first frame: [`Task`] as JSON.
     Task = 1,
-    /// Either way: timestamps and one AVCC access unit.
+    /// Parent to child: timestamps and one AVCC access unit.
     Unit = 2,
     /// Child to parent: sandboxed and ready for media; [`Report`] as JSON.
     Ready = 3,
-    /// Child to parent: the encoder's codec data.
+    /// Child to parent: a rung's number and its encoder's codec data.
     Config = 4,
     /// Child to parent: one JPEG.
     Thumbnail = 5,
@@ -33,6 +33,12 @@ pub(crate) enum Kind {
     Progress = 6,
     /// Child to parent: a sentence about why it cannot go on.
     Failed = 7,
+    /// Child to parent: a rung's number, timestamps and one AVCC access unit.
+    Picture = 8,
+    /// Parent to child: the rungs that are to run from the next key frame on, a bit for each.
+    Rungs = 9,
+    /// Child to parent: what it used; [`super::Usage`] as JSON.
+    Usage = 10,
 }
 
 impl Kind {
@@ -45,6 +51,9 @@ impl Kind {
             5 => Self::Thumbnail,
             6 => Self::Progress,
             7 => Self::Failed,
+            8 => Self::Picture,
+            9 => Self::Rungs,
+            10 => Self::Usage,
             _ => return None,
         })
     }
@@ -67,13 +76,19 @@ pub(crate) struct Work {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) frame_rate: (u32, u32),
-    pub(crate) rung: super::Rung,
+    pub(crate) rungs: Vec<WorkRung>,
+    /// Those of them that run from the beginning.
+    pub(crate) running: super::Mask,
     pub(crate) thumbnail_every_s: u32,
     pub(crate) memory_mib: u64,
-    pub(crate) encode: bool,
+    pub(crate) parent_pid: i32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WorkRung {
+    pub(crate) rung: super::Rung,
     /// Only pictures later than this are encoded: the ones before were delivered by an earlier child.
     pub(crate) encode_after: Option<i64>,
-    pub(crate) parent_pid: i32,
 }
 
 /// What the child found and did before it was ready.
@@ -125,10 +140,31 @@ impl Unit {
     pub(crate) fn header(&self) -> Bytes {
         let mut header = BytesMut::with_capacity(FRAME_HEADER_LEN + UNIT_HEADER_LEN);
         put_frame_header(&mut header, Kind::Unit, UNIT_HEADER_LEN + self.data.len());
+        self.put_times(&mut header);
+        header.freeze()
+    }
+
+    /// The same for a picture of a rung.
+    pub(crate) fn picture_header(&self, rung: u8) -> Bytes {
+        let mut header = BytesMut::with_capacity(FRAME_HEADER_LEN + 1 + UNIT_HEADER_LEN);
+        put_frame_header(&mut header, Kind::Picture, 1 + UNIT_HEADER_LEN + self.data.len());
+        header.put_u8(rung);
+        self.put_times(&mut header);
+        header.freeze()
+    }
+
+    fn put_times(&self, header: &mut BytesMut) {
         header.put_i64(self.dts);
         header.put_i64(self.pts);
         header.put_u8(u8::from(self.is_sync));
-        header.freeze()
+    }
+
+    pub(crate) fn parse_picture(mut payload: Bytes) -> Result<(usize, Self), WireError> {
+        if payload.is_empty() {
+            return Err(WireError::Malformed);
+        }
+        let rung = usize::from(payload.get_u8());
+        Ok((rung, Self::parse(payload)?))
     }
 
     pub(crate) fn parse(mut payload: Bytes) -> Result<Self, WireError> {
@@ -210,6 +246,11 @@ mod tests {
             assert_eq!(Unit::parse(payload).unwrap(), unit);
             assert!(buffer.is_empty());
         }
+        let mut buffer = BytesMut::from(&[unit.picture_header(3), unit.data.clone()].concat()[..]);
+        let (kind, payload) = decode(&mut buffer, OUTPUT_BYTES_MAX).unwrap().unwrap();
+        assert_eq!(kind, Kind::Picture);
+        assert_eq!(Unit::parse_picture(payload).unwrap(), (3, unit));
+        assert!(matches!(Unit::parse_picture(Bytes::new()), Err(WireError::Malformed)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod clip;
 mod faults;
+mod load;
 mod media;
 mod rig;
 mod sandbox;

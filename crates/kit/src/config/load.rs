@@ -158,7 +158,9 @@ impl Config {
             is_language_tag(&self.hls.audio_language),
             "must be a BCP 47 tag such as en or pt-BR",
         )?;
-        rule("transcoder.ladder", matches!(self.transcoder.ladder.as_str(), "none" | "480p"), "must be 480p or none")?;
+        if let Err(reason) = super::ladder::parse(&self.transcoder.ladder) {
+            return Err(ConfigError::Rule { key: "transcoder.ladder", rule: reason });
+        }
         rule("transcoder.cpu_budget", self.transcoder.cpu_budget >= 0.0, "must not be negative")?;
         rule("auth.access_ttl_s", (60..=86_400).contains(&self.auth.access_ttl_s), "must be 60 to 86400")?;
         rule("ingest.reconnect_window_s", self.ingest.reconnect_window_s <= 86_400, "must be at most 86400")?;

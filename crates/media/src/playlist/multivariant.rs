@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::child_query;
 
-/// The audio every variant plays with.
+/// The audio every variant plays with. It is listed as a variant without picture, too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioRendition {
     pub uri: String,
@@ -61,11 +61,7 @@ impl Multivariant {
         }
         if self.variants.is_empty() {
             if let Some(audio) = &self.audio {
-                let _ = writeln!(
-                    out,
-                    "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"\n{}{query}",
-                    audio.bandwidth, audio.average_bandwidth, audio.codecs, audio.uri
-                );
+                put_audio_alone(&mut out, audio, "", &query);
             }
             return out;
         }
@@ -79,6 +75,10 @@ impl Multivariant {
         }
         for variant in &self.variants {
             self.put_variant(&mut out, variant, &query);
+        }
+        // For who has no bandwidth for a picture, or only listens.
+        if let Some(audio) = &self.audio {
+            put_audio_alone(&mut out, audio, ",AUDIO=\"audio\"", &query);
         }
         for (variant, iframes) in self.variants.iter().filter_map(|variant| Some((variant, variant.iframes.as_ref()?)))
         {
@@ -114,6 +114,15 @@ impl Multivariant {
         }
         let _ = writeln!(out, ",NAME=\"{}\"\n{}{query}", variant.name, variant.uri);
     }
+}
+
+/// The audio as a variant without picture.
+fn put_audio_alone(out: &mut String, audio: &AudioRendition, group: &str, query: &str) {
+    let AudioRendition { bandwidth, average_bandwidth, codecs, uri, .. } = audio;
+    let _ = writeln!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={average_bandwidth},CODECS=\"{codecs}\"{group}\n{uri}{query}"
+    );
 }
 
 #[cfg(test)]
@@ -160,6 +169,10 @@ mod tests {
         assert_eq!(parsed.renditions[0].uri.as_deref(), Some("audio/index.m3u8?vs=7"));
         assert_eq!(variant.audio.as_deref(), Some(parsed.renditions[0].group_id.as_str()));
         assert_eq!(parsed.iframes[0].uri, "source/iframes.m3u8?vs=7");
+        let alone = &parsed.variants[1];
+        assert_eq!((alone.uri.as_str(), alone.codecs.as_deref()), ("audio/index.m3u8?vs=7", Some("mp4a.40.2")));
+        assert_eq!((alone.bandwidth, alone.resolution), (130_000, None));
+        assert_eq!(alone.audio.as_deref(), Some("audio"));
     }
 
     #[test]

@@ -144,3 +144,23 @@ async fn a_publisher_faster_than_time_loses_nothing() {
     .await;
     node.stop().await;
 }
+
+/// Sound is passed through as it is, and the init segment says what it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_of_any_rate_and_of_one_channel_passes_and_decodes_to_its_length() {
+    for sound in [(44_100, 1), (22_050, 1), (11_025, 2), (32_000, 2)] {
+        let rig = Rig::new().await;
+        let node = rig.node();
+        let clip = ClipPlan { sound, ..ClipPlan::default() }.make();
+        let seen = play(&rig, &node, &clip, Pace::Real, &["source", "audio"]).await;
+        let audio = &seen[1];
+        assert!(audio.violations.is_empty(), "{sound:?}: {:#?}", audio.violations);
+        let file = rig.data.path().join("audio.mp4");
+        audio.write(&file).expect("written");
+        let decoded = decode(&file).await.expect("it decodes");
+        assert_eq!((decoded.codec.as_str(), decoded.complaints.as_str()), ("aac", ""), "{sound:?}");
+        let seconds = decoded.frames as f64 * 1_024.0 / f64::from(sound.0);
+        assert!((seconds - 4.0).abs() < 0.3, "{sound:?}: {seconds} s");
+        node.stop().await;
+    }
+}

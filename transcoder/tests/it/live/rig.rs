@@ -39,11 +39,13 @@ pub(super) struct ClipPlan {
     pub(super) gop: u32,
     pub(super) bframes: u32,
     pub(super) has_audio: bool,
+    /// Samples a second and channels.
+    pub(super) sound: (u32, u32),
 }
 
 impl Default for ClipPlan {
     fn default() -> Self {
-        Self { seconds: 4, size: Some("320x180"), fps: "30", gop: 30, bframes: 2, has_audio: true }
+        Self { seconds: 4, size: Some("320x180"), fps: "30", gop: 30, bframes: 2, has_audio: true, sound: (48_000, 2) }
     }
 }
 
@@ -72,7 +74,8 @@ impl ClipPlan {
             command.args(["-g", &gop, "-keyint_min", &gop, "-bf", &self.bframes.to_string(), "-b:v", "500k"]);
         }
         if self.has_audio {
-            command.args(["-c:a", "aac", "-b:a", "64k", "-ac", "2"]);
+            command.args(["-c:a", "aac", "-b:a", "64k", "-ac", &self.sound.1.to_string()]);
+            command.args(["-ar", &self.sound.0.to_string()]);
         }
         let output = command.args(["-f", "flv"]).arg(&path).output().expect("ffmpeg runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

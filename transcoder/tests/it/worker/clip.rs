@@ -38,12 +38,18 @@ impl Clip {
 
 /// A test pattern of 30 frames a second with a key frame each second.
 pub(crate) fn pattern(size: &str, seconds: u32, bframes: u32) -> Clip {
+    pattern_at(30, size, seconds, bframes)
+}
+
+/// The same at another frame rate.
+pub(crate) fn pattern_at(fps: u32, size: &str, seconds: u32, bframes: u32) -> Clip {
+    let gop = fps.to_string();
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("clip.flv");
-    let input = format!("testsrc2=s={size}:r=30:d={seconds}");
+    let input = format!("testsrc2=s={size}:r={fps}:d={seconds}");
     run(Command::new("ffmpeg")
         .args(["-v", "error", "-f", "lavfi", "-i", &input, "-an", "-c:v", "libx264", "-preset", "veryfast"])
-        .args(["-g", "30", "-keyint_min", "30", "-sc_threshold", "0", "-b:v", "2M", "-pix_fmt", "yuv420p"])
+        .args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0", "-b:v", "2M", "-pix_fmt", "yuv420p"])
         .args(["-bf", &bframes.to_string(), "-f", "flv"])
         .arg(&path));
     read_flv(&path)

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use media::codec::AvcConfig;
+use transcoder::worker::WorkerSpec;
 
-use super::clip::{Clip, pattern, run};
-use super::rig::{Rig, Yield, spec};
+use super::clip::{Clip, pattern, pattern_at, run};
+use super::rig::{Rig, Yield, rung, spec};
 
 /// Writes the units as an elementary stream and lets ffprobe decode it: size and frame count.
 fn decoded(dir: &Path, taken: &Yield) -> (u32, u32, usize) {
@@ -89,6 +90,66 @@ async fn every_picture_of_a_stream_with_b_frames_comes_back_at_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_rung_has_every_picture_and_the_sources_key_frames() {
+    let clip = pattern("1280x720", 5, 2);
+    let rungs = vec![rung(540, 2_000), rung(360, 800), rung(240, 400)];
+    let mut taken = Yield::default();
+    let mut rig = Rig::start(WorkerSpec { rungs, ..spec(&clip) });
+    rig.feed(&clip.units, 1, &mut taken).await;
+    rig.finish(&mut taken).await;
+    assert_eq!(taken.lost, Vec::<String>::new());
+    for (number, size) in [(0, (960, 540)), (1, (640, 360)), (2, (426, 240))] {
+        let taken = taken.only(number);
+        assert_eq!(taken.pictures(), clip.pictures(), "rung {number}");
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(decoded(dir.path(), &taken), (size.0, size.1, clip.units.len()), "rung {number}");
+    }
+}
+
+/// Mean difference of luma between the source and a rung blown up again, as ffmpeg's PSNR filter sees it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_smallest_rung_of_a_cascade_still_looks_like_the_source() {
+    let clip = pattern("1280x720", 3, 0);
+    let rungs = vec![rung(540, 4_000), rung(480, 4_000), rung(360, 4_000)];
+    let mut taken = Yield::default();
+    let mut rig = Rig::start(WorkerSpec { rungs, ..spec(&clip) });
+    rig.feed(&clip.units, 2, &mut taken).await;
+    rig.finish(&mut taken).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = elementary_stream(dir.path(), &taken.only(2));
+    let compared = Command::new("ffmpeg")
+        .args(["-hide_banner", "-nostats", "-r", "30", "-i"])
+        .arg(&path)
+        .args(["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=30:d=3"])
+        .args(["-lavfi", "[1:v]format=yuv420p,scale=640:360:flags=area[b];[0:v][b]psnr", "-f", "null", "-"])
+        .output()
+        .expect("ffmpeg starts");
+    let told = String::from_utf8_lossy(&compared.stderr).into_owned();
+    let psnr = told.split("PSNR y:").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    println!("PSNR of luma: {psnr:?}");
+    assert!(psnr.expect("a figure") > 28.0, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rung_takes_every_second_picture_of_a_fast_source_and_all_its_key_frames() {
+    let clip = pattern_at(60, "640x360", 4, 2);
+    let mut taken = Yield::default();
+    let rungs = vec![transcoder::worker::Rung { fps_max: 60, ..rung(240, 600) }, rung(160, 250)];
+    let mut rig = Rig::start(WorkerSpec { rungs, frame_rate: (60, 1), ..spec(&clip) });
+    rig.feed(&clip.units, 3, &mut taken).await;
+    rig.finish(&mut taken).await;
+    assert_eq!(taken.lost, Vec::<String>::new());
+    assert_eq!(taken.pictures(), clip.pictures());
+    let slow = taken.only(1);
+    let every_second: Vec<_> = clip.pictures().into_iter().step_by(2).collect();
+    assert_eq!(slow.pictures(), every_second, "key frames stand at even places");
+    let config = AvcConfig::parse(&slow.codec_data[0]).expect("an avcC");
+    assert_eq!(config.frame_rate.map(|rate| rate.as_f64()), Some(30.0));
+    let dir = tempfile::tempdir().expect("a folder");
+    assert_eq!(decoded(dir.path(), &slow), (284, 160, clip.units.len() / 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_rendition_keeps_to_its_bit_rate_and_a_portrait_stays_one() {
     let clip = pattern("720x1280", 4, 0);
     let taken = transcoded(&clip, 3).await;
@@ -114,7 +175,7 @@ async fn thumbnails_are_jpegs_of_640_pixels_at_their_interval() {
 async fn without_encoding_there_are_thumbnails_of_key_frames_and_nothing_else() {
     let clip = pattern("1280x720", 5, 2);
     let mut taken = Yield::default();
-    let mut rig = Rig::start(transcoder::worker::WorkerSpec { encode: false, ..spec(&clip) });
+    let mut rig = Rig::start(WorkerSpec { rungs: Vec::new(), ..spec(&clip) });
     rig.feed(&clip.units, 3, &mut taken).await;
     rig.finish(&mut taken).await;
     assert_eq!(taken.lost, Vec::<String>::new());

@@ -1,5 +1,6 @@
 //! One supervisor with a real child, fed at a chosen pace.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
-use transcoder::worker::{Rung, Supervisor, WorkerEvent, WorkerInput, WorkerSpec};
+use transcoder::worker::{Mask, RESTORE_AFTER, Rung, Supervisor, WorkerEvent, WorkerInput, WorkerSpec};
 
 use super::clip::{Clip, SourceUnit};
 
@@ -30,8 +31,13 @@ pub(crate) struct Rig {
 /// What came back, sorted by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Yield {
+    /// Of the first rung.
     pub(crate) codec_data: Vec<Bytes>,
     pub(crate) units: Vec<Coded>,
+    /// Of the others, by their numbers.
+    pub(crate) others: BTreeMap<usize, (Vec<Bytes>, Vec<Coded>)>,
+    /// Which rungs ran, each time that changed.
+    pub(crate) running: Vec<(Mask, Instant)>,
     pub(crate) thumbnails: Vec<Bytes>,
     pub(crate) lost: Vec<String>,
     pub(crate) gave_up: Option<String>,
@@ -48,15 +54,31 @@ pub(crate) struct Coded {
 impl Yield {
     pub(crate) fn take(&mut self, event: WorkerEvent) {
         match event {
-            WorkerEvent::Config { codec_data } => self.codec_data.push(codec_data),
-            WorkerEvent::Unit { dts, pts, is_sync, data } => {
+            WorkerEvent::Config { rung, codec_data } => self.rung(rung).0.push(codec_data),
+            WorkerEvent::Unit { rung, dts, pts, is_sync, data } => {
                 assert_eq!(dts, pts, "the rendition has no B-frames");
-                self.units.push(Coded { pts, is_sync, data, at: Instant::now() });
+                self.rung(rung).1.push(Coded { pts, is_sync, data, at: Instant::now() });
             }
+            WorkerEvent::Rungs { running } => self.running.push((running, Instant::now())),
             WorkerEvent::Thumbnail(jpeg) => self.thumbnails.push(jpeg),
             WorkerEvent::Lost { reason } => self.lost.push(reason),
             WorkerEvent::GaveUp { reason } => self.gave_up = Some(reason),
         }
+    }
+
+    fn rung(&mut self, number: usize) -> (&mut Vec<Bytes>, &mut Vec<Coded>) {
+        if number == 0 {
+            return (&mut self.codec_data, &mut self.units);
+        }
+        let (codec_data, units) = self.others.entry(number).or_default();
+        (codec_data, units)
+    }
+
+    /// What came of one rung, as if there were no others.
+    pub(crate) fn only(&self, number: usize) -> Self {
+        let (codec_data, units) =
+            if number == 0 { (self.codec_data.clone(), self.units.clone()) } else { self.others[&number].clone() };
+        Self { codec_data, units, ..Self::default() }
     }
 
     pub(crate) fn pictures(&self) -> Vec<(i64, bool)> {
@@ -72,11 +94,16 @@ pub(crate) fn spec(clip: &Clip) -> WorkerSpec {
         width: clip.config.width,
         height: clip.config.height,
         frame_rate: (30, 1),
-        rung: Rung::p480(),
+        rungs: vec![rung(480, 1_200)],
         thumbnail_every_s: 2,
         memory_mib: 512,
-        encode: true,
+        share: None,
+        restore_after: RESTORE_AFTER,
     }
+}
+
+pub(crate) fn rung(height: u32, bitrate_kbps: u32) -> Rung {
+    Rung { name: format!("{height}p"), height, bitrate_kbps, fps_max: 30 }
 }
 
 impl Rig {

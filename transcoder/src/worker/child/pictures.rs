@@ -1,0 +1,210 @@
+//! What becomes of each decoded picture: scaled once for each rung that takes it, and now and then a thumbnail.
+//!
+//! A rung is scaled from the next larger one that took the same picture, so that the whole source is read once. Runs on
+//! the decoder's thread and waits for encoders that are behind, which is how the whole child slows down to the pace of
+//! its slowest part.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gstreamer::{self as gst, ClockTime, FlowError, Fraction, glib};
+use gstreamer_video::VideoInfo;
+
+use super::super::output_size;
+use super::super::wire::{self, Kind, Work, WorkRung};
+use super::cadence::Cadence;
+use super::pipeline::{Shared, caught};
+use super::rungs::{Encoder, KEY};
+use super::scale::Scaler;
+
+/// Larger pictures are refused: twice what 2160p needs is a mistake or an attack.
+const PIXELS_MAX: u64 = 2 * 3_840 * 2_160;
+/// Longer side of a thumbnail, in pixels.
+const THUMBNAIL_SIDE: u32 = 640;
+
+/// Where decoded pictures go.
+pub(super) struct Pictures {
+    state: Arc<Shared>,
+    caps: Option<gst::Caps>,
+    source: Option<VideoInfo>,
+    rungs: Vec<RungWork>,
+    thumbnail: Encoder,
+    thumbnail_scaler: Option<Scaler>,
+    thumbnail_every: ClockTime,
+    thumbnail_due: ClockTime,
+}
+
+struct RungWork {
+    plan: WorkRung,
+    cadence: Cadence,
+    encoder: Encoder,
+    scaler: Option<Scaler>,
+    /// A key frame of the source came whose picture has not been encoded, nor a later one.
+    owes_key: bool,
+    is_running: bool,
+}
+
+impl Pictures {
+    pub(super) fn new(work: &Work, state: &Arc<Shared>) -> Result<Self, glib::BoolError> {
+        let rungs = work.rungs.iter().enumerate().map(|(number, plan)| {
+            let number = u8::try_from(number).map_err(|_| glib::bool_error!("too many rungs"))?;
+            let cadence = Cadence::new(plan.rung.fps_max);
+            let (width, height) = plan.rung.output_size(work.width, work.height);
+            let rate = match work.frame_rate {
+                (count @ 1.., seconds @ 1..) => {
+                    (f64::from(count) / f64::from(seconds)).min(f64::from(plan.rung.fps_max))
+                }
+                _ => f64::from(plan.rung.fps_max),
+            };
+            let encoder = Encoder::video(number, &plan.rung, f64::from(width) * f64::from(height) * rate, state)?;
+            Ok(RungWork { plan: plan.clone(), cadence, encoder, scaler: None, owes_key: false, is_running: false })
+        });
+        Ok(Self {
+            rungs: rungs.collect::<Result<_, glib::BoolError>>()?,
+            state: Arc::clone(state),
+            caps: None,
+            source: None,
+            thumbnail: Encoder::jpeg(state)?,
+            thumbnail_scaler: None,
+            thumbnail_every: ClockTime::from_seconds(u64::from(work.thumbnail_every_s.max(1))),
+            thumbnail_due: ClockTime::ZERO,
+        })
+    }
+
+    /// Takes the next picture.
+    pub(super) fn take(&mut self, sample: &gst::Sample) -> Result<(), FlowError> {
+        let pts = caught(sample)?;
+        self.take_at(sample, pts).map_err(|error| {
+            let _ = self.state.output.send(Kind::Failed, error.to_string().as_bytes());
+            FlowError::Error
+        })
+    }
+
+    fn take_at(&mut self, sample: &gst::Sample, pts: ClockTime) -> Result<(), glib::BoolError> {
+        self.learn_caps(sample)?;
+        let (Some(picture), Some(source)) = (sample.buffer(), self.source.clone()) else { return Ok(()) };
+        let is_key = self.state.is_key_due(pts);
+        let running = self.state.running();
+        for (number, rung) in self.rungs.iter_mut().enumerate() {
+            rung.owes_key |= is_key;
+            rung.run(running.has(number));
+        }
+        let ticks = self.state.timeline.to_ticks(pts);
+        let mut larger: Option<(gst::Buffer, VideoInfo)> = None;
+        for rung in &mut self.rungs {
+            if !rung.takes(ticks, pts) {
+                continue;
+            }
+            if rung.scaler.is_none() {
+                rung.scaler = Some(rung.scaler_for(&source)?);
+            }
+            let Some(scaler) = &mut rung.scaler else { continue };
+            let mut scaled = match &larger {
+                Some((picture, info)) => scaler.scale(picture, info)?,
+                None => scaler.scale(picture, &source)?,
+            };
+            mark(&mut scaled, pts, std::mem::take(&mut rung.owes_key))?;
+            larger = Some((scaled.clone(), scaler.info().clone()));
+            rung.encoder.push(scaled, scaler.info())?;
+        }
+        if larger.is_none() {
+            // A sign of life, where nothing else will come of this picture.
+            let _ = self.state.output.send(Kind::Progress, &[]);
+        }
+        if let Some(usage) = self.state.meter.decoded() {
+            let _ = self.state.output.send_frame(&wire::json_frame(Kind::Usage, &usage));
+        }
+        if pts >= self.thumbnail_due {
+            self.thumbnail_due = pts + self.thumbnail_every;
+            self.make_thumbnail(picture, &source, pts)?;
+        }
+        Ok(())
+    }
+
+    fn make_thumbnail(
+        &mut self,
+        picture: &gst::BufferRef,
+        source: &VideoInfo,
+        pts: ClockTime,
+    ) -> Result<(), glib::BoolError> {
+        let (width, height) = display_size(source);
+        let short = THUMBNAIL_SIDE * width.min(height) / width.max(height).max(1);
+        let scaler = match &mut self.thumbnail_scaler {
+            Some(scaler) => scaler,
+            none => none.insert(Scaler::new(source, output_size(short, width, height), Fraction::new(0, 1))?),
+        };
+        let mut scaled = scaler.scale(picture, source)?;
+        mark(&mut scaled, pts, false)?;
+        self.thumbnail.push(scaled, scaler.info())
+    }
+
+    /// Says that nothing more comes, and waits for the encoders' last pictures until `deadline`.
+    pub(super) fn finish(&mut self, deadline: Instant) {
+        self.rungs.iter().for_each(|rung| rung.encoder.end());
+        self.thumbnail.end();
+        self.rungs.iter_mut().for_each(|rung| rung.encoder.finish(deadline));
+        self.thumbnail.finish(deadline);
+    }
+
+    /// The decoder may say anew what its pictures are: sizes are chosen by that.
+    fn learn_caps(&mut self, sample: &gst::Sample) -> Result<(), glib::BoolError> {
+        let caps = sample.caps().ok_or_else(|| glib::bool_error!("pictures of an unknown kind"))?;
+        if self.caps.as_deref() == Some(caps) {
+            return Ok(());
+        }
+        let info = VideoInfo::from_caps(caps)?;
+        let (width, height) = (info.width(), info.height());
+        if u64::from(width) * u64::from(height) > PIXELS_MAX {
+            return Err(glib::bool_error!("pictures of {width}x{height} are too large"));
+        }
+        (self.caps, self.source) = (Some(caps.to_owned()), Some(info));
+        self.rungs.iter_mut().for_each(|rung| rung.scaler = None);
+        self.thumbnail_scaler = None;
+        Ok(())
+    }
+}
+
+impl RungWork {
+    /// Begins with a key frame of the source, ends at once.
+    fn run(&mut self, is_wanted: bool) {
+        if !is_wanted {
+            // A key frame that is past is no place to begin again.
+            self.owes_key = false;
+            if std::mem::take(&mut self.is_running) {
+                self.encoder.stop();
+            }
+        } else if self.owes_key {
+            self.is_running = true;
+        }
+    }
+
+    /// Whether the picture is encoded. One that an earlier child has delivered was decoded because later ones need it.
+    fn takes(&mut self, ticks: i64, pts: ClockTime) -> bool {
+        let is_new = self.plan.encode_after.is_none_or(|after| ticks > after);
+        self.is_running && is_new && self.cadence.takes(pts, self.owes_key)
+    }
+
+    fn scaler_for(&self, source: &VideoInfo) -> Result<Scaler, glib::BoolError> {
+        let (width, height) = display_size(source);
+        Scaler::new(source, self.plan.rung.output_size(width, height), self.cadence.rate(source.fps()))
+    }
+}
+
+fn mark(picture: &mut gst::Buffer, pts: ClockTime, is_key: bool) -> Result<(), glib::BoolError> {
+    let picture = picture.get_mut().ok_or_else(|| glib::bool_error!("a picture is in use"))?;
+    picture.set_pts(pts);
+    if is_key {
+        picture.set_flags(KEY);
+    }
+    Ok(())
+}
+
+/// The picture's size with square pixels.
+fn display_size(info: &VideoInfo) -> (u32, u32) {
+    let shape = info.par();
+    let (Ok(n @ 1..), Ok(d @ 1..)) = (u64::try_from(shape.numer()), u64::try_from(shape.denom())) else {
+        return (info.width(), info.height());
+    };
+    let width = u64::from(info.width()) * n / d;
+    (u32::try_from(width).unwrap_or(info.width()).max(1), info.height())
+}
