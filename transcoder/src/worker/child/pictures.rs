@@ -38,7 +38,8 @@ struct RungWork {
     plan: WorkRung,
     cadence: Cadence,
     encoder: Encoder,
-    scaler: Option<Scaler>,
+    /// One for each size it was made from.
+    scalers: Vec<Scaler>,
     /// A key frame of the source came whose picture has not been encoded, nor a later one.
     owes_key: bool,
     is_running: bool,
@@ -57,7 +58,14 @@ impl Pictures {
                 _ => f64::from(plan.rung.fps_max),
             };
             let encoder = Encoder::video(number, &plan.rung, f64::from(width) * f64::from(height) * rate, state)?;
-            Ok(RungWork { plan: plan.clone(), cadence, encoder, scaler: None, owes_key: false, is_running: false })
+            Ok(RungWork {
+                plan: plan.clone(),
+                cadence,
+                encoder,
+                scalers: Vec::new(),
+                owes_key: false,
+                is_running: false,
+            })
         });
         Ok(Self {
             rungs: rungs.collect::<Result<_, glib::BoolError>>()?,
@@ -95,17 +103,15 @@ impl Pictures {
             if !rung.takes(ticks, pts) {
                 continue;
             }
-            if rung.scaler.is_none() {
-                rung.scaler = Some(rung.scaler_for(&source)?);
-            }
-            let Some(scaler) = &mut rung.scaler else { continue };
-            let mut scaled = match &larger {
-                Some((picture, info)) => scaler.scale(picture, info)?,
-                None => scaler.scale(picture, &source)?,
+            let (from, info) = match &larger {
+                Some((picture, info)) => (picture.as_ref(), info),
+                None => (picture, &source),
             };
+            let scaler = rung.scaler(info, &source)?;
+            let (mut scaled, info) = (scaler.scale(from)?, scaler.info().clone());
             mark(&mut scaled, pts, std::mem::take(&mut rung.owes_key))?;
-            larger = Some((scaled.clone(), scaler.info().clone()));
-            rung.encoder.push(scaled, scaler.info())?;
+            rung.encoder.push(scaled.clone(), &info)?;
+            larger = Some((scaled, info));
         }
         if larger.is_none() {
             // A sign of life, where nothing else will come of this picture.
@@ -133,7 +139,7 @@ impl Pictures {
             Some(scaler) => scaler,
             none => none.insert(Scaler::new(source, output_size(short, width, height), Fraction::new(0, 1))?),
         };
-        let mut scaled = scaler.scale(picture, source)?;
+        let mut scaled = scaler.scale(picture)?;
         mark(&mut scaled, pts, false)?;
         self.thumbnail.push(scaled, scaler.info())
     }
@@ -158,7 +164,7 @@ impl Pictures {
             return Err(glib::bool_error!("pictures of {width}x{height} are too large"));
         }
         (self.caps, self.source) = (Some(caps.to_owned()), Some(info));
-        self.rungs.iter_mut().for_each(|rung| rung.scaler = None);
+        self.rungs.iter_mut().for_each(|rung| rung.scalers.clear());
         self.thumbnail_scaler = None;
         Ok(())
     }
@@ -184,9 +190,18 @@ impl RungWork {
         self.is_running && is_new && self.cadence.takes(pts, self.owes_key)
     }
 
-    fn scaler_for(&self, source: &VideoInfo) -> Result<Scaler, glib::BoolError> {
-        let (width, height) = display_size(source);
-        Scaler::new(source, self.plan.rung.output_size(width, height), self.cadence.rate(source.fps()))
+    /// What makes the rung's picture of one like `from`: the source's, or that of a larger rung that took the same one.
+    fn scaler(&mut self, from: &VideoInfo, source: &VideoInfo) -> Result<&mut Scaler, glib::BoolError> {
+        let place = match self.scalers.iter().position(|scaler| scaler.is_for(from)) {
+            Some(place) => place,
+            None => {
+                let (width, height) = display_size(source);
+                let size = self.plan.rung.output_size(width, height);
+                self.scalers.push(Scaler::new(from, size, self.cadence.rate(source.fps()))?);
+                self.scalers.len() - 1
+            }
+        };
+        Ok(&mut self.scalers[place])
     }
 }
 

@@ -6,26 +6,28 @@ use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFormat, VideoFrameRef, VideoInfo};
-use scale::Shape;
+use scale::PlaneScaler;
 
 /// Makes pictures of one size.
 pub(super) struct Scaler {
-    planes: scale::Scaler,
+    planes: Vec<PlaneScaler>,
+    from: VideoInfo,
     info: VideoInfo,
     pool: gst::BufferPool,
 }
 
 impl Scaler {
-    /// `like` lends what is not size: colours and the place of chroma. `rate` is told to the encoder; 0/1 is unknown.
+    /// Of pictures like `from`, which also lends what is not size: colours and the place of chroma. `rate` is told to the
+    /// encoder; 0/1 is unknown.
     pub(super) fn new(
-        like: &VideoInfo,
+        from: &VideoInfo,
         (width, height): (u32, u32),
         rate: gst::Fraction,
     ) -> Result<Self, glib::BoolError> {
         let info = VideoInfo::builder(VideoFormat::I420, width, height)
             .fps(rate)
-            .colorimetry(&like.colorimetry())
-            .chroma_site(like.chroma_site())
+            .colorimetry(&from.colorimetry())
+            .chroma_site(from.chroma_site())
             .build()?;
         let pool = gst::BufferPool::new();
         let mut config = pool.config();
@@ -33,7 +35,16 @@ impl Scaler {
         config.set_params(Some(&info.to_caps()?), size, 0, 0);
         pool.set_config(config)?;
         pool.set_active(true)?;
-        Ok(Self { planes: scale::Scaler::default(), info, pool })
+        // In I420 planes and components have the same numbers.
+        let size = |info: &VideoInfo, plane| (info.comp_width(plane) as usize, info.comp_height(plane) as usize);
+        let planes = (0..3).map(|plane| PlaneScaler::new(size(from, plane), size(&info, plane)));
+        let planes = planes.collect::<Option<_>>().ok_or_else(|| glib::bool_error!("pictures without pixels"))?;
+        Ok(Self { planes, from: from.clone(), info, pool })
+    }
+
+    /// Whether it scales pictures like these.
+    pub(super) fn is_for(&self, from: &VideoInfo) -> bool {
+        self.from == *from
     }
 
     pub(super) fn info(&self) -> &VideoInfo {
@@ -41,16 +52,17 @@ impl Scaler {
     }
 
     /// A smaller copy of `picture`, without its times.
-    pub(super) fn scale(&mut self, picture: &gst::BufferRef, info: &VideoInfo) -> Result<gst::Buffer, glib::BoolError> {
+    pub(super) fn scale(&mut self, picture: &gst::BufferRef) -> Result<gst::Buffer, glib::BoolError> {
         let mut scaled =
             self.pool.acquire_buffer(None).map_err(|error| glib::bool_error!("no room for a picture: {error}"))?;
         let target = scaled.get_mut().ok_or_else(|| glib::bool_error!("a picture of the pool is in use"))?;
-        let from = VideoFrameRef::from_buffer_ref_readable(picture, info)?;
+        let from = VideoFrameRef::from_buffer_ref_readable(picture, &self.from)?;
         let mut to = VideoFrameRef::from_buffer_ref_writable(target, &self.info)?;
-        for plane in 0..3 {
-            let (shape, target) = (shape(&from, plane)?, shape(&to, plane)?);
-            let (read, write) = (from.plane_data(plane)?, to.plane_data_mut(plane)?);
-            self.planes.plane(read, shape, write, target).map_err(|error| glib::bool_error!("{error}"))?;
+        for (number, scaler) in (0..).zip(&mut self.planes) {
+            let (from_stride, to_stride) = (stride(&from, number)?, stride(&to, number)?);
+            let (read, write) = (from.plane_data(number)?, to.plane_data_mut(number)?);
+            let scaled = scaler.scale((read, from_stride), (write, to_stride));
+            scaled.map_err(|error| glib::bool_error!("{error}"))?;
         }
         drop(to);
         Ok(scaled)
@@ -63,13 +75,11 @@ impl Drop for Scaler {
     }
 }
 
-/// How a plane of a picture lies in memory.
-fn shape<T>(frame: &VideoFrameRef<T>, plane: u32) -> Result<Shape, glib::BoolError>
+/// Bytes from one row of a plane to the next.
+fn stride<T>(frame: &VideoFrameRef<T>, plane: u32) -> Result<usize, glib::BoolError>
 where
     VideoFrameRef<T>: VideoFrameExt,
 {
-    let stride = frame.plane_stride().get(plane as usize).and_then(|stride| u32::try_from(*stride).ok());
-    let stride = stride.ok_or_else(|| glib::bool_error!("a picture stored upside down"))?;
-    // In I420 planes and components have the same numbers.
-    Ok(Shape { width: frame.comp_width(plane), height: frame.comp_height(plane), stride })
+    let stride = frame.plane_stride().get(plane as usize).and_then(|stride| usize::try_from(*stride).ok());
+    stride.ok_or_else(|| glib::bool_error!("a picture stored upside down"))
 }
