@@ -348,7 +348,7 @@ pub struct TranscoderConfig {
 impl Default for TranscoderConfig {
     fn default() -> Self {
         Self {
-            ladder: "480p".to_owned(),
+            ladder: "usual".to_owned(),
             link_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             origin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             cpu_budget: 0.0,
