@@ -110,11 +110,11 @@ impl Group {
             let (half, within) = (pixel / TAPS, pixel % TAPS);
             let begin = *starts.get(half * TAPS)?;
             group.starts[half] = begin;
-            for tap in 0..TAPS {
-                let place = start - begin + u32::try_from(tap).ok()?;
-                group.places[half][within * TAPS + tap] =
-                    u8::try_from(place).ok().filter(|place| usize::from(*place) < WINDOW)?;
-                group.weights[half][within * TAPS + tap] = weight[tap];
+            for (tap, weight) in weight.iter().enumerate() {
+                let place = (start - begin) as usize + tap;
+                let at = within * TAPS + tap;
+                group.places[half][at] = u8::try_from(place).ok().filter(|place| usize::from(*place) < WINDOW)?;
+                group.weights[half][at] = *weight;
             }
         }
         Some(group)

@@ -88,7 +88,7 @@ fn with_and_without_the_processors_help_it_is_the_same_picture() {
         ((9, 40), (8, 21)),
         ((30, 40), (52, 21)),
     ] {
-        let source: Vec<u8> = (0..from.0 * from.1).map(|at| (at * 7_919 >> 3) as u8).collect();
+        let source: Vec<u8> = (0..from.0 * from.1).map(|at| ((at * 7_919) >> 3) as u8).collect();
         let target = Shape { width: to.0, height: to.1, stride: to.0 };
         let kernel = || Kernel::new(from, to);
         let run = |mut kernel: Kernel| {
