@@ -1,3 +1,5 @@
+//! The scaler against what is right, what another one makes, and every small size.
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
