@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|health-good|health-bad|health-silent|health-new}
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new}
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -80,6 +80,7 @@ const streams = titles.map(([who, title, slug, tags, viewers], i) => ({
   category: category(slug),
   tags,
   status: "live",
+  visibility: "public",
   started_at: iso(3_725 + i * 1_411),
   ended_at: null,
   reconnect_until: null,
@@ -113,6 +114,7 @@ let vods = vodTitles.map((title, i) => {
     status: i === 3 ? "recording" : "ready",
     duration_s: 1830 + i * 977.4,
     views: 12 + i * i * 431,
+    visibility: "public",
     thumbnail_url: thumb(i + 6),
     storyboard_url: null,
     playback: { hls: `/vod/${id}/index.m3u8`, dash: null },
@@ -135,7 +137,28 @@ let settings = {
   description: "Today the DAC meets the op-amp.",
   category_slug: "software",
   tags: ["electronics", "synth"],
+  visibility: "public",
 };
+const servers = {
+  rtmp_url: "rtmp://stream.example.net:1935/live",
+  rtmps_url: "rtmps://stream.example.net:1936/live",
+};
+let takeoverUntil = null;
+const encoderNow = () => ({
+  encoder:
+    streams[0].status === "live"
+      ? { epoch: 1, connected_at: iso(2_400), address: "203.0.113.24", priority: 0 }
+      : null,
+  takeover_until: takeoverUntil && Date.parse(takeoverUntil) > Date.now() ? takeoverUntil : null,
+  last: {
+    id: streams[0].id,
+    title: settings.title,
+    started_at: iso(9_000),
+    ended_at: iso(900),
+    end_reason: "window_over",
+    encoder_end_reason: "connection_lost",
+  },
+});
 let key = "rk_9f2c1e77b0a44d1c8a6e51d0f3b2";
 let notices = [
   [
@@ -311,20 +334,32 @@ const routes = [
   ],
   ["GET", /^\/me$/, () => ({ body: user })],
   ["PATCH", /^\/me$/, (_, body) => ({ body: Object.assign(user, body) })],
-  [
-    "GET",
-    /^\/me\/stream-key$/,
-    () => ({ body: { rtmp_url: "rtmp://stream.example.net:1935/live", stream_key: key } }),
-  ],
+  ["GET", /^\/me\/stream-key$/, () => ({ body: { ...servers, stream_key: key } })],
   [
     "POST",
     /^\/me\/stream-key\/rotate$/,
     () => {
       key = `rk_${randomUUID().replaceAll("-", "")}`;
-      return { body: { rtmp_url: "rtmp://stream.example.net:1935/live", stream_key: key } };
+      return { body: { ...servers, stream_key: key } };
     },
   ],
-  ["GET", /^\/me\/stream$/, () => ({ body: settings })],
+  ["GET", /^\/me\/stream$/, () => ({ body: { ...settings, ...encoderNow() } })],
+  [
+    "POST",
+    /^\/me\/stream\/takeover$/,
+    () => {
+      takeoverUntil = new Date(Date.now() + 30_000).toISOString();
+      return { body: { until: takeoverUntil } };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/me\/stream\/takeover$/,
+    () => {
+      takeoverUntil = null;
+      return { status: 204 };
+    },
+  ],
   [
     "PATCH",
     /^\/me\/stream$/,
@@ -616,6 +651,8 @@ function act(what, text) {
   if (what === "signin" || what === "signout") scene.signedIn = what === "signin";
   if (what === "source-only") first.renditions_note = "source-only: no CPU budget left on this machine";
   if (what === "full-ladder") first.renditions_note = "full";
+  if (what === "takeover") takeoverUntil = new Date(Date.now() + 30_000).toISOString();
+  if (what === "takeover-off") takeoverUntil = null;
   if (what.startsWith("health-")) scene.health = what.slice(7);
   if (what === "say") {
     const message = line(people[1], text || "hello");

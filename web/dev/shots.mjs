@@ -40,6 +40,11 @@ const pages = [
     "/studio",
     { before: ["health-new"], after: ["health-good"], focus: "ingest-health" },
   ],
+  [
+    "studio-takeover",
+    "/studio",
+    { before: ["takeover"], after: ["takeover-off"], wait: 3000, focus: "encoder-panel" },
+  ],
   ["settings", "/settings"],
   ["notifications", "/notifications"],
   ["admin", "/admin/categories"],

@@ -65,3 +65,11 @@ async fn an_encoder_that_comes_back_with_other_settings_stalls_no_player() {
     assert_eq!(measured["changes"], 6);
     stack.stop().await;
 }
+
+/// The studio with two encoders: handing over by a click, taking it back, nobody coming, and why the last stream ended.
+#[tokio::test]
+async fn the_studio_hands_a_stream_over_to_the_next_encoder() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    script(&stack, "takeover").await;
+    stack.stop().await;
+}

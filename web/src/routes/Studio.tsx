@@ -58,17 +58,19 @@ function Room({ user }: { user: User }) {
         <div className="flex min-w-0 flex-col gap-6">
           {live && <Preview live={live} name={user.display_name} />}
           {live && <HealthPanel key={live.id} live={live} />}
-          {live && <EncoderPanel key={`encoder-${live.id}`} />}
           {!live && <Connect />}
           {live && <DetailsForm />}
         </div>
         <div className="flex min-w-0 flex-col gap-6">
           {live ? (
-            <Chat
-              room={chat}
-              username={user.username}
-              className="h-[520px] overflow-hidden rounded-lg border border-line"
-            />
+            <>
+              <Chat
+                room={chat}
+                username={user.username}
+                className="h-[520px] overflow-hidden rounded-lg border border-line"
+              />
+              <EncoderPanel key={live.id} />
+            </>
           ) : (
             <DetailsForm />
           )}

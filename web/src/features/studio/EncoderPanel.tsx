@@ -44,7 +44,8 @@ function Desk({ settings }: { settings: StreamSettings }) {
   const lang = useLang();
   const client = useQueryClient();
   const [offer, setOffer] = useState<Offer | null>(null);
-  const now = serverTime(useNow(500));
+  // The beat only wakes: a deadline that has just been set must not be counted from the beat before.
+  const now = serverTime(Math.max(useNow(500), Date.now()));
   const { encoder } = settings;
   const shown = takeoverState(settings, offer, now);
   const refresh = () => client.invalidateQueries(streamSettings());
@@ -100,7 +101,7 @@ function Desk({ settings }: { settings: StreamSettings }) {
           >
             {left ?? 0}
           </span>
-          <div role="status" className="min-w-0 flex-1 basis-56">
+          <div role="status" className="min-w-0 flex-1 basis-44">
             <p className="font-semibold">{t("studio.encoder.open")}</p>
             <p className="text-sm text-soft">{t("studio.encoder.open_text")}</p>
           </div>

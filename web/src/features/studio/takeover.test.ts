@@ -16,6 +16,8 @@ it("an open offer is shown, whoever made it", () => {
 it("a newer encoder than the one there was is the end of the offer", () => {
   const offer = { until: SOON, epoch: 1 };
   expect(takeoverState({ encoder: encoder(2), takeover_until: null }, offer, NOW).state).toBe("done");
+  // Until the owner makes another one.
+  expect(takeoverState({ encoder: encoder(2), takeover_until: SOON }, offer, NOW).state).toBe("open");
   // It is not gone yet where the offer was spent a moment ago.
   expect(takeoverState({ encoder: encoder(1), takeover_until: null }, offer, NOW).state).toBe("idle");
 });

@@ -14,10 +14,10 @@ type Facts = Pick<StreamSettings, "encoder" | "takeover_until">;
 
 /** `now` is the server's time. `offer` is what this page asked for, if it did; another page may have. */
 export function takeoverState(facts: Facts, offer: Offer | null, now: number): TakeoverState {
-  const epoch = facts.encoder?.epoch ?? null;
-  if (offer && epoch !== null && epoch > offer.epoch) return { state: "done" };
   const until = facts.takeover_until ?? null;
   if (until && Date.parse(until) > now) return { state: "open", until };
+  const epoch = facts.encoder?.epoch ?? null;
+  if (offer && epoch !== null && epoch > offer.epoch) return { state: "done" };
   if (offer && Date.parse(offer.until) <= now) return { state: "missed" };
   return { state: "idle" };
 }
