@@ -72,6 +72,13 @@ function Desk({ settings }: { settings: StreamSettings }) {
   const epoch = encoder?.epoch;
   useEffect(() => give.reset(), [epoch]);
 
+  // One that another page made is this page's, too: what becomes of it is said here.
+  const openUntil = shown.state === "open" ? shown.until : null;
+  useEffect(() => {
+    if (openUntil && epoch !== undefined)
+      setOffer((old) => (old?.until === openUntil ? old : { until: openUntil, epoch }));
+  }, [openUntil, epoch]);
+
   const failed = give.error ?? withdraw.error;
   const left = shown.state === "open" ? secondsUntil(shown.until, now) : null;
   return (
