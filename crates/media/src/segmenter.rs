@@ -239,7 +239,9 @@ impl Segmenter {
         else {
             return next;
         };
-        let is_full = self.pending.is_empty() && until + (pts - dts) + self.half_step() >= cut;
+        // Beyond it the leader has not cut where it was expected to.
+        let past = until + (pts - dts) - cut;
+        let is_full = self.pending.is_empty() && (-self.half_step()..=2 * self.last_step.max(1)).contains(&past);
         if is_full && next.index > 0 { PartId { msn: next.msn + 1, index: 0 } } else { next }
     }
 
@@ -406,6 +408,10 @@ impl Segmenter {
     fn cut_before(&mut self, sample: &Sample, out: &mut Outputs) {
         match self.role {
             Role::Leader => {
+                if self.track.is_video() && sample.is_sync {
+                    // First: how long the group was that ends here says how long the next one will be.
+                    self.leader.saw_key(sample.dts);
+                }
                 let Some((start, _)) = self.open.starts_at.or_else(|| self.first_pending()) else { return };
                 let length = i64::from(sample.duration).max(self.last_step.min(self.leader.slack()));
                 if let Some(reason) =
@@ -479,7 +485,6 @@ impl Segmenter {
             self.open.is_independent = sample.is_sync;
         }
         if self.role == Role::Leader && self.track.is_video() && sample.is_sync {
-            self.leader.saw_key(sample.dts);
             self.key_offset = i64::from(sample.cts);
         }
         self.pending_bytes += sample.data.len();

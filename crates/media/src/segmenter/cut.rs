@@ -14,8 +14,8 @@ pub(super) struct Leader {
     limit: Ticks,
     last_key: Option<Ticks>,
     gop: Option<Ticks>,
-    /// Whether the last two groups were equally long.
-    is_regular: bool,
+    /// Whether the last two groups were of different lengths.
+    is_irregular: bool,
     millisecond: Ticks,
 }
 
@@ -28,7 +28,7 @@ impl Leader {
             limit,
             last_key: None,
             gop: None,
-            is_regular: false,
+            is_irregular: false,
             millisecond: ticks(1).max(1),
         }
     }
@@ -61,15 +61,16 @@ impl Leader {
     pub(super) fn saw_key(&mut self, dts: Ticks) {
         if let Some(last) = self.last_key {
             let gop = dts - last;
-            self.is_regular = self.gop.is_some_and(|before| (before - gop).abs() <= 4 * self.millisecond);
+            self.is_irregular = self.gop.is_some_and(|before| (before - gop).abs() > 4 * self.millisecond);
             self.gop = Some(gop);
         }
         self.last_key = Some(dts);
     }
 
-    /// Length the present segment will probably have.
+    /// Length the present segment will probably have: of whole groups like the last one. Before the first group is over, of
+    /// one that is as long as a segment, since that is what broadcasters are asked to set.
     pub(super) fn expected_length(&self) -> Option<Ticks> {
-        let gop = self.gop.filter(|gop| *gop > 0 && self.is_regular)?;
+        let gop = self.gop.map_or(Some(self.segment), |gop| (gop > 0 && !self.is_irregular).then_some(gop))?;
         let tolerance = 2 * self.millisecond;
         let mut length = gop;
         while length + tolerance < self.segment && length + gop <= self.limit {
@@ -80,13 +81,13 @@ impl Leader {
 
     pub(super) fn begin_period(&mut self) {
         self.last_key = None;
-        self.is_regular = false;
+        self.is_irregular = false;
     }
 
     pub(super) fn rescale(&mut self, from: u32, to: u32) {
         self.segment = rescale(self.segment, from, to);
         self.limit = rescale(self.limit, from, to);
         self.millisecond = rescale(1, 1_000, to).max(1);
-        (self.last_key, self.gop) = (None, None);
+        (self.last_key, self.gop, self.is_irregular) = (None, None, false);
     }
 }
