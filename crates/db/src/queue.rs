@@ -19,6 +19,12 @@ pub struct QueueRow {
     pub last_error: Option<String>,
 }
 
+/// Seconds since 1970 by the database's clock, by which jobs become due. Ours may differ.
+pub async fn unix_seconds(conn: &mut Conn) -> Result<u64> {
+    let seconds: i64 = sqlx::query_scalar("SELECT extract(epoch FROM now())::bigint").fetch_one(conn).await?;
+    Ok(u64::try_from(seconds).unwrap_or(0))
+}
+
 /// Keeps a job from being handed out for some seconds.
 pub async fn postpone(conn: &mut Conn, id: &str, wait_s: i64) -> Result<()> {
     sqlx::query("UPDATE apalis.jobs SET run_at = now() + make_interval(secs => $2) WHERE id = $1")

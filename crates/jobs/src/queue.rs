@@ -28,8 +28,6 @@ const CONCURRENCY: usize = 4;
 const CONNECTIONS_MAX: u32 = 4;
 /// With the waits below: a day and a half.
 const ATTEMPTS_MAX: usize = 25;
-/// The storage's `run_at` is compared with the database's clock, which may be behind ours.
-const CLOCK_SLACK_S: u64 = 5;
 /// A job that runs longer than this is stuck.
 const RUN_MAX: Duration = Duration::from_secs(600);
 
@@ -52,7 +50,8 @@ pub(crate) async fn push(conn: &mut db::Conn, jobs: Vec<Job>) -> Result<(), JobE
     if jobs.is_empty() {
         return Ok(());
     }
-    let run_at = kit::clock::unix_seconds() - CLOCK_SLACK_S;
+    // By the clock it will be compared with: a node whose own is an hour ahead would have its jobs wait for an hour.
+    let run_at = db::queue::unix_seconds(conn).await? - 1;
     let tasks = jobs
         .iter()
         .map(|job| {
