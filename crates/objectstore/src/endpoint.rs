@@ -53,7 +53,11 @@ impl Endpoint {
 
     /// Answers until the stop.
     pub async fn run(self, listener: TcpListener, stop: Stop) {
-        let server = Builder::new(TokioExecutor::new());
+        let mut server = Builder::new(TokioExecutor::new());
+        // The header's clock stands still until a clock that was set back has caught up, and clients correct theirs by it:
+        // for an hour every request would be signed for another time than the one we see.
+        server.http1().auto_date_header(false);
+        server.http2().auto_date_header(false);
         let graceful = GracefulShutdown::new();
         let tracker = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
