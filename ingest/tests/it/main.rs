@@ -1,6 +1,7 @@
 //! Ingest over real sockets, with a real Postgres and a transcoder that only counts.
 
 mod encoders;
+mod guessing;
 mod health;
 mod hostile;
 mod lifecycle;

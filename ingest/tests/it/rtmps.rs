@@ -168,3 +168,42 @@ async fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_no
     encoder.unpublish().await.expect("the server hangs up");
     rig.stop().await;
 }
+
+/// B8. Clients that want another certificate, or another handshake in the middle, get neither and cost nobody anything.
+#[tokio::test]
+async fn who_trusts_another_certificate_goes_and_who_renegotiates_is_not_heard() {
+    let (rig, _folder) = rig().await;
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    certify(elsewhere.path(), "elsewhere.example");
+    let ask = async |arguments: &[&str], say: &'static [u8]| {
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-connect", &secure(&rig).to_string()])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("openssl is installed");
+        let mut stdin = client.stdin.take().expect("piped");
+        // What is typed before the handshake is over is part of the first record, not a wish.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let _may_be_gone = stdin.write_all(say).await;
+        let ended = timeout(Duration::from_secs(8), client.wait_with_output()).await.expect("it is cut");
+        drop(stdin);
+        let ended = ended.expect("it is waited for");
+        String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned()
+    };
+    let other = elsewhere.path().join("certificate.pem").display().to_string();
+    let trust = ["-verify_return_error", "-CAfile", &other];
+    let (distrustful, again) = tokio::join!(ask(&trust, b""), ask(&["-tls1_2"], b"R\n"));
+    assert!(distrustful.contains("verify error") || distrustful.contains("verify failed"), "{distrustful}");
+    assert!(again.contains("RENEGOTIATING"), "{again}");
+    assert!(
+        again.contains("no renegotiation") || again.contains("handshake failure") || again.contains("closed"),
+        "{again}"
+    );
+    let encoder = Encoder::publish(rig.rtmp, KEY).await.expect("on air");
+    encoder.unpublish().await.expect("the server hangs up");
+    rig.stop().await;
+}
