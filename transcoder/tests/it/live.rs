@@ -2,7 +2,9 @@
 
 mod access;
 mod blocking;
+mod children;
 mod crowd;
+mod crush;
 mod fencing;
 mod follow;
 mod holes;

@@ -296,6 +296,11 @@ impl Node {
         self.link
     }
 
+    /// Tasks of the node's runtime that have not ended.
+    pub(super) fn alive_tasks(&self) -> usize {
+        self.runtime.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks())
+    }
+
     /// Stops properly and tells how long it took.
     pub(super) async fn stop(mut self) -> Duration {
         let began = Instant::now();
