@@ -1,6 +1,7 @@
-//! Placeholder replaced within this change.
+//! What tests are made of: whole sites and services, publishers and viewers, networks that fail. A dev-dependency only.
 
 pub mod mongo;
+pub mod proxy;
 pub mod rtmp;
 pub mod s3;
 pub mod services;

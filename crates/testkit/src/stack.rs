@@ -57,6 +57,19 @@ impl Plan {
         self
     }
 
+    /// The value a key was set to.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let name = format!("RILLCAST__{}", key.to_uppercase().replace('.', "__"));
+        self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Sets a variable of the process's environment that is not Rillcast's.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The folder everything of this stack lives in.
     pub fn data_dir(&self) -> PathBuf {
         self.data.path().join("data")
@@ -135,6 +148,11 @@ impl Process {
 
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Whether it was killed or has ended, and was waited for.
+    pub fn is_dead(&self) -> bool {
+        self.child.id().is_none()
     }
 
     /// SIGTERM, and how it ended after how long.

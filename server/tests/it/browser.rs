@@ -12,6 +12,11 @@ const SCRIPT_WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// Runs a script of `web/e2e` against a site and returns what it measured.
 async fn script(stack: &Stack, name: &str) -> serde_json::Value {
+    script_with(stack, name, &[]).await
+}
+
+/// The same, told something more.
+pub async fn script_with(stack: &Stack, name: &str, told: &[(&str, &str)]) -> serde_json::Value {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
     let script = Command::new("node")
         .arg(format!("e2e/{name}.mjs"))
@@ -19,6 +24,7 @@ async fn script(stack: &Stack, name: &str) -> serde_json::Value {
         .env("RILLCAST_URL", stack.http())
         .env("RILLCAST_RTMP", &stack.process.rtmp)
         .env("RILLCAST_MODERN_FFMPEG", modern_ffmpeg())
+        .envs(told.iter().copied())
         .kill_on_drop(true)
         .output();
     let output =
@@ -71,5 +77,23 @@ async fn an_encoder_that_comes_back_with_other_settings_stalls_no_player() {
 async fn the_studio_hands_a_stream_over_to_the_next_encoder() {
     let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
     script(&stack, "takeover").await;
+    stack.stop().await;
+}
+
+/// Set in the studio, watched by a follower across a fresh token, hidden from a stranger, opened by following, closed again.
+#[tokio::test]
+async fn a_broadcast_for_followers_is_watched_by_followers() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "access").await;
+    println!("measured: {measured}");
+    stack.stop().await;
+}
+
+/// MPEG-DASH in the player most sites use for it: live, rewound, recorded.
+#[tokio::test]
+async fn dash_js_plays_a_broadcast_and_its_recording() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "dash").await;
+    println!("measured: {measured}");
     stack.stop().await;
 }

@@ -3,11 +3,15 @@
 mod broadcast;
 mod browser;
 mod check;
+mod clients;
 mod continuity;
 mod dash;
 mod enhanced;
 mod health;
+mod long;
+mod nodes;
 mod outages;
+mod roles;
 mod split;
 mod startup;
 

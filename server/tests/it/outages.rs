@@ -60,7 +60,7 @@ async fn follow(stack: &Stack, username: &str, lasting: Duration) -> Seen {
 }
 
 /// The media sequence number and part number that come next after a playlist.
-fn next_of(playlist: &str) -> (u64, u64) {
+pub fn next_of(playlist: &str) -> (u64, u64) {
     let number = |tag: &str| playlist.lines().find_map(|line| line.strip_prefix(tag)?.trim().parse::<u64>().ok());
     let first = number("#EXT-X-MEDIA-SEQUENCE:").unwrap_or(0);
     let segments = playlist.lines().filter(|line| line.starts_with("#EXTINF:")).count() as u64;

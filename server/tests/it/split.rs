@@ -2,54 +2,21 @@
 
 use std::time::Duration;
 
-use testkit::s3::S3Server;
-use testkit::services;
-use testkit::stack::{Plan, Process, decode};
+use testkit::stack::{Plan, decode};
 
-use crate::EXE;
 use crate::browser::first_light;
+use crate::nodes::Site;
 
 /// The same broadcast, in the same browsers, with every role group in a process of its own, chat in MongoDB and objects in
 /// another S3 server (a MinIO where the environment names one).
 #[tokio::test]
 async fn roles_in_four_processes_carry_a_broadcast_to_its_recording() {
     let mongo = testkit::mongo::MongoServer::start();
-    let mongo_database = mongo.database();
-    let s3 = S3Server::start().await.unwrap();
-    let storage = services::minio().unwrap_or_else(|| s3.config());
-    let (database_url, _guard) = services::database().await;
-    let prefix = services::redis_prefix();
-    let data = tempfile::tempdir().unwrap();
-    let variables = |node: &str| -> Vec<(String, String)> {
-        [
-            ("DATA_DIR", data.path().join(node).display().to_string()),
-            ("HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-            ("INGEST__LISTEN", "127.0.0.1:0".to_owned()),
-            ("AUTH__SECRET", "one secret for all nodes of this site".to_owned()),
-            ("DATABASE__URL", database_url.clone()),
-            ("REDIS__URL", services::redis_url()),
-            ("REDIS__PREFIX", prefix.clone()),
-            ("STORAGE__ENDPOINT", storage.endpoint.clone()),
-            ("STORAGE__BUCKET", storage.bucket.clone()),
-            ("STORAGE__ACCESS_KEY", storage.access_key.expose().to_owned()),
-            ("STORAGE__SECRET_KEY", storage.secret_key.expose().to_owned()),
-            ("CHAT__MONGODB_URL", mongo.url().to_owned()),
-            ("CHAT__MONGODB_DATABASE", mongo_database.clone()),
-            ("TRANSCODER__LADDER", "none".to_owned()),
-            ("LIMITS__REGISTER_PER_IP_PER_HOUR", "1000".to_owned()),
-        ]
-        .map(|(key, value)| (format!("RILLCAST__{key}"), value))
-        .to_vec()
-    };
-    let serve = |roles: &'static str| {
-        let arguments = ["serve", "--roles", roles].map(str::to_owned).to_vec();
-        let variables = variables(&roles.replace(',', "-"));
-        async move { Process::start(EXE.as_ref(), &arguments, &variables).await.expect(roles) }
-    };
-    let transcoder = serve("transcoder").await;
-    let jobs = serve("jobs").await;
-    let ingest = serve("ingest").await;
-    let api = serve("api,chat").await;
+    let site = Site::start().await.set("chat.mongodb_url", mongo.url()).set("chat.mongodb_database", &mongo.database());
+    let transcoder = site.node("transcoder", "transcoder", &[]).await;
+    let jobs = site.node("jobs", "jobs", &[]).await;
+    let ingest = site.node("ingest", "ingest", &[]).await;
+    let api = site.node("api", "api,chat", &[]).await;
 
     let stack = Plan::around(api, ingest.rtmp.clone());
     let measured = first_light(&stack).await;

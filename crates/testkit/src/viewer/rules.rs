@@ -134,7 +134,10 @@ fn succession(before: &ParsedMedia, now: &ParsedMedia, broken: &mut Vec<String>)
     let became = now.segments.iter().find(|segment| segment.msn == open_msn);
     let still = became.map_or(now.open_parts.as_slice(), |segment| segment.parts.as_slice());
     let is_recent = became.is_none_or(|_| now.segments.last().is_some_and(|last| last.msn <= open_msn + 1));
-    if is_recent && !before.open_parts.is_empty() && !still.starts_with(&before.open_parts) && !now.is_ended {
+    // A node that took the stream over lists what is its own: the open segment may have gone from the window.
+    let is_there = now.media_sequence <= open_msn;
+    if is_there && is_recent && !before.open_parts.is_empty() && !still.starts_with(&before.open_parts) && !now.is_ended
+    {
         broken.push(format!("the parts of segment {open_msn} changed"));
     }
 }

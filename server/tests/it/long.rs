@@ -1,0 +1,6 @@
+//! What takes minutes: `./dev bench faults` runs these, a commit does not.
+
+mod check;
+mod clocks;
+mod restarts;
+mod slow;
