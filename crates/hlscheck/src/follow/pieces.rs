@@ -102,6 +102,8 @@ impl Pieces {
             self.clock.forget();
         }
         if segment.is_gap {
+            // Its first parts may have been there before it broke off.
+            self.part_clock.forget();
             return;
         }
         let answer = self.fetch(playlist, &segment.uri, segment.byte_range.as_deref(), segment.line).await;
