@@ -111,17 +111,22 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 }
 
 pub(crate) async fn method_not_allowed() -> Response {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let code = "request.method";
+    let detail = "this address does not take this method".to_owned();
+    problem(StatusCode::METHOD_NOT_ALLOWED, "request.method", detail)
+}
+
+/// A problem of HTTP itself, for whose status there is no kind of error.
+pub(crate) fn problem(status: StatusCode, code: &'static str, detail: String) -> Response {
     let body = ProblemBody {
         r#type: format!("/problems/{code}"),
-        title: "Method Not Allowed",
+        title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
         code,
-        detail: "this address does not take this method".to_owned(),
+        detail,
         errors: Vec::new(),
     };
-    (status, [(CONTENT_TYPE, "application/problem+json")], axum::Json(body)).into_response()
+    let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
+    (status, headers, axum::Json(body)).into_response()
 }
 
 /// Media given for a playback token is for its bearer: no cache keeps it, and no other site's page may read it.

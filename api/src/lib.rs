@@ -12,6 +12,7 @@ mod categories;
 mod channels;
 mod directory;
 mod docs;
+mod edge;
 mod extract;
 mod health;
 mod layers;
@@ -80,6 +81,7 @@ impl Api {
         let secret = &config.auth.secret;
         let site_url = deps.site_url.trim_end_matches('/').to_owned();
         let ttl_s = config.auth.access_ttl_s;
+        let directory = directory::Directory::default();
         let app = App::new(Shared {
             tokens: AccessTokens::new(secret, ttl_s),
             stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
@@ -92,8 +94,13 @@ impl Api {
             views: live::views::Views::new(deps.live.clone()),
             viewer_salt: seal::derive_key(secret, "anonymous-viewer"),
             proxies: net::TrustedProxies::parse(&config.http.trusted_proxies)?,
-            directory: directory::Directory::default(),
-            origin: origin_proxy::OriginProxy::new(config.hls.segment_ms),
+            edge: edge::Edge::new(
+                directory.clone(),
+                config.hls.segment_ms,
+                config.http.edge_memory_mib,
+                &config.cluster.secret,
+            ),
+            directory,
             viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms),
             studio: avatar::Studio::new(),
             site: site::Site::new(&site_url, &config.storage)?,

@@ -9,13 +9,11 @@ use kit::Problem;
 use kit::problem::ProblemBody;
 use tower::ServiceExt;
 
+use crate::edge::ask::{self, Place};
 use crate::net::Client;
 use crate::origin_proxy::strip_cors;
 use crate::state::App;
 use crate::viewers::anonymous_id;
-
-/// Ours have at most four parts and 120 bytes.
-const PATH_BYTES_MAX: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 #[error("this channel is offline")]
@@ -52,9 +50,9 @@ pub(crate) async fn live_media(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (username, stream_id) = parse(&path).ok_or(Offline)?;
+    let place = ask::place(&path).ok_or(Offline)?;
     if path.ends_with(".m3u8") || path.ends_with(".mpd") {
-        touch(&app, username, &request);
+        touch(&app, place.username, &request);
     }
     let (parts, _body) = request.into_parts();
     if let Some(origin) = &app.local_origin {
@@ -68,20 +66,12 @@ pub(crate) async fn live_media(
             Ok(response) => response,
             Err(never) => match never {},
         };
-        if response.status() != StatusCode::NOT_FOUND || is_only_here(&app, username, stream_id) {
+        if response.status() != StatusCode::NOT_FOUND || is_only_here(&app, &place) {
             strip_cors(response.headers_mut());
             return Ok(if response.status() == StatusCode::NOT_FOUND { not_found(response) } else { response });
         }
     }
-    let owner = app.directory.owner(username, stream_id).ok_or(Offline)?;
-    let wanted = parts.uri.path_and_query().map_or(parts.uri.path(), |wanted| wanted.as_str());
-    match app.origin.fetch(&owner.origin_url, parts.method, wanted, &parts.headers).await {
-        Ok(response) if response.status() == StatusCode::NOT_FOUND => Ok(not_found(response)),
-        Ok(response) => Ok(response),
-        // It is not announced any more and does not answer: gone, not broken.
-        Err(_) if !owner.is_current => Err(Offline.into()),
-        Err(error) => Err(error.into()),
-    }
+    app.edge.answer(&app, &path, place, parts).await
 }
 
 /// An origin's own 404 is passed on when it is a problem; anything else becomes ours.
@@ -108,23 +98,8 @@ pub(crate) async fn time() -> Response {
 }
 
 /// Nobody else has it: what the local origin says is all there is to say.
-fn is_only_here(app: &App, username: &str, stream_id: Option<&str>) -> bool {
-    app.directory.owner(username, stream_id).is_none_or(|owner| *owner.node == *app.node)
-}
-
-/// The channel, and the stream if the path names one. `None` for what cannot be ours.
-fn parse(path: &str) -> Option<(&str, Option<&str>)> {
-    let legal = path.len() <= PATH_BYTES_MAX
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-'))
-        && !path.contains("..");
-    if !legal {
-        return None;
-    }
-    let mut parts = path.split('/');
-    let username = parts.next().filter(|name| !name.is_empty())?;
-    let second = parts.next()?;
-    let stream_id = parts.next().is_some().then_some(second);
-    Some((username, stream_id))
+fn is_only_here(app: &App, place: &Place<'_>) -> bool {
+    app.directory.owner(place.username, ask::stream_of(place)).is_none_or(|owner| *owner.node == *app.node)
 }
 
 /// Notes who reads playlists, in memory; told to Redis by a task.
@@ -152,15 +127,6 @@ fn viewer_in(uri: &Uri) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_names_a_channel_and_perhaps_a_stream() {
-        assert_eq!(parse("alice/index.m3u8"), Some(("alice", None)));
-        assert_eq!(parse("alice/0190/source/seg1.m4s"), Some(("alice", Some("0190"))));
-        for bad in ["alice", "", "/x", "alice/../bob/index.m3u8", "alice/%2e%2e/x", "a\0b/c", &"a/".repeat(200)] {
-            assert_eq!(parse(bad), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_viewer_says_who_it_is_in_the_query() {

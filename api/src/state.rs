@@ -15,8 +15,8 @@ use objects::Objects;
 
 use crate::avatar::Studio;
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::net::TrustedProxies;
-use crate::origin_proxy::OriginProxy;
 use crate::passwords::Passwords;
 use crate::revoked::RevokedCache;
 use crate::site::Site;
@@ -58,7 +58,8 @@ pub struct Shared {
     pub(crate) viewer_salt: [u8; 32],
     pub(crate) proxies: TrustedProxies,
     pub(crate) directory: Directory,
-    pub(crate) origin: OriginProxy,
+    /// Live media of other nodes.
+    pub(crate) edge: Edge,
     pub(crate) viewers: ViewerCounts,
     pub(crate) studio: Studio,
     pub(crate) site: Site,

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use kit::Stop;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::revoked;
 use crate::state::App;
 
 const DIRECTORY_EVERY: Duration = Duration::from_secs(1);
+/// While a stream's owner is missed the directory is read this often.
+const MISSED_EVERY: Duration = Duration::from_millis(150);
+/// A narrower choice of whom another node's stream is for is felt this much later.
+const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
+const AUDIENCE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Playback that was taken back elsewhere is felt this much later.
 const TAKEN_BACK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -21,7 +26,8 @@ pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
     app.health.expect("postgres");
     app.health.expect("redis");
     tokio::join!(
-        every(DIRECTORY_EVERY, &stop, || refresh_directory(&app)),
+        keep_directory(&app, &stop),
+        every(AUDIENCE_EVERY, &stop, || ask_whom_for(&app)),
         every(TAKEN_BACK_EVERY, &stop, || refresh_gate(&app)),
         every(LOOK_EVERY, &stop, || look(&app)),
         every(PRUNE_EVERY, &stop, || prune(&app)),
@@ -45,6 +51,37 @@ async fn every<F: Future<Output = ()>>(period: Duration, stop: &Stop, mut work: 
     }
 }
 
+async fn keep_directory(app: &App, stop: &Stop) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = refresh_directory(app) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(DIRECTORY_EVERY) => {}
+            () = app.directory.missed() => sleep(MISSED_EVERY).await,
+        }
+    }
+}
+
+/// As the owner asks for itself: nothing waits for it, and while Postgres is away what was said last holds.
+async fn ask_whom_for(app: &App) {
+    let wanted = app.directory.wanted();
+    if wanted.is_empty() {
+        return;
+    }
+    let ask = async {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        db::access::of_streams(&mut conn, &wanted).await
+    };
+    match timeout(AUDIENCE_WAIT_MAX, ask).await {
+        Ok(Ok(found)) => app.directory.tell(found),
+        Ok(Err(error)) => tracing::debug!(%error, "whom streams are for was not asked"),
+        Err(_) => tracing::debug!("whom streams are for was not answered"),
+    }
+}
+
 async fn refresh_directory(app: &App) {
     match live::directory::streams(&app.live).await {
         Ok(entries) => app.directory.learn(entries),
@@ -60,6 +97,7 @@ async fn refresh_gate(app: &App) {
 }
 
 async fn look(app: &App) {
+    app.edge.tidy();
     match db::pool::ping(&app.pool).await {
         Ok(()) => app.health.up("postgres"),
         Err(error) => app.health.down("postgres", error),

@@ -510,6 +510,7 @@ impl Connection {
         info!(channel = %claim.username, stream = %claim.stream_id, epoch = claim.epoch, addr = %self.addr,
               is_resumed = claim.is_resumed, "publisher accepted");
         let hello = Hello {
+            is_moved: false,
             token: config.cluster.secret.expose().to_owned(),
             stream_id: claim.stream_id.to_string(),
             vod_id: claim.vod_id.to_string(),

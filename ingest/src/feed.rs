@@ -194,6 +194,7 @@ impl Link {
                 anyhow::bail!("transcoder {way} did not answer");
             }
         };
+        self.hello.is_moved = self.was_accepted;
         let reply = timeout(GREETING_WAIT_MAX, socket.greet(&self.hello)).await??;
         match reply {
             HelloReply::Accepted => {

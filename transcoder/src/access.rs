@@ -12,12 +12,13 @@ use live::playback::Gate;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::origin::shelf::Index;
+use crate::stream::Streams;
 
 /// A change is felt within half a segment.
 const EVERY: Duration = Duration::from_secs(1);
 const ASK_MAX: Duration = Duration::from_secs(2);
 
-pub(crate) async fn run(pool: db::Pool, index: Arc<Index>, gate: Gate, stop: Stop) {
+pub(crate) async fn run(pool: db::Pool, index: Arc<Index>, streams: Arc<Streams>, gate: Gate, stop: Stop) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -38,7 +39,10 @@ pub(crate) async fn run(pool: db::Pool, index: Arc<Index>, gate: Gate, stop: Sto
             Ok(Ok(found)) => {
                 for (id, visibility) in found {
                     if let Some(shelf) = shelves.iter().find(|shelf| shelf.info.stream_id == id) {
-                        shelf.set_visibility(visibility);
+                        if shelf.set_visibility(visibility) != visibility {
+                            // Edges go by what is announced until they have asked themselves.
+                            streams.changed.notify_one();
+                        }
                     }
                 }
             }

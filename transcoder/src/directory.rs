@@ -9,7 +9,7 @@ use domain::StreamId;
 use kit::Stop;
 use live::Live;
 use live::directory::{
-    RENEW_S, StreamEntry, TranscoderEntry, put_streams, put_transcoder, remove_stream, remove_transcoder,
+    RENEW_S, StreamEntry, TranscoderEntry, put_streams, put_transcoder, remove_stream, remove_transcoder, renew_streams,
 };
 use tokio::time::{sleep, timeout};
 
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     }
     let farewell = async {
         for stream in announced {
-            remove_stream(&live, stream).await?;
+            remove_stream(&live, stream, &node.name).await?;
         }
         remove_transcoder(&live, &node.name).await
     };
@@ -82,20 +82,21 @@ async fn announce(
     let running = streams.running();
     // Ended streams stay announced while their playlists can be fetched.
     let shelves = index.all();
-    let entries: Vec<StreamEntry> = shelves
-        .iter()
-        .map(|shelf| StreamEntry {
+    let (mut ours, mut waiting) = (Vec::with_capacity(shelves.len()), Vec::new());
+    for shelf in &shelves {
+        let alive = running.iter().find(|alive| alive.stream_id == shelf.info.stream_id);
+        let entry = StreamEntry {
             stream_id: shelf.info.stream_id,
             vod_id: shelf.info.vod_id,
             username: shelf.info.username.clone(),
-            epoch: running
-                .iter()
-                .find(|(id, _)| *id == shelf.info.stream_id)
-                .map_or(0, |(_, epoch)| i32::try_from(*epoch).unwrap_or(i32::MAX)),
+            epoch: alive.map_or(0, |alive| i32::try_from(alive.epoch).unwrap_or(i32::MAX)),
             node: node.name.clone(),
             origin_url: node.origin_url.clone(),
-        })
-        .collect();
+            visibility: Some(shelf.visibility().as_str().to_owned()),
+        };
+        // Without a publisher it may have gone on elsewhere.
+        if alive.is_some_and(|alive| alive.is_connected) { ours.push(entry) } else { waiting.push(entry) }
+    }
     let entry = TranscoderEntry {
         node: node.name.clone(),
         link_addr: node.link_addr.clone(),
@@ -104,11 +105,11 @@ async fn announce(
         accepts_new: recorder.accepts_new(),
     };
     put_transcoder(live, &entry).await?;
-    put_streams(live, &entries).await?;
-    let mut kept = Vec::with_capacity(entries.len());
-    kept.extend(entries.iter().map(|entry| entry.stream_id));
+    put_streams(live, &ours).await?;
+    renew_streams(live, &waiting).await?;
+    let kept: Vec<StreamId> = shelves.iter().map(|shelf| shelf.info.stream_id).collect();
     for gone in announced.iter().filter(|id| !kept.contains(id)) {
-        remove_stream(live, *gone).await?;
+        remove_stream(live, *gone, &node.name).await?;
     }
     *announced = kept;
     Ok(())

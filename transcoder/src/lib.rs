@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use kit::edge::EdgePass;
 use kit::{Config, Stop, inproc};
 use live::playback::Gate;
 use media::link::Passed;
@@ -162,7 +163,7 @@ impl Transcoder {
     /// request's extensions; else `ConnectInfo<SocketAddr>` says who waits.
     pub fn origin_router(&self) -> axum::Router {
         let (objects, gate) = (self.objects.clone(), self.gate.clone());
-        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), objects, gate, false)
+        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), objects, gate, None)
     }
 
     /// Serves until `stop`; then gives ingest time to end its streams, and keeps what is left for a later resume.
@@ -183,11 +184,13 @@ impl Transcoder {
             });
         }
         let (pool, index, gate, until) = (self.pool, Arc::clone(&self.index), self.gate.clone(), after.clone());
+        let known = Arc::clone(&streams);
         parts.spawn(async move {
-            access::run(pool, index, gate, until).await;
+            access::run(pool, index, known, gate, until).await;
             Ok(())
         });
-        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, self.gate, true);
+        let pass = Some(EdgePass::new(&self.config.cluster.secret));
+        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, self.gate, pass);
         let (listener, until) = (self.origin, after.clone());
         parts.spawn(async move {
             origin::server::serve(listener, router, until).await;

@@ -5,7 +5,6 @@
 
 pub(crate) mod body;
 pub(crate) mod cold;
-pub(crate) mod directives;
 pub(crate) mod manifest;
 pub(crate) mod past;
 pub(crate) mod reply;
@@ -23,19 +22,29 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use domain::StreamId;
 use domain::user::Username;
+use kit::edge::{EdgePass, STREAM_HEADER};
+use kit::negotiation::takes_gzip;
 use live::playback::{Gate, Verdict, argument};
+use media::playlist::directives::{BadQuery, Directives};
 use media::playlist::uri::{self, MediaFile};
 use objects::{Objects, keys};
 
-use directives::{BadQuery, Directives};
 use reply::{Life, problem};
 use shelf::{Content, Found, FromStart, Index, Rack, Rendering, Shelf, Stage};
 use wait::{NoAnswer, Waiters};
 
-/// A viewer's address, as the server that terminated the connection knows it. `api` puts it into the request.
+/// Who asks.
 #[derive(Debug, Clone, Copy)]
-struct Client(Option<IpAddr>);
+struct Client {
+    /// A viewer's address, as the server that terminated the connection knows it. `api` puts it into the request.
+    ip: Option<IpAddr>,
+    /// An edge of this site, which judges its viewers itself.
+    is_edge: bool,
+    /// The stream that edge judged them for.
+    judged: Option<StreamId>,
+}
 
 #[derive(Debug, Clone)]
 struct Origin {
@@ -44,11 +53,12 @@ struct Origin {
     /// Where segments are that have left the live window.
     objects: Objects,
     gate: Gate,
-    /// Whether `X-Forwarded-For` is believed: only nodes of ours reach the listener of this router.
-    is_behind_nodes: bool,
+    /// Given to the router that `api` nodes reach: it believes their `X-Forwarded-For`.
+    pass: Option<EdgePass>,
 }
 
-/// The routes. `is_behind_nodes`: requests come from `api` nodes, which name the viewer in `X-Forwarded-For`.
+/// The routes. With a `pass`, requests come from `api` nodes: each names its viewer in `X-Forwarded-For`, or shows the pass and asks
+/// for all of its viewers.
 ///
 /// A server that mounts the router itself should put the viewer's `std::net::IpAddr` into the request's extensions;
 /// otherwise its `ConnectInfo<SocketAddr>` is used.
@@ -57,9 +67,9 @@ pub(crate) fn router(
     waiters: Arc<Waiters>,
     objects: Objects,
     gate: Gate,
-    is_behind_nodes: bool,
+    pass: Option<EdgePass>,
 ) -> Router {
-    let origin = Origin { index, waiters, objects, gate, is_behind_nodes };
+    let origin = Origin { index, waiters, objects, gate, pass };
     Router::new()
         .route("/live/{username}/index.m3u8", get(multivariant).options(preflight))
         .route("/live/{username}/index.mpd", get(mpd).options(preflight))
@@ -71,8 +81,10 @@ pub(crate) fn router(
 
 /// Everything about a request that does not depend on its URL.
 async fn around(State(origin): State<Origin>, mut request: Request, next: Next) -> Response {
-    let client = client_of(&request, origin.is_behind_nodes);
-    request.extensions_mut().insert(Client(client));
+    let is_edge = origin.pass.as_ref().is_some_and(|pass| pass.is_shown(request.headers()));
+    let ip = client_of(&request, origin.pass.is_some());
+    let judged = request.headers().get(STREAM_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    request.extensions_mut().insert(Client { ip, is_edge, judged });
     let kind = kind_of(request.method(), request.uri().path());
     let is_personal = argument(request.uri().query(), kit::playback::ARGUMENT).is_some();
     let response = next.run(request).await;
@@ -118,13 +130,14 @@ async fn preflight() -> Response {
 async fn multivariant(
     State(origin): State<Origin>,
     Path(username): Path<String>,
+    axum::Extension(client): axum::Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
         return offline(1);
     };
-    match origin.judge(&shelf, false, query.as_deref()) {
+    match origin.judge(&shelf, client, false, query.as_deref()) {
         Verdict::Granted => {}
         Verdict::Hidden => return offline(1),
         Verdict::Over => return over(),
@@ -132,7 +145,7 @@ async fn multivariant(
     match (shelf.stage(), shelf.multivariant()) {
         (Stage::Live, Some(playlist)) => {
             let text = playlist.render(query.as_deref().unwrap_or_default());
-            let is_gzip = reply::takes_gzip(&headers);
+            let is_gzip = takes_gzip(&headers);
             let body = if is_gzip { shelf::gzip(text.as_bytes()) } else { text.into() };
             reply::playlist(body, is_gzip, Life::Playlist { target_s: shelf.target_duration_s })
         }
@@ -150,13 +163,14 @@ async fn multivariant(
 async fn mpd(
     State(origin): State<Origin>,
     Path(username): Path<String>,
+    axum::Extension(client): axum::Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
         return offline(1);
     };
-    match origin.judge(&shelf, false, query.as_deref()) {
+    match origin.judge(&shelf, client, false, query.as_deref()) {
         Verdict::Granted => {}
         Verdict::Hidden => return offline(1),
         Verdict::Over => return over(),
@@ -172,9 +186,14 @@ async fn mpd(
     }
 }
 
-async fn thumbnail(State(origin): State<Origin>, Path(username): Path<String>, RawQuery(query): RawQuery) -> Response {
+async fn thumbnail(
+    State(origin): State<Origin>,
+    Path(username): Path<String>,
+    axum::Extension(client): axum::Extension<Client>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name));
-    match shelf.as_ref().map(|shelf| origin.judge(shelf, false, query.as_deref())) {
+    match shelf.as_ref().map(|shelf| origin.judge(shelf, client, false, query.as_deref())) {
         Some(Verdict::Granted) => {}
         Some(Verdict::Hidden) | None => return not_found(1),
         Some(Verdict::Over) => return over(),
@@ -188,12 +207,12 @@ async fn thumbnail(State(origin): State<Origin>, Path(username): Path<String>, R
 async fn file(
     State(origin): State<Origin>,
     Path((username, stream, rendition, file)): Path<(String, String, String, String)>,
-    axum::Extension(Client(ip)): axum::Extension<Client>,
+    axum::Extension(client): axum::Extension<Client>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_stream(&name, stream.parse().ok()?));
-    match shelf.as_ref().map(|shelf| origin.judge(shelf, true, query.as_deref())) {
+    match shelf.as_ref().map(|shelf| origin.judge(shelf, client, true, query.as_deref())) {
         Some(Verdict::Granted) => {}
         Some(Verdict::Hidden) | None => return not_found(1),
         Some(Verdict::Over) => return over(),
@@ -201,7 +220,7 @@ async fn file(
     let Some((shelf, rack)) = shelf.and_then(|shelf| Some((shelf.clone(), shelf.rack(&rendition)?))) else {
         return not_found(1);
     };
-    let request = Wanted { origin: &origin, shelf: &shelf, rack: &rack, ip, headers: &headers };
+    let request = Wanted { origin: &origin, shelf: &shelf, rack: &rack, ip: client.ip, headers: &headers };
     match file.as_str() {
         uri::PLAYLIST => request.playlist(query.as_deref()).await,
         uri::IFRAMES => request.iframes(query.as_deref()).await,
@@ -273,7 +292,7 @@ impl Wanted<'_> {
         if view.playlist.media_sequence() == view.open_msn && view.open_parts.is_empty() && !view.playlist.is_ended() {
             return problem(StatusCode::NOT_FOUND, "stream.starting", "nothing of this rendition is there yet", 1);
         }
-        let gzip = reply::takes_gzip(self.headers);
+        let gzip = takes_gzip(self.headers);
         let text = if directives.is_from_start {
             let which = if directives.skip { FromStart::Delta } else { FromStart::Whole };
             view.text_from_start(&self.rack.past, which, gzip, &directives.for_media)
@@ -297,7 +316,7 @@ impl Wanted<'_> {
             Ok(directives) => directives,
             Err(error) => return bad_query(&error),
         };
-        let is_gzip = reply::takes_gzip(self.headers);
+        let is_gzip = takes_gzip(self.headers);
         let body = if directives.is_from_start {
             view.text_from_start(&self.rack.past, FromStart::IFrames, is_gzip, &directives.for_media)
         } else {
@@ -337,7 +356,11 @@ impl Wanted<'_> {
 
 impl Origin {
     /// Whether a stream's media is given out. `is_named`: the path names the stream by its id.
-    fn judge(&self, shelf: &Shelf, is_named: bool, query: Option<&str>) -> Verdict {
+    fn judge(&self, shelf: &Shelf, client: Client, is_named: bool, query: Option<&str>) -> Verdict {
+        if client.is_edge {
+            let is_meant = client.judged.is_none_or(|stream| stream == shelf.info.stream_id);
+            return if is_meant { Verdict::Granted } else { Verdict::Hidden };
+        }
         self.gate.judge_stream(shelf.info.stream_id, shelf.visibility(), || is_named, query)
     }
 }

@@ -98,6 +98,8 @@ pub(crate) struct Claim {
     pub(crate) info: ClaimedStream,
     pub(crate) publish_id: String,
     pub(crate) epoch: u32,
+    /// Another node may have had a part of this publish.
+    pub(crate) is_moved: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,20 +123,24 @@ pub(crate) struct Attachment {
     pub(crate) connected: Connected,
 }
 
-/// Counts a connection for as long as it is held.
+/// Counts a connection for as long as it is held: among the node's, and its stream's.
 #[derive(Debug)]
-pub(crate) struct Connected(Arc<AtomicUsize>);
+pub(crate) struct Connected([Arc<AtomicUsize>; 2]);
 
 impl Connected {
-    fn count(counter: &Arc<AtomicUsize>) -> Self {
-        counter.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(counter))
+    fn count(counters: [Arc<AtomicUsize>; 2]) -> Self {
+        counters.iter().for_each(|counter| {
+            counter.fetch_add(1, Ordering::AcqRel);
+        });
+        Self(counters)
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.iter().for_each(|counter| {
+            counter.fetch_sub(1, Ordering::AcqRel);
+        });
     }
 }
 
@@ -146,6 +152,16 @@ struct Handle {
     /// Of the connection that delivers now.
     cut: Stop,
     ended: Stop,
+    connected: Arc<AtomicUsize>,
+}
+
+/// A stream that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) stream_id: StreamId,
+    pub(crate) epoch: u32,
+    /// An ingest node delivers it here now.
+    pub(crate) is_connected: bool,
 }
 
 /// All streams of this node.
@@ -191,6 +207,8 @@ impl Streams {
             handle.cut.cancel();
             handle.cut = handle.ended.child_token();
             (handle.epoch, handle.publish_id) = (claim.epoch, claim.publish_id.clone());
+            // It may have been announced by another node in between.
+            self.changed.notify_one();
             if let Some(shelf) = self.index.of_stream(&claim.info.username, id) {
                 shelf.set_visibility(claim.info.visibility);
             }
@@ -221,10 +239,10 @@ impl Streams {
         shelf.set_visibility(visibility);
         self.index.add(Arc::clone(&shelf));
         let span = tracing::info_span!("stream", stream.id = %stream_id, channel = %info.username);
-        let (streams, over) = (Arc::clone(self), ended.clone());
+        let (streams, is_moved, over) = (Arc::clone(self), claim.is_moved, ended.clone());
         self.shared.tasks.spawn(
             async move {
-                streams.live(info, shelf, waiting, over).await;
+                streams.live(info, shelf, waiting, is_moved, over).await;
             }
             .instrument(span),
         );
@@ -235,6 +253,7 @@ impl Streams {
             publish_id: claim.publish_id.clone(),
             cut: ended.child_token(),
             ended,
+            connected: Arc::default(),
         }
     }
 
@@ -243,10 +262,11 @@ impl Streams {
         info: StreamInfo,
         shelf: Arc<Shelf>,
         commands: mpsc::Receiver<Command>,
+        is_moved: bool,
         ended: Stop,
     ) {
         let shared = &self.shared;
-        if let Some((tape, resume)) = self.open_recording(&info).await {
+        if let Some((tape, resume)) = self.open_recording(&info, is_moved).await {
             let earlier = if resume.is_resumed { earlier::lines_of(shared, &info).await } else { HashMap::new() };
             let publisher = Publisher::new(Parts {
                 shelf,
@@ -270,13 +290,15 @@ impl Streams {
     }
 
     /// `None`: the recording is complete, so the stream must be over.
-    async fn open_recording(&self, info: &StreamInfo) -> Option<(Tape, Resume)> {
+    async fn open_recording(&self, info: &StreamInfo, is_moved: bool) -> Option<(Tape, Resume)> {
         let asked = RecordingInfo {
             stream_id: info.stream_id,
             vod_id: info.vod_id,
             username: info.username.as_str().to_owned(),
         };
-        match self.shared.recorder.open(asked).await {
+        let recorder = &self.shared.recorder;
+        let opened = if is_moved { recorder.open_moved(asked).await } else { recorder.open(asked).await };
+        match opened {
             Ok((recording, resume)) => Some((Tape::new(Some(recording)), resume)),
             Err(error @ RecordError::Ended) => {
                 tracing::warn!(%error, "a publisher came for a stream that is over");
@@ -301,11 +323,16 @@ impl Streams {
         self.connected.load(Ordering::Acquire) > 0
     }
 
-    /// Streams that have not ended, with the epoch that delivers.
-    pub(crate) fn running(&self) -> Vec<(StreamId, u32)> {
+    /// Streams that have not ended.
+    pub(crate) fn running(&self) -> Vec<Running> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let alive = inner.handles.iter().filter(|(_, handle)| !handle.ended.is_cancelled());
-        alive.map(|(id, handle)| (*id, handle.epoch)).collect()
+        let running = |(id, handle): (&StreamId, &Handle)| Running {
+            stream_id: *id,
+            epoch: handle.epoch,
+            is_connected: handle.connected.load(Ordering::Acquire) > 0,
+        };
+        alive.map(running).collect()
     }
 }
 
@@ -316,7 +343,7 @@ impl Handle {
             commands: self.commands.clone(),
             room: Arc::clone(&self.room),
             cut: self.cut.clone(),
-            connected: Connected::count(connected),
+            connected: Connected::count([Arc::clone(connected), Arc::clone(&self.connected)]),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod channels;
+mod edge;
 mod faults;
 mod harness;
 mod health;

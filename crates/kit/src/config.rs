@@ -75,6 +75,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<String>,
     /// Largest request body of the JSON API, in bytes.
     pub body_bytes_max: u64,
+    /// Memory for live media of streams that other nodes have, in MiB: kept for viewers of this node, so that each part is fetched once. At least 16.
+    pub edge_memory_mib: u64,
     /// Address for /metrics when it should not be on the site's own port. Empty: on `listen`, for loopback and private addresses only.
     pub metrics_listen: String,
 }
@@ -86,6 +88,7 @@ impl Default for HttpConfig {
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             body_bytes_max: 256 * 1024,
+            edge_memory_mib: 256,
             metrics_listen: String::new(),
         }
     }

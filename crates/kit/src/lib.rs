@@ -4,11 +4,13 @@
 
 pub mod clock;
 pub mod config;
+pub mod edge;
 pub mod failpoint;
 pub mod health;
 pub mod ids;
 pub mod inproc;
 pub mod lanes;
+pub mod negotiation;
 pub mod net;
 pub mod playback;
 pub mod problem;

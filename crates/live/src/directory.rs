@@ -26,6 +26,9 @@ pub struct StreamEntry {
     pub node: String,
     /// Base of that node's origin, such as `http://10.0.0.5:9080`.
     pub origin_url: String,
+    /// Whom it is for, as its owner last knew. Absent from nodes that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<String>,
 }
 
 /// A transcoder that accepts media.
@@ -57,9 +60,30 @@ pub async fn put_streams(live: &Live, entries: &[StreamEntry]) -> Result<(), Liv
     Ok(())
 }
 
-/// Takes a stream out at once.
-pub async fn remove_stream(live: &Live, stream: StreamId) -> Result<(), LiveError> {
+/// Renews those of a node's streams that nobody else has announced. For streams whose media does not come here at present: it may
+/// go to another node, which the edges should ask then.
+pub async fn renew_streams(live: &Live, entries: &[StreamEntry]) -> Result<(), LiveError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = entries.iter().map(|entry| live.key(&format!("stream:{}", entry.stream_id))).collect();
+    let bodies: Vec<Option<String>> = live.connection().await?.mget(&keys).await?;
+    let is_anothers = |body: &Option<String>, own: &StreamEntry| {
+        let known = body.as_deref().and_then(|body| serde_json::from_str::<StreamEntry>(body).ok());
+        known.is_some_and(|known| known.node != own.node && known.epoch >= own.epoch)
+    };
+    let own = entries.iter().zip(&bodies).filter(|(entry, body)| !is_anothers(body, entry));
+    put_streams(live, &own.map(|(entry, _)| entry.clone()).collect::<Vec<_>>()).await
+}
+
+/// Takes a stream out at once, unless another node has announced it since.
+pub async fn remove_stream(live: &Live, stream: StreamId, node: &str) -> Result<(), LiveError> {
     let mut connection = live.connection().await?;
+    let body: Option<String> = connection.get(live.key(&format!("stream:{stream}"))).await?;
+    let known = body.and_then(|body| serde_json::from_str::<StreamEntry>(&body).ok());
+    if known.is_some_and(|known| known.node != node) {
+        return Ok(());
+    }
     let () = redis::pipe()
         .del(live.key(&format!("stream:{stream}")))
         .ignore()

@@ -7,7 +7,7 @@ mod periods;
 
 use std::fmt::Write;
 
-use crate::playlist::{child_query, uri};
+use crate::playlist::{child_query, fill, uri};
 use periods::{Period, Run};
 
 /// How far behind the live edge players are asked to stay, in target durations: room for a manifest's life, a segment's
@@ -224,8 +224,7 @@ impl Mpd {
                 );
             }
         }
-        // A dollar sign would be read as a variable (23009-1 5.3.9.4.4).
-        let query = escape(&child_query(query).replace('$', "$$"));
+        let query = in_template(query);
         let folder = format!("{}{name}", escape(&self.base));
         let init = uri::init(run.init);
         let _ = writeln!(
@@ -237,6 +236,16 @@ impl Mpd {
         put_timeline(out, &run.spans);
         out.push_str("     </SegmentTimeline>\n    </SegmentTemplate>\n   </Representation>\n");
     }
+}
+
+/// A manifest that was written with [`crate::playlist::HOLE`] for its query, with `query` in its place.
+pub fn stamp(text: &str, query: &str) -> String {
+    fill(text, in_template(query).trim_start_matches('?'))
+}
+
+/// A query as it stands in a `SegmentTemplate`. A dollar sign would be read as a variable (23009-1 5.3.9.4.4).
+fn in_template(query: &str) -> String {
+    escape(&child_query(query).replace('$', "$$"))
 }
 
 /// `S` elements: a time where one is needed, and equal lengths told once.

@@ -34,6 +34,9 @@ pub struct Hello {
     /// Whom the stream is for: `public` and so on. Absent from nodes that know nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<String>,
+    /// An earlier connection of this publish was accepted, perhaps by another node: names of media may be taken.
+    #[serde(default)]
+    pub is_moved: bool,
 }
 
 impl std::fmt::Debug for Hello {
@@ -220,6 +223,7 @@ mod tests {
 
     fn hello() -> Hello {
         Hello {
+            is_moved: false,
             token: "secret".into(),
             stream_id: "s".into(),
             vod_id: "v".into(),

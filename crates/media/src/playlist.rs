@@ -3,6 +3,7 @@
 //! Owns the text (RFC 8216, draft-pantos-hls-rfc8216bis). Serving, blocking and caching belong to the origin. The names of
 //! media files are fixed here, in [`uri`]: writer, origin and recorder must agree on them.
 
+pub mod directives;
 mod live;
 mod multivariant;
 mod parse;
@@ -63,6 +64,40 @@ pub mod uri {
         };
         (canonical == name).then_some(file)
     }
+}
+
+/// Stands for a viewer's own arguments in a text that is written once for many: a query of nothing else is handed down like any
+/// other, and [`stamp`] puts each viewer's in its place.
+pub const HOLE: &str = "~viewer~";
+
+/// A text that was written with [`HOLE`] for its query, with `query` in its place. `query` is cleaned as [`child_query`] does.
+pub fn stamp(text: &str, query: &str) -> String {
+    let query = child_query(query);
+    fill(text, query.trim_start_matches('?'))
+}
+
+/// Puts `arguments` into each hole; an argument list that is empty takes the question mark with it.
+pub(crate) fn fill(text: &str, arguments: &str) -> String {
+    let mut pieces = text.split(HOLE);
+    let first = pieces.next().unwrap_or_default();
+    let holes = pieces.clone().count();
+    let mut out = String::with_capacity(text.len() + holes * arguments.len());
+    out.push_str(first);
+    for piece in pieces {
+        match (arguments.is_empty(), piece.strip_prefix('&')) {
+            (false, _) => {
+                out.push_str(arguments);
+                out.push_str(piece);
+            }
+            // `?HOLE&dvr=1`
+            (true, Some(rest)) => out.push_str(rest),
+            (true, None) => {
+                out.truncate(out.len() - usize::from(out.ends_with('?')));
+                out.push_str(piece);
+            }
+        }
+    }
+    out
 }
 
 /// The part of a request's query that child URIs carry on: everything but delivery directives (`_HLS_*`), and nothing
@@ -127,6 +162,18 @@ mod tests {
         assert_eq!(child_query("_HLS_msn=4&vs=abc&_HLS_part=1&token=x.y"), "?vs=abc&token=x.y");
         assert_eq!(child_query("%5FHLS_msn=4&a=\"b&c=\n&d"), "?d");
         assert_eq!(child_query(""), "");
+    }
+
+    #[test]
+    fn a_text_with_holes_is_stamped_for_each_viewer() {
+        let text = "seg1.m4s?~viewer~\nURI=\"../a.m3u8?~viewer~&dvr=1\",X\nseg2.m4s?~viewer~";
+        assert_eq!(
+            stamp(text, "token=a.b-c&_HLS_msn=3&\"x"),
+            "seg1.m4s?token=a.b-c\nURI=\"../a.m3u8?token=a.b-c&dvr=1\",X\nseg2.m4s?token=a.b-c"
+        );
+        assert_eq!(stamp(text, "_HLS_msn=1"), "seg1.m4s\nURI=\"../a.m3u8?dvr=1\",X\nseg2.m4s");
+        assert_eq!(child_query(HOLE), format!("?{HOLE}"), "it is handed down like any argument");
+        assert_eq!(stamp("no hole", "a=1"), "no hole");
     }
 
     #[test]

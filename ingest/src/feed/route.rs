@@ -138,6 +138,7 @@ mod tests {
             epoch: 1,
             node: "b".to_owned(),
             origin_url: String::new(),
+            visibility: None,
         });
         assert_eq!(choose(&known, &id.to_string()).as_deref(), Some("b:1"));
         known.failed.insert("b:1".to_owned(), Instant::now());

@@ -7,6 +7,7 @@ mod clients;
 mod continuity;
 mod dash;
 mod enhanced;
+mod handover;
 mod health;
 mod long;
 mod nodes;

@@ -87,7 +87,7 @@ fn claim(hello: &Hello) -> Option<Claim> {
             Some(text) => Visibility::parse(text)?,
         },
     };
-    Some(Claim { info, publish_id: hello.publish_id.clone(), epoch: hello.epoch })
+    Some(Claim { info, publish_id: hello.publish_id.clone(), epoch: hello.epoch, is_moved: hello.is_moved })
 }
 
 /// Moves frames to the stream's task until one of them ends. What arrived together goes over together.

@@ -6,56 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-
-/// A byte range of a whole, both ends included (RFC 9110 14.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ByteRange {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-}
-
-impl ByteRange {
-    pub(crate) fn len(self) -> u64 {
-        self.last - self.first + 1
-    }
-}
-
-/// What a `Range` header asks for of `length` bytes.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// Nothing, something malformed, or several ranges at once: the whole is a correct answer to each.
-    Whole,
-    Part(ByteRange),
-    Unsatisfiable,
-}
-
-/// Reads a `Range` header.
-pub(crate) fn asked(header: Option<&str>, length: u64) -> Asked {
-    let Some(spec) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else { return Asked::Whole };
-    if spec.contains(',') {
-        return Asked::Whole;
-    }
-    let Some((first, last)) = spec.trim().split_once('-') else { return Asked::Whole };
-    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match (first, last) {
-        ("", suffix) => match number(suffix) {
-            Some(0) => Asked::Unsatisfiable,
-            Some(_) if length == 0 => Asked::Unsatisfiable,
-            Some(suffix) => Asked::Part(ByteRange { first: length.saturating_sub(suffix), last: length - 1 }),
-            None => Asked::Whole,
-        },
-        (first, last) => {
-            let Some(first) = number(first) else { return Asked::Whole };
-            let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
-            match last {
-                Some(last) if last < first => Asked::Whole,
-                Some(_) if first >= length => Asked::Unsatisfiable,
-                Some(last) => Asked::Part(ByteRange { first, last: last.min(length - 1) }),
-                None => Asked::Whole,
-            }
-        }
-    }
-}
+use kit::negotiation::ByteRange;
 
 /// The bytes of `range` of the concatenation of `chunks`, still as slices.
 pub(crate) fn cut(chunks: &[Bytes], range: ByteRange) -> Vec<Bytes> {
@@ -110,26 +61,6 @@ impl hyper::body::Body for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn part(first: u64, last: u64) -> Asked {
-        Asked::Part(ByteRange { first, last })
-    }
-
-    #[test]
-    fn ranges_are_read_as_rfc_9110_says() {
-        assert_eq!(asked(Some("bytes=0-3"), 10), part(0, 3));
-        assert_eq!(asked(Some("bytes=4-"), 10), part(4, 9));
-        assert_eq!(asked(Some("bytes=-3"), 10), part(7, 9));
-        assert_eq!(asked(Some("bytes=-30"), 10), part(0, 9));
-        assert_eq!(asked(Some("bytes=8-99"), 10), part(8, 9));
-        assert_eq!(asked(Some("bytes=10-"), 10), Asked::Unsatisfiable);
-        assert_eq!(asked(Some("bytes=-0"), 10), Asked::Unsatisfiable);
-        for whole in
-            [None, Some("items=0-3"), Some("bytes=3-1"), Some("bytes=a-b"), Some("bytes=0-1,3-4"), Some("bytes=+1-2")]
-        {
-            assert_eq!(asked(whole, 10), Asked::Whole, "{whole:?}");
-        }
-    }
 
     #[test]
     fn a_range_across_chunks_is_sliced_not_copied() {

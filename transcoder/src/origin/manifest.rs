@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::StreamId;
+use kit::negotiation::takes_gzip;
 use media::dash::{Media, Mpd, Presentation, Span, Track};
 use media::playlist::{MediaPlaylist, SegmentLine};
 use sha2::{Digest, Sha256};
 
 use super::past::Past;
-use super::reply::{self, Life};
+use super::reply::Life;
 use super::shelf::{Shelf, Stage, gzip};
 
 const TYPE: &str = "application/dash+xml";
@@ -113,7 +114,7 @@ fn available_from_ms(stream_id: StreamId) -> i64 {
 }
 
 pub(crate) fn reply(page: &Page, request: &HeaderMap, target_s: u32) -> Response {
-    let is_gzip = reply::takes_gzip(request);
+    let is_gzip = takes_gzip(request);
     let etag = if is_gzip { format!("\"{}-gz\"", page.etag) } else { format!("\"{}\"", page.etag) };
     let is_known = request
         .get_all(IF_NONE_MATCH)

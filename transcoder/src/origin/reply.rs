@@ -2,15 +2,16 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
-    CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER, VARY,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE,
+    CONTENT_TYPE, RANGE, RETRY_AFTER, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use kit::negotiation::{Asked, ByteRange, asked};
 
-use super::body::{self, Asked, ByteRange};
+use super::body;
 use super::shelf::Content;
 
 pub(crate) const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -44,23 +45,6 @@ impl Life {
     }
 }
 
-/// Whether the client takes gzip (RFC 9110 12.5.3; `q=0` is a no).
-pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let mut pieces = coding.split(';').map(str::trim);
-            let is_gzip = pieces.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
-            let refused = pieces.any(|piece| {
-                piece.strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
-            });
-            is_gzip && !refused
-        })
-}
-
 pub(crate) fn playlist(text: Bytes, is_gzip: bool, life: Life) -> Response {
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
@@ -84,7 +68,7 @@ pub(crate) fn picture(jpeg: Bytes) -> Response {
 pub(crate) async fn media(content: Content, request: &HeaderMap) -> Response {
     let length = content.len();
     let range = request.get(RANGE).and_then(|value| value.to_str().ok());
-    let (status, range) = match body::asked(range, length) {
+    let (status, range) = match asked(range, length) {
         Asked::Whole => (StatusCode::OK, None),
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
         Asked::Unsatisfiable => return unsatisfiable(length),
@@ -183,18 +167,6 @@ fn insert_text(headers: &mut HeaderMap, name: axum::http::HeaderName, text: &str
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gzip_is_used_only_for_those_who_take_it() {
-        let takes = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
-            takes_gzip(&headers)
-        };
-        assert!(takes("gzip") && takes("br, GZIP;q=0.5") && takes("*"));
-        assert!(!takes("gzip;q=0") && !takes("br") && !takes("identity, gzip; q=0.0"));
-        assert!(!takes_gzip(&HeaderMap::new()));
-    }
 
     #[test]
     fn a_plain_playlist_lives_for_at_most_half_a_target() {

@@ -364,14 +364,13 @@ impl Shelf {
         read(&self.thumbnail).clone()
     }
 
-    /// Whom the stream is for from now on.
-    pub(crate) fn set_visibility(&self, visibility: Visibility) {
-        self.visibility.store(visibility as u8, Ordering::Release);
+    /// Whom the stream is for from now on. Says whom it was for.
+    pub(crate) fn set_visibility(&self, visibility: Visibility) -> Visibility {
+        visibility_of(self.visibility.swap(visibility as u8, Ordering::AcqRel))
     }
 
     pub(crate) fn visibility(&self) -> Visibility {
-        let stored = self.visibility.load(Ordering::Acquire);
-        Visibility::ALL.into_iter().find(|visibility| *visibility as u8 == stored).unwrap_or(Visibility::Private)
+        visibility_of(self.visibility.load(Ordering::Acquire))
     }
 
     pub(crate) fn end(&self) {
@@ -385,6 +384,10 @@ impl Shelf {
             _ => Stage::Ended,
         }
     }
+}
+
+fn visibility_of(stored: u8) -> Visibility {
+    Visibility::ALL.into_iter().find(|visibility| *visibility as u8 == stored).unwrap_or(Visibility::Private)
 }
 
 /// All streams of this node.

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use media::playlist::directives::Target;
 use tokio::time::timeout;
 
-use super::directives::Target;
 use super::shelf::{Rack, Shelf, View};
 
 /// Requests of one stream that may wait at a time.

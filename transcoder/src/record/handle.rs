@@ -210,11 +210,21 @@ impl Recorder {
     ///
     /// Waits for the start-up scan and briefly for Postgres; goes on without the latter.
     pub async fn open(&self, info: RecordingInfo) -> Result<(Recording, Resume), RecordError> {
+        self.go_on(info, false).await
+    }
+
+    /// The same where another node may have had the stream a moment ago, and used names the database knows nothing of yet.
+    pub async fn open_moved(&self, info: RecordingInfo) -> Result<(Recording, Resume), RecordError> {
+        self.go_on(info, true).await
+    }
+
+    async fn go_on(&self, info: RecordingInfo, is_moved: bool) -> Result<(Recording, Resume), RecordError> {
         let mut ready = self.shared.ready.subscribe();
         if !matches!(timeout(READY_WAIT_MAX, ready.wait_for(|ready| *ready)).await, Ok(Ok(_))) {
             return Err(RecordError::NotReady);
         }
-        let floor = self.floor(&info).await?;
+        let mut floor = self.floor(&info).await?;
+        floor.may_be_elsewhere |= is_moved;
         let (reply, answer) = oneshot::channel();
         let stream_id = info.stream_id;
         let open = Command::Open { info, floor, reply };

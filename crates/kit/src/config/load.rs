@@ -149,6 +149,7 @@ impl Config {
         let rule = |key, ok: bool, rule: &str| {
             if ok { Ok(()) } else { Err(ConfigError::Rule { key, rule: rule.to_owned() }) }
         };
+        rule("http.edge_memory_mib", (16..=1_048_576).contains(&self.http.edge_memory_mib), "must be 16 to 1048576")?;
         rule("hls.part_ms", (100..=1_000).contains(&self.hls.part_ms), "must be 100 to 1000")?;
         rule("hls.segment_ms", (1_000..=10_000).contains(&self.hls.segment_ms), "must be 1000 to 10000")?;
         rule("hls.segment_ms", self.hls.segment_ms >= 2 * self.hls.part_ms, "must be at least two parts")?;

@@ -210,6 +210,7 @@ impl Rig {
             .await;
         let claim = claim(&self.pool, channel).await;
         let hello = Hello {
+            is_moved: false,
             token: SECRET.to_owned(),
             stream_id: claim.stream_id.to_string(),
             vod_id: claim.vod_id.to_string(),

@@ -91,6 +91,20 @@ async fn numbers_another_node_may_have_used_are_left_free() {
     drop(elsewhere);
 }
 
+/// It died before anything of it was stored, so no row tells.
+#[tokio::test]
+async fn numbers_of_a_node_that_had_the_publish_a_moment_ago_are_left_free_though_nothing_is_stored() {
+    let rig = Rig::new().await;
+    let live = rig.go_live("alice").await;
+    let here = rig.node();
+    let (recording, resume) = here.recorder.open_moved(live.info.clone()).await.expect("opens");
+    assert!(resume.is_resumed && resume.next_msn > 1_000 && resume.next_init > 10, "{resume:?}");
+    drop(recording);
+    let (_recording, again) = here.recorder.open_moved(live.info.clone()).await.expect("opens");
+    assert_eq!(again.next_msn, resume.next_msn, "it was here all the time");
+    here.stop().await;
+}
+
 #[tokio::test]
 async fn a_complete_recording_is_not_opened_again() {
     let rig = Rig::new().await;

@@ -4,35 +4,35 @@
 
 /// Longer queries are refused: each is repeated on every line of a playlist.
 const QUERY_BYTES_MAX: usize = 1_024;
-/// Arguments by which viewers are counted, and the link to an unlisted stream. They matter on playlists only, so media playlists do not hand them to segments and all
-/// viewers can share one rendering.
-const VIEWER_ARGUMENTS: [&str; 3] = ["vs", "session", kit::playback::LINK_ARGUMENT];
+/// Arguments by which viewers are counted, and the link to an unlisted stream (`kit::playback::LINK_ARGUMENT`). They matter on
+/// playlists only, so media playlists do not hand them to segments and all viewers can share one rendering.
+pub const VIEWER_ARGUMENTS: [&str; 3] = ["vs", "session", "stream"];
 
 /// A moment in a rendition that a player waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) msn: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub msn: u64,
     /// `None`: the whole segment.
-    pub(crate) part: Option<u64>,
+    pub part: Option<u64>,
 }
 
 /// A parsed query.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Directives {
-    pub(crate) target: Option<Target>,
+pub struct Directives {
+    pub target: Option<Target>,
     /// Whether a delta update was asked for.
-    pub(crate) skip: bool,
+    pub skip: bool,
     /// `dvr=1`: the stream from its beginning. Concerns playlists only.
-    pub(crate) is_from_start: bool,
+    pub is_from_start: bool,
     /// What child playlists are called with, without `?`; empty when there is nothing to hand down.
-    pub(crate) for_playlists: String,
+    pub for_playlists: String,
     /// The same for parts, segments and init segments.
-    pub(crate) for_media: String,
+    pub for_media: String,
 }
 
 /// Why a query is answered with 400.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadQuery {
+pub enum BadQuery {
     #[error("_HLS_msn and _HLS_part must be whole numbers, given once")]
     Number,
     #[error("_HLS_part needs _HLS_msn")]
@@ -42,7 +42,7 @@ pub(crate) enum BadQuery {
 }
 
 impl Directives {
-    pub(crate) fn parse(query: Option<&str>) -> Result<Self, BadQuery> {
+    pub fn parse(query: Option<&str>) -> Result<Self, BadQuery> {
         let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(Self::default()) };
         if query.len() > QUERY_BYTES_MAX {
             return Err(BadQuery::TooLong);
