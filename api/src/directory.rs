@@ -15,6 +15,8 @@ use tokio::time::Instant;
 const LINGER: Duration = Duration::from_secs(130);
 /// From the moment a stream's owner is missed, or another took over, to the moment viewers are told: so long they are kept waiting.
 pub(crate) const HANDOVER_MAX: Duration = Duration::from_secs(5);
+/// An owner that was missed so long ago, and not since, is missed anew.
+const MISSED_ANEW: Duration = Duration::from_secs(10);
 /// Whom a stream is for is asked of Postgres while somebody wants it, and so long after.
 const WANTED_FOR: Duration = Duration::from_secs(60);
 /// What Postgres said is better than what an owner announced, for this long.
@@ -46,8 +48,10 @@ struct Place {
     seen_at: Instant,
     /// Another number for every owner a stream has had.
     turn: u64,
-    /// Since when its owner is missed, or new and has not answered yet.
-    troubled_at: Option<Instant>,
+    /// Since when its owner does not answer, and when that was noticed last.
+    missed: Option<(Instant, Instant)>,
+    /// When another owner took over, until it has shown a playlist.
+    moved_at: Option<Instant>,
     visibility: Option<Visibility>,
     told_at: Option<Instant>,
     wanted_at: Option<Instant>,
@@ -102,7 +106,11 @@ impl Directory {
         let now = Instant::now();
         let mut known = self.write();
         let place = known.by_stream.get_mut(&owner.stream).filter(|place| place.turn == owner.turn);
-        let since = place.map_or(now, |place| *place.troubled_at.get_or_insert(now));
+        let since = place.map_or(now, |place| {
+            let begun = place.missed.filter(|(_, last)| now.duration_since(*last) < MISSED_ANEW);
+            let (since, _) = *place.missed.insert((begun.map_or(now, |(since, _)| since), now));
+            since
+        });
         drop(known);
         self.0.missed.notify_one();
         since + HANDOVER_MAX
@@ -112,14 +120,20 @@ impl Directory {
     pub(crate) fn patience(&self, owner: &Owner) -> Option<Instant> {
         let known = self.read();
         let place = known.by_stream.get(&owner.stream).filter(|place| place.turn == owner.turn)?;
-        place.troubled_at.map(|since| since + HANDOVER_MAX)
+        let since = place.missed.map(|(since, _)| since).max(place.moved_at)?;
+        Some(since + HANDOVER_MAX)
     }
 
-    /// The owner answered.
-    pub(crate) fn settle(&self, owner: &Owner) {
-        let is_troubled = self.read().by_stream.get(&owner.stream).is_some_and(|place| place.troubled_at.is_some());
-        if is_troubled && let Some(place) = self.write().by_stream.get_mut(&owner.stream) {
-            place.troubled_at = place.troubled_at.filter(|_| place.turn != owner.turn);
+    /// The owner answered. `has_playlist`: with more than what it may have of the stream's past.
+    pub(crate) fn settle(&self, owner: &Owner, has_playlist: bool) {
+        let is_due = |place: &Place| {
+            place.turn == owner.turn && (place.missed.is_some() || has_playlist && place.moved_at.is_some())
+        };
+        let is_troubled = self.read().by_stream.get(&owner.stream).is_some_and(is_due);
+        if is_troubled && let Some(place) = self.write().by_stream.get_mut(&owner.stream).filter(|place| is_due(place))
+        {
+            place.missed = None;
+            place.moved_at = place.moved_at.filter(|_| !has_playlist);
         }
     }
 
@@ -202,7 +216,8 @@ impl Known {
         let announced = entry.visibility.as_deref().and_then(Visibility::parse);
         let place = Place {
             turn: before.filter(|_| is_same).map_or(self.turns, |place| place.turn),
-            troubled_at: if has_moved { Some(now) } else { before.and_then(|place| place.troubled_at) },
+            missed: before.filter(|_| is_same).and_then(|place| place.missed),
+            moved_at: if has_moved { Some(now) } else { before.and_then(|place| place.moved_at) },
             visibility: told.map(|(visibility, _)| visibility).or(announced),
             told_at: told.map(|(_, at)| at),
             wanted_at: before.and_then(|place| place.wanted_at),
@@ -288,10 +303,20 @@ mod tests {
         assert!(moves.has_changed().unwrap() && !directory.is_still(&first));
         let second = directory.owner("alice", Some(id)).unwrap();
         assert_eq!(directory.patience(&second), Some(Instant::now() + HANDOVER_MAX));
-        directory.settle(&first);
-        assert!(directory.patience(&second).is_some(), "the old one's answer settles nothing");
-        directory.settle(&second);
+        directory.settle(&first, true);
+        directory.settle(&second, false);
+        assert!(
+            directory.patience(&second).is_some(),
+            "neither the old one's answer nor a piece of the past settles it"
+        );
+        directory.settle(&second, true);
         assert_eq!(directory.patience(&second), None);
+        let until = directory.miss(&second);
+        directory.settle(&second, false);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(directory.miss(&second), until + Duration::from_secs(1), "it had answered in between");
+        tokio::time::advance(MISSED_ANEW).await;
+        assert_eq!(directory.miss(&second), Instant::now() + HANDOVER_MAX);
     }
 
     #[tokio::test(start_paused = true)]

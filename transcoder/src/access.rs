@@ -38,11 +38,11 @@ pub(crate) async fn run(pool: db::Pool, index: Arc<Index>, streams: Arc<Streams>
         match timeout(ASK_MAX, ask).await {
             Ok(Ok(found)) => {
                 for (id, visibility) in found {
-                    if let Some(shelf) = shelves.iter().find(|shelf| shelf.info.stream_id == id) {
-                        if shelf.set_visibility(visibility) != visibility {
-                            // Edges go by what is announced until they have asked themselves.
-                            streams.changed.notify_one();
-                        }
+                    if let Some(shelf) = shelves.iter().find(|shelf| shelf.info.stream_id == id)
+                        && shelf.set_visibility(visibility) != visibility
+                    {
+                        // Edges go by what is announced until they have asked themselves.
+                        streams.changed.notify_one();
                     }
                 }
             }

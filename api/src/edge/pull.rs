@@ -89,8 +89,9 @@ impl Puller {
                     }
                 }
                 Ok(landed) => {
-                    if pull.file.is_text() {
-                        self.directory.settle(&owner);
+                    let is_there = matches!(&landed, Landed::Whole(entry) if entry.status == StatusCode::OK);
+                    if is_there || pull.file.is_text() {
+                        self.directory.settle(&owner, pull.file.is_text());
                     }
                     return Ok(landed);
                 }

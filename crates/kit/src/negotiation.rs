@@ -11,7 +11,7 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    pub fn len(self) -> u64 {
+    pub fn length(self) -> u64 {
         self.last - self.first + 1
     }
 }

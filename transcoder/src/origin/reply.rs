@@ -77,7 +77,7 @@ pub(crate) async fn media(content: Content, request: &HeaderMap) -> Response {
         (Content::Memory(chunks), None) => body::chunks(chunks),
         (Content::Memory(chunks), Some(range)) => body::chunks(body::cut(&chunks, range)),
         (Content::Disk(place), range) => {
-            let place = range.map_or(place.clone(), |range| place.slice(range.first, range.len()));
+            let place = range.map_or(place.clone(), |range| place.slice(range.first, range.length()));
             match place.read().await {
                 Ok(bytes) => Body::from(bytes),
                 Err(error) => {
