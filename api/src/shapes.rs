@@ -224,7 +224,7 @@ impl Vod {
             duration_s: vod.duration_ms as f64 / 1_000.0,
             views: vod.views,
             thumbnail_url: vod.thumbnail_key.map(|_| format!("{base}/thumbnail.jpg{query}")),
-            storyboard_url: None,
+            storyboard_url: vod.has_storyboard.then(|| format!("{base}/storyboard.vtt{query}")),
             visibility: vod.visibility.into(),
             playback: Playback::below(&base, &query),
             created_at: vod.created_at,

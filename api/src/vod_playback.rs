@@ -8,6 +8,7 @@ mod file;
 mod manifest;
 mod reel;
 mod shelf;
+mod storyboard;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use shelf::{Page, Shelf, Text, Wanted};
 
 const PLAYLIST_MIME: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 const MANIFEST_MIME: HeaderValue = HeaderValue::from_static("application/dash+xml");
+const VTT_MIME: HeaderValue = HeaderValue::from_static("text/vtt; charset=utf-8");
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(multivariant))
         .routes(routes!(mpd))
         .routes(routes!(thumbnail))
+        .routes(routes!(storyboard_vtt))
+        .routes(routes!(storyboard_sheet))
         .routes(routes!(rendition_file))
         .layer(Extension(Shelf::new()))
 }
@@ -181,7 +185,7 @@ async fn rendition_file(
         Some(MediaFile::Part(..)) | None => return Err(PlaybackError::NoFile.into()),
     };
     shelf.recent(&app, id, uri.query()).await?;
-    file::immutable(&app.objects, &key, &method, &headers).await
+    file::immutable(&app.objects, &key, "video/mp4", &method, &headers).await
 }
 
 /// A picture of the recording, renewed while it is made.
@@ -208,6 +212,61 @@ async fn thumbnail(
     let known = shelf.recent(&app, id, uri.query()).await?;
     let key = known.thumbnail_key.as_deref().ok_or(PlaybackError::NoFile)?;
     file::picture(&app.objects, key, &method, &headers).await
+}
+
+/// Small pictures along the recording, for its timeline: cues that name parts of sheets (`storyboard/sheet0.jpg#xywh=0,0,160,90`).
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/storyboard.vtt",
+    operation_id = "vod_storyboard",
+    params(("id" = String, Path, description = "The recording")),
+    responses(
+        (status = 200, description = "WebVTT", content_type = "text/vtt"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "No such recording, or it has no pictures", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn storyboard_vtt(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path(id): Path<VodId>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let page = shelf.page(&app, id, Wanted::Storyboard, uri.query().unwrap_or_default()).await?;
+    let mut response = playlist(&page, &headers);
+    response.headers_mut().insert(CONTENT_TYPE, VTT_MIME);
+    Ok(response)
+}
+
+/// Pictures of a recording, one below the other. Never changes under its name.
+#[utoipa::path(
+    get,
+    path = "/vod/{id}/storyboard/{file}",
+    operation_id = "vod_storyboard_sheet",
+    params(
+        ("id" = String, Path, description = "The recording"),
+        ("file" = String, Path, description = "As the cues of `storyboard.vtt` name it"),
+    ),
+    responses(
+        (status = 200, description = "JPEG", content_type = "image/jpeg"),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "No such recording or sheet", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    tag = "playback",
+)]
+async fn storyboard_sheet(
+    State(app): State<App>,
+    Extension(shelf): Extension<Shelf>,
+    Path((id, name)): Path<(VodId, String)>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let seq = objects::keys::sheet_of_name(&name).ok_or(PlaybackError::NoFile)?;
+    shelf.recent(&app, id, uri.query()).await?;
+    file::immutable(&app.objects, &objects::keys::vod_sheet(id, seq), "image/jpeg", &method, &headers).await
 }
 
 fn playlist(page: &Page, headers: &HeaderMap) -> Response {

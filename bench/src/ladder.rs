@@ -82,6 +82,7 @@ async fn child(clip: &Bytes) -> anyhow::Result<Duration> {
         frame_rate: (30, 1),
         rungs: rungs.clone(),
         thumbnail_every_s: 10,
+        tile_every_s: 5,
         memory_mib: 1_024,
         share: None,
         restore_after: RESTORE_AFTER,

@@ -28,6 +28,7 @@ mod upload;
 mod writer;
 
 pub use db::recordings::RenditionKind;
+pub use db::storyboards::Sheet;
 pub use handle::{
     Pace, RecordDeps, RecordError, RecordedPart, Recorder, Recording, RecordingEnd, RecordingInfo, RenditionInfo,
     Resume,

@@ -11,6 +11,7 @@ pub(crate) mod lower;
 pub(crate) mod publisher;
 pub(crate) mod rendition;
 pub(crate) mod session;
+pub(crate) mod storyboard;
 pub(crate) mod tape;
 pub(crate) mod task;
 

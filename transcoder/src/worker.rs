@@ -107,6 +107,8 @@ pub struct WorkerSpec {
     pub rungs: Vec<Rung>,
     /// Seconds between thumbnails.
     pub thumbnail_every_s: u32,
+    /// Seconds between the small pictures of storyboards; 0 for none.
+    pub tile_every_s: u32,
     /// Memory the child may use, in MiB.
     pub memory_mib: u64,
     /// The stream's share of the processor, which says which rungs run. Without one all do.
@@ -127,6 +129,8 @@ pub enum WorkerEvent {
     Rungs { running: Mask },
     /// A JPEG, at most 640 pixels on its longer side.
     Thumbnail(Bytes),
+    /// A JPEG of at most 160 pixels on its longer side, and when its picture is presented.
+    Tile { pts: i64, jpeg: Bytes },
     /// The child died and is being replaced. Units go on after a moment, and without a gap when the source's pictures
     /// since the last key frame that came back were few enough to keep (300, 8 MiB). The first of each rung is a key
     /// frame, even where the source has none.

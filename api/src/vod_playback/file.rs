@@ -18,6 +18,7 @@ const PICTURE_CACHE: &str = "public, max-age=10";
 pub(super) async fn immutable(
     objects: &Objects,
     key: &str,
+    mime: &'static str,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -26,7 +27,7 @@ pub(super) async fn immutable(
     if is_unchanged(headers, &etag) {
         return Ok(dress(StatusCode::NOT_MODIFIED.into_response(), &[(ETAG, etag), cache(CACHE_IMMUTABLE)]));
     }
-    serve(objects, key, method, range_of(headers, &etag), &etag, CACHE_IMMUTABLE, "video/mp4").await
+    serve(objects, key, method, range_of(headers, &etag), &etag, CACHE_IMMUTABLE, mime).await
 }
 
 /// A picture that is renewed now and then.

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::PlaybackError;
 use super::reel::{Reel, with_links};
+use super::storyboard;
 use crate::state::App;
 
 /// A recording's row is asked for again after this long; playlists always ask.
@@ -71,6 +72,8 @@ pub(super) enum Wanted {
     IFrames(String),
     /// MPEG-DASH.
     Manifest,
+    /// The small pictures along it.
+    Storyboard,
 }
 
 /// A playlist, ready to be sent.
@@ -163,6 +166,14 @@ impl Shelf {
                 reel.manifest(&playable.renditions, target_s, language, delivered)
                     .and_then(|manifest| manifest.render(query))
                     .ok_or(PlaybackError::NoFile)?
+            }
+            Wanted::Storyboard => {
+                let sheets = async {
+                    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+                    db::storyboards::of(&mut conn, key.id).await
+                };
+                let sheets = sheets.await.map_err(|error| PlaybackError::Rows(Arc::new(error)))?;
+                storyboard::vtt(&reel, &playable.renditions, &sheets, &key.query).ok_or(PlaybackError::NoFile)?
             }
             Wanted::Rendition(name) | Wanted::IFrames(name) => {
                 let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);

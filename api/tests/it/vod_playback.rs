@@ -325,6 +325,59 @@ async fn the_picture_is_renewed_under_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_storyboard_follows_what_is_stored_and_names_parts_of_sheets() {
+    let cinema = Cinema::new("ready").await;
+    cinema.store_all(0..3).await;
+    // The fourth segment was lost, so that all after it is earlier.
+    cinema.store_all(4..8).await;
+    cinema.get("storyboard.vtt").await.refused(404, "vod.no-file");
+    let resource = format!("/api/v1/vods/{}", cinema.vod);
+    assert!(cinema.site.get(&resource).send().await.expect(200).json["storyboard_url"].is_null());
+
+    let sheet = |seq: i64, places: &[(i64, i32)]| db::storyboards::Sheet {
+        seq,
+        tile_width: 160,
+        tile_height: 90,
+        tile_step: 96,
+        seqs: places.iter().map(|(seq, _)| *seq).collect(),
+        offsets_ms: places.iter().map(|(_, offset)| *offset).collect(),
+        byte_size: 12,
+    };
+    let mut conn = cinema.site.pool.acquire().await.expect("connection");
+    for sheet in [sheet(0, &[(0, 40), (2, 1_000), (3, 500)]), sheet(5, &[(5, 0), (7, 900_000)])] {
+        db::storyboards::insert(&mut conn, cinema.vod, &sheet).await.expect("a row");
+        db::storyboards::insert(&mut conn, cinema.vod, &sheet).await.expect("once more does no harm");
+    }
+    drop(conn);
+    cinema.put(&keys::vod_sheet(cinema.vod, 5), "five and on".to_owned()).await;
+    let url = cinema.site.get(&resource).send().await.expect(200).json["storyboard_url"].clone();
+    assert_eq!(url, format!("/vod/{}/storyboard.vtt", cinema.vod));
+    let answer = cinema.site.get(url.as_str().expect("an address")).header("origin", "https://else.where").send().await;
+    let answer = answer.expect(200);
+    assert_eq!(answer.header("content-type"), "text/vtt; charset=utf-8");
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    // The third picture shows what is lost; the last one's offset lies outside of its segment.
+    assert_eq!(
+        answer.text(),
+        "WEBVTT\n\n00:00:00.000 --> 00:00:05.000\nstoryboard/sheet0.jpg#xywh=0,0,160,90\n\n\
+         00:00:05.000 --> 00:00:08.000\nstoryboard/sheet0.jpg#xywh=0,96,160,90\n\n\
+         00:00:08.000 --> 00:00:14.000\nstoryboard/sheet5.jpg#xywh=0,0,160,90\n"
+    );
+
+    let path = cinema.path("storyboard/sheet5.jpg");
+    let picture = cinema.site.get(&path).header("origin", "https://else.where").send().await.expect(200);
+    assert_eq!((picture.text().as_str(), picture.header("content-type")), ("five and on", "image/jpeg"));
+    assert!(picture.header("cache-control").contains("immutable"));
+    assert_eq!(picture.header("access-control-allow-origin"), "*");
+    for file in ["sheet6.jpg", "sheet05.jpg", "sheet5.png", "..%2Fthumbnail.jpg"] {
+        cinema.get(&format!("storyboard/{file}")).await.refused(404, "vod.no-file");
+    }
+    cinema.site.sql("UPDATE vods SET visibility = 'private'").await;
+    cinema.get("storyboard.vtt").await.refused(404, "vod.not-found");
+    cinema.get("storyboard/sheet5.jpg").await.refused(404, "vod.not-found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn presigned_links_outlive_the_playlist_that_has_them() {
     let cinema = Cinema::with("ready", |setup| {
         setup.config.storage.delivery = Delivery::Presigned;

@@ -251,7 +251,7 @@ pub async fn unpurged(conn: &mut Conn, grace_s: f64, limit: i64) -> Result<Vec<(
     Ok(rows.into_iter().map(|row| (VodId::from_uuid(row.vod_id), row.object_prefix)).collect())
 }
 
-/// A deleted recording's objects are gone: its segments' rows go too. The recording's own row stays, for its number of views
+/// A deleted recording's objects are gone: the rows of its segments and pictures go too. The recording's own row stays, for its number of views
 /// and for whoever asks.
 pub async fn purge(conn: &mut Conn, vod_id: VodId) -> Result<()> {
     let id = vod_id.as_uuid();
@@ -260,7 +260,8 @@ pub async fn purge(conn: &mut Conn, vod_id: VodId) -> Result<()> {
         .await?;
     if gone.rows_affected() == 1 {
         sqlx::query!("DELETE FROM vod_segments WHERE vod_id = $1", id).execute(&mut *conn).await?;
-        sqlx::query!("DELETE FROM vod_renditions WHERE vod_id = $1", id).execute(conn).await?;
+        sqlx::query!("DELETE FROM vod_renditions WHERE vod_id = $1", id).execute(&mut *conn).await?;
+        sqlx::query!("DELETE FROM vod_sheets WHERE vod_id = $1", id).execute(conn).await?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ pub mod publish;
 pub mod queue;
 pub mod recordings;
 pub mod sessions;
+pub mod storyboards;
 pub mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;

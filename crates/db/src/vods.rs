@@ -29,6 +29,8 @@ pub struct Vod {
     pub byte_size: i64,
     pub views: i64,
     pub thumbnail_key: Option<String>,
+    /// There are pictures along it.
+    pub has_storyboard: bool,
     pub created_at: Timestamp,
     pub ready_at: Option<Timestamp>,
     /// Why recording stopped while the stream went on.
@@ -54,6 +56,7 @@ struct Row {
     byte_size: i64,
     views: i64,
     thumbnail_key: Option<String>,
+    has_storyboard: bool,
     created_at: Timestamp,
     ready_at: Option<Timestamp>,
     stop_reason: Option<String>,
@@ -79,6 +82,7 @@ impl TryFrom<Row> for Vod {
             byte_size: row.byte_size,
             views: row.views,
             thumbnail_key: row.thumbnail_key,
+            has_storyboard: row.has_storyboard,
             created_at: row.created_at,
             ready_at: row.ready_at,
             stop_reason: row.stop_reason,
@@ -104,7 +108,8 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: 
         r#"
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id
@@ -139,7 +144,8 @@ pub async fn recent(
         r#"
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id
@@ -184,7 +190,8 @@ pub async fn most_viewed(
         r#"
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
-               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id

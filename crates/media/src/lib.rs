@@ -19,6 +19,7 @@ pub mod link;
 pub mod playlist;
 pub mod sample;
 pub mod segmenter;
+pub mod strip;
 pub mod timeline;
 
 pub use sample::{Sample, Ticks, VIDEO_TIMESCALE, rescale};

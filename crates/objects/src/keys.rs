@@ -29,6 +29,21 @@ pub fn vod_thumbnail(vod: VodId) -> String {
     format!("vod/{vod}/thumbnail.jpg")
 }
 
+/// The file name of a sheet of small pictures, in the bucket and in URLs. `seq` is its first picture's segment.
+pub fn sheet_name(seq: u64) -> String {
+    format!("sheet{seq}.jpg")
+}
+
+/// The segment a sheet's file name speaks of.
+pub fn sheet_of_name(name: &str) -> Option<u64> {
+    let seq = name.strip_prefix("sheet")?.strip_suffix(".jpg")?.parse().ok()?;
+    (sheet_name(seq) == name).then_some(seq)
+}
+
+pub fn vod_sheet(vod: VodId, seq: u64) -> String {
+    format!("vod/{vod}/storyboard/{}", sheet_name(seq))
+}
+
 /// The folder of all recordings, and the recording a folder right below it belongs to.
 pub const VODS: &str = "vod/";
 
@@ -60,6 +75,11 @@ mod tests {
         let vod = VodId::from_uuid(kit::ids::uuid());
         for key in [vod_segment(vod, "source", 7), vod_init(vod, "audio", 0), vod_thumbnail(vod)] {
             assert!(key.starts_with(&vod_prefix(vod)), "{key}");
+        }
+        assert!(vod_sheet(vod, 7).starts_with(&vod_prefix(vod)) && !is_media_of(vod, &vod_sheet(vod, 7)));
+        assert_eq!(sheet_of_name(&sheet_name(7)), Some(7));
+        for name in ["sheet.jpg", "sheet07.jpg", "sheet+7.jpg", "sheet7.png", "../sheet7.jpg"] {
+            assert_eq!(sheet_of_name(name), None, "{name}");
         }
         assert!(vod_prefix(vod).ends_with('/'));
         assert_eq!(vod_of_folder(&vod_prefix(vod)), Some(vod));

@@ -14,6 +14,7 @@ use domain::StreamId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::Sheet;
 use super::handle::{RecordingInfo, RenditionInfo, lock};
 use super::journal::Head;
 use crate::origin::shelf::Segment;
@@ -22,6 +23,15 @@ use crate::origin::shelf::Segment;
 const THUMBNAIL_EVERY: Duration = Duration::from_secs(10);
 /// Larger pictures are not ours.
 const THUMBNAIL_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Sheets of one recording that wait in memory for the bucket: of most of an hour.
+const SHEETS_MAX: usize = 16;
+/// Larger sheets are not ours.
+const SHEET_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// From a sheet that could not be stored to the next try.
+const SHEET_RETRY: Duration = Duration::from_secs(2);
+/// Tries in a row, after which a recording that is complete but for its pictures goes without them.
+const SHEET_TRIES_MAX: u32 = 5;
 
 /// Numbers everybody reads and nobody waits for.
 #[derive(Debug, Default)]
@@ -87,6 +97,7 @@ pub(super) enum Item {
 pub(super) enum Job {
     Item { info: RecordingInfo, rendition: String, item: Item },
     Thumbnail { info: RecordingInfo, jpeg: Bytes },
+    Sheet { info: RecordingInfo, sheet: Sheet, jpeg: Bytes },
 }
 
 #[derive(Default)]
@@ -108,6 +119,11 @@ struct Entry {
     thumbnail: Option<Bytes>,
     thumbnail_at: Option<Instant>,
     is_thumbnail_busy: bool,
+    sheets: VecDeque<(Sheet, Bytes)>,
+    /// The first sheet is with an uploader.
+    is_sheet_busy: bool,
+    sheet_failures: u32,
+    sheet_retry_at: Option<Instant>,
     /// Since when checks find no row of the stream.
     missing_since: Option<Instant>,
 }
@@ -126,10 +142,21 @@ impl Entry {
     }
 
     fn is_drained(&self) -> bool {
-        let is_quiet = self.uncommitted == 0 && !self.is_thumbnail_busy;
+        let is_quiet = self.uncommitted == 0 && !self.is_thumbnail_busy && !self.is_sheet_busy;
         // The first picture is worth a try; a newer one than the stored is not worth a wait.
         let is_pictured = self.thumbnail.is_none() || self.thumbnail_at.is_some();
-        is_quiet && is_pictured && self.lanes.values().all(|lane| lane.items.is_empty() && !lane.is_busy)
+        is_quiet && is_pictured && self.sheets.is_empty() && self.has_empty_lanes()
+    }
+
+    fn has_empty_lanes(&self) -> bool {
+        self.lanes.values().all(|lane| lane.items.is_empty() && !lane.is_busy)
+    }
+
+    fn next_sheet(&mut self) -> Option<(Sheet, Bytes)> {
+        let is_due = self.sheet_retry_at.is_none_or(|at| Instant::now() >= at);
+        let next = self.sheets.front().filter(|_| is_due && !self.is_sheet_busy).cloned()?;
+        self.is_sheet_busy = true;
+        Some(next)
     }
 }
 
@@ -146,6 +173,10 @@ impl Backlog {
             thumbnail: None,
             thumbnail_at: None,
             is_thumbnail_busy: false,
+            sheets: VecDeque::new(),
+            is_sheet_busy: false,
+            sheet_failures: 0,
+            sheet_retry_at: None,
             missing_since: None,
         });
         (entry.generation, entry.phase, entry.missing_since) = (generation, phase, None);
@@ -158,6 +189,7 @@ impl Backlog {
             entry.phase = phase;
             if phase == Phase::Discarded {
                 entry.thumbnail = None;
+                entry.sheets.clear();
                 // A lane whose item is out keeps that one until the uploader brings it back.
                 entry.lanes.values_mut().for_each(|lane| lane.items.truncate(usize::from(lane.is_busy)));
             }
@@ -185,6 +217,20 @@ impl Backlog {
         self.work.notify_one();
     }
 
+    pub(super) fn sheet(&self, stream_id: StreamId, sheet: Sheet, jpeg: Bytes) {
+        if let Some(entry) = lock(&self.recordings).get_mut(&stream_id)
+            && entry.phase != Phase::Discarded
+            && jpeg.len() <= SHEET_BYTES_MAX
+        {
+            if entry.sheets.len() < SHEETS_MAX {
+                entry.sheets.push_back((sheet, jpeg));
+            } else {
+                metrics::counter!("rillcast_storyboard_sheets_lost_total").increment(1);
+            }
+        }
+        self.work.notify_one();
+    }
+
     /// The next job, and whether there is another beside it. Recordings take turns: `after` is whose turn was last.
     pub(super) fn take(&self, after: &mut Option<StreamId>) -> Option<Job> {
         let mut recordings = lock(&self.recordings);
@@ -206,6 +252,10 @@ impl Backlog {
                 entry.is_thumbnail_busy = true;
                 *after = Some(id);
                 return Some(Job::Thumbnail { info: entry.info.clone(), jpeg });
+            }
+            if let Some((sheet, jpeg)) = entry.next_sheet() {
+                *after = Some(id);
+                return Some(Job::Sheet { info: entry.info.clone(), sheet, jpeg });
             }
             for (rendition, lane) in &mut entry.lanes {
                 if let (false, Some(item)) = (lane.is_busy, lane.items.front()) {
@@ -251,6 +301,26 @@ impl Backlog {
         if let Some(entry) = lock(&self.recordings).get_mut(&stream_id) {
             entry.is_thumbnail_busy = false;
             entry.thumbnail_at = Some(Instant::now());
+        }
+        self.settle.notify_one();
+    }
+
+    pub(super) fn sheet_done(&self, stream_id: StreamId, is_stored: bool) {
+        if let Some(entry) = lock(&self.recordings).get_mut(&stream_id) {
+            entry.is_sheet_busy = false;
+            if is_stored {
+                entry.sheets.pop_front();
+                (entry.sheet_failures, entry.sheet_retry_at) = (0, None);
+            } else {
+                entry.sheet_failures += 1;
+                entry.sheet_retry_at = Some(Instant::now() + SHEET_RETRY);
+                let is_late = entry.phase == Phase::Ended && entry.has_empty_lanes();
+                if is_late && entry.sheet_failures >= SHEET_TRIES_MAX {
+                    let lost = u64::try_from(entry.sheets.len()).unwrap_or(0);
+                    metrics::counter!("rillcast_storyboard_sheets_lost_total").increment(lost);
+                    entry.sheets.clear();
+                }
+            }
         }
         self.settle.notify_one();
     }

@@ -19,7 +19,7 @@ use super::inbox::{BEAT, Inbox, Refused};
 use super::rolls::ROLL_BYTES;
 use super::task::RecorderTask;
 use super::writer::{Command, Floor, Key};
-use super::{RenditionKind, spool};
+use super::{RenditionKind, Sheet, spool};
 use crate::origin::shelf::Segment;
 
 /// Kept free for what must not be lost: ends, inits, closes.
@@ -367,6 +367,11 @@ impl Recording {
     /// The newest picture of the stream. Only the latest is kept.
     pub fn thumbnail(&self, jpeg: Bytes) {
         self.shared.backlog.thumbnail(self.key.stream_id, jpeg);
+    }
+
+    /// The next sheet of the storyboard. Missing ones are no fault of the recording.
+    pub fn sheet(&self, sheet: Sheet, jpeg: Bytes) {
+        self.shared.backlog.sheet(self.key.stream_id, sheet, jpeg);
     }
 
     /// Closes the recording. Segments that were not ended keep the parts they have.

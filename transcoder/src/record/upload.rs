@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::backlog::{Item, Job};
 use super::commit::{Commit, What};
 use super::handle::{RecordingInfo, Shared};
-use super::points;
+use super::{Sheet, points};
 use crate::origin::shelf::Segment;
 
 /// Uploads in flight on one node.
@@ -85,6 +85,14 @@ impl Uploader {
                     tracing::debug!(stream.id = %info.stream_id, %error, "a picture was not stored");
                 }
                 self.shared.backlog.thumbnail_done(info.stream_id);
+                outcome.is_ok()
+            }
+            Job::Sheet { info, sheet, jpeg } => {
+                let outcome = self.put_sheet(&info, &sheet, jpeg).await;
+                if let Err(error) = &outcome {
+                    tracing::debug!(stream.id = %info.stream_id, %error, "a sheet of pictures was not stored yet");
+                }
+                self.shared.backlog.sheet_done(info.stream_id, outcome.is_ok());
                 outcome.is_ok()
             }
             Job::Item { info, rendition, item } => {
@@ -199,6 +207,20 @@ impl Uploader {
         self.shared.objects.put_once(&upload).await?;
         let mut conn = self.shared.pool.acquire().await?;
         db::recordings::set_thumbnail(&mut conn, info.vod_id, &key).await?;
+        Ok(())
+    }
+
+    async fn put_sheet(&self, info: &RecordingInfo, sheet: &Sheet, jpeg: Bytes) -> anyhow::Result<()> {
+        let key = keys::vod_sheet(info.vod_id, u64::try_from(sheet.seq)?);
+        let chunks = [jpeg];
+        let sha256 = objects::sha256(&chunks);
+        let (content_type, cache_control) = ("image/jpeg", CACHE_IMMUTABLE);
+        self.shared
+            .objects
+            .put_once(&Upload { key: &key, chunks: &chunks, sha256, content_type, cache_control })
+            .await?;
+        let mut conn = self.shared.pool.acquire().await?;
+        db::storyboards::insert(&mut conn, info.vod_id, sheet).await?;
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use crate::origin::shelf::StreamInfo;
 use crate::worker::{Mask, Permit, RESTORE_AFTER, Refusal, Rung, Source, Supervisor, WorkerSpec};
 
 const THUMBNAIL_EVERY_S: u32 = 10;
+/// Of a storyboard as it begins; it takes fewer of them later.
+const TILE_EVERY_S: u32 = super::storyboard::EVERY_S;
 /// Attempts to write a note, over about half a minute.
 const NOTE_ATTEMPTS: u32 = 8;
 
@@ -57,6 +59,7 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
         frame_rate: avc.frame_rate.map_or((0, 0), |rate| (rate.num, rate.den)),
         rungs,
         thumbnail_every_s: THUMBNAIL_EVERY_S,
+        tile_every_s: TILE_EVERY_S,
         memory_mib: shared.config.transcoder.worker_memory_mib,
         share: Some(Arc::clone(&permit)),
         restore_after: RESTORE_AFTER,

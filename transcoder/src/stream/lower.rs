@@ -24,6 +24,10 @@ pub(crate) enum Came {
     /// Something was published.
     News,
     Thumbnail(Bytes),
+    Tile {
+        pts: i64,
+        jpeg: Bytes,
+    },
     /// Other rungs run from now on.
     Changed(Mask),
     /// The child will not come back.
@@ -146,6 +150,7 @@ impl Lower {
                 if follower.take(dts, pts, is_sync, data, shop, pace) { Came::News } else { Came::Nothing }
             }
             Some(WorkerEvent::Thumbnail(jpeg)) => Came::Thumbnail(jpeg),
+            Some(WorkerEvent::Tile { pts, jpeg }) => Came::Tile { pts, jpeg },
             Some(WorkerEvent::Rungs { running }) => {
                 self.want(running);
                 for place in

@@ -17,6 +17,7 @@ use media::{Sample, VIDEO_TIMESCALE, rescale};
 use super::clock::ProgramClock;
 use super::lower::Lower;
 use super::rendition::{Rendition, Shop, Span};
+use super::storyboard::{Place, Storyboard};
 use super::tape::Tape;
 use crate::origin::cold::Cellar;
 use crate::origin::shelf::Shelf;
@@ -82,6 +83,12 @@ impl Pace {
         self.starts.iter().find(|(known, _)| *known == msn).map(|(_, pts)| *pts)
     }
 
+    /// The segment that a picture belongs to, and how far into it.
+    fn place_of(&self, pts: i64) -> Option<Place> {
+        let (msn, start) = self.starts.iter().rev().find(|(_, start)| *start <= pts)?;
+        Some(Place { msn: *msn, offset_ms: i32::try_from((pts - start) / 90).ok()?, pts })
+    }
+
     pub(crate) fn span(&self, msn: u64) -> Option<Span> {
         self.spans.iter().find(|span| span.msn == msn).copied()
     }
@@ -121,6 +128,7 @@ pub(crate) struct Publisher {
     /// Where the period begins, in 90 kHz.
     begins_at: i64,
     frame_ticks: i64,
+    storyboard: Storyboard,
     /// A segment was cut without a key frame. Remembered for the stream's life: what was promised once too often is not
     /// promised again.
     has_forced_cut: bool,
@@ -172,6 +180,7 @@ impl Publisher {
             video_dts: 0,
             begins_at: 0,
             frame_ticks: 0,
+            storyboard: Storyboard::default(),
             has_forced_cut: false,
         }
     }
@@ -525,9 +534,17 @@ impl Publisher {
         self.shop.tape.thumbnail(jpeg);
     }
 
+    /// The storyboard's next picture. What it shows may be too long ago to know where that was.
+    pub(crate) fn tile(&mut self, pts: i64, jpeg: &Bytes) {
+        if let Some(place) = self.pace.place_of(pts) {
+            self.storyboard.take(place, jpeg, &self.shop.tape);
+        }
+    }
+
     /// This node stops while the stream may go on elsewhere: what is pending goes out, and the recording can be resumed.
     pub(crate) fn interrupt(&mut self) {
         self.close_all();
+        self.storyboard.finish(&self.shop.tape);
         self.shop.tape.close(RecordingEnd::Interrupted);
     }
 
@@ -550,6 +567,7 @@ impl Publisher {
         }
         self.shop.shelf.end();
         self.hang_out();
+        self.storyboard.finish(&self.shop.tape);
         self.shop.tape.close(RecordingEnd::Ended);
     }
 }

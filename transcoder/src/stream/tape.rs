@@ -6,7 +6,7 @@ use bytes::Bytes;
 use media::cmaf::TrackConfig;
 
 use crate::origin::shelf::Segment;
-use crate::record::{RecordedPart, Recording, RecordingEnd, RenditionInfo, RenditionKind};
+use crate::record::{RecordedPart, Recording, RecordingEnd, RenditionInfo, RenditionKind, Sheet};
 
 /// Hands everything published to the recording, if there is one.
 #[derive(Default)]
@@ -73,6 +73,12 @@ impl Tape {
     pub(crate) fn thumbnail(&self, jpeg: Bytes) {
         if let Some(recording) = &self.recording {
             recording.thumbnail(jpeg);
+        }
+    }
+
+    pub(crate) fn sheet(&self, sheet: Sheet, jpeg: Bytes) {
+        if let Some(recording) = &self.recording {
+            recording.sheet(sheet, jpeg);
         }
     }
 

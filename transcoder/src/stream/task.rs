@@ -364,6 +364,7 @@ impl StreamTask {
             Came::Nothing => {}
             Came::News => self.publisher.hang_out(),
             Came::Thumbnail(jpeg) => self.publisher.thumbnail(jpeg),
+            Came::Tile { pts, jpeg } => self.publisher.tile(pts, &jpeg),
             Came::Changed(running) => {
                 let rungs = lower.permit().map(|permit| permit.rungs().to_vec()).unwrap_or_default();
                 self.publisher.hang_out();

@@ -236,6 +236,7 @@ impl Supervisor {
             rungs: self.spec.rungs.iter().zip(&self.rungs).map(plan).collect(),
             running: self.running,
             thumbnail_every_s: self.spec.thumbnail_every_s,
+            tile_every_s: self.spec.tile_every_s,
             memory_mib: self.spec.memory_mib,
             parent_pid: nix::unistd::getpid().as_raw(),
         })
@@ -455,6 +456,7 @@ impl Running {
             _ if !self.is_ready => return Err("it sent media before it was ready".to_owned()),
             Kind::Progress => self.watchdog.answered(),
             Kind::Thumbnail => owner.outbox.push_back(WorkerEvent::Thumbnail(payload)),
+            Kind::Tile => take_tile(payload, owner)?,
             Kind::Config => take_config(payload, owner)?,
             Kind::Picture => self.take_picture(payload, owner)?,
             Kind::Usage => self.take_usage(&payload, owner)?,
@@ -544,6 +546,13 @@ impl Running {
         }
         ended
     }
+}
+
+fn take_tile(mut payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {
+    let pts = payload.try_get_i64().ok().filter(|pts| Some(*pts) <= owner.newest);
+    let pts = pts.ok_or_else(|| NOBODY_ASKED.to_owned())?;
+    owner.outbox.push_back(WorkerEvent::Tile { pts, jpeg: payload });
+    Ok(())
 }
 
 fn take_config(mut payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {

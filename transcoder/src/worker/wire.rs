@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Rungs = 9,
     /// Child to parent: what it used; [`super::Usage`] as JSON.
     Usage = 10,
+    /// Child to parent: a picture's presentation time and its small JPEG.
+    Tile = 11,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             8 => Self::Picture,
             9 => Self::Rungs,
             10 => Self::Usage,
+            11 => Self::Tile,
             _ => return None,
         })
     }
@@ -80,6 +83,8 @@ pub(crate) struct Work {
     /// Those of them that run from the beginning.
     pub(crate) running: super::Mask,
     pub(crate) thumbnail_every_s: u32,
+    /// 0: none.
+    pub(crate) tile_every_s: u32,
     pub(crate) memory_mib: u64,
     pub(crate) parent_pid: i32,
 }

@@ -10,6 +10,7 @@ mod follow;
 mod holes;
 mod lower;
 mod odd;
+mod pictures;
 mod resume;
 mod rewind;
 mod rig;

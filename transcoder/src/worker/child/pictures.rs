@@ -1,4 +1,4 @@
-//! What becomes of each decoded picture: scaled once for each rung that takes it, and now and then a thumbnail.
+//! What becomes of each decoded picture: scaled once for each rung that takes it, and now and then a still picture.
 //!
 //! A rung is scaled from the next larger one that took the same picture, so that the whole source is read once. Runs on
 //! the decoder's thread and waits for encoders that are behind, which is how the whole child slows down to the pace of
@@ -21,6 +21,8 @@ use super::scale::Scaler;
 const PIXELS_MAX: u64 = 2 * 3_840 * 2_160;
 /// Longer side of a thumbnail, in pixels.
 const THUMBNAIL_SIDE: u32 = 640;
+/// The same of a storyboard's pictures.
+const TILE_SIDE: u32 = 160;
 
 /// Where decoded pictures go.
 pub(super) struct Pictures {
@@ -28,10 +30,17 @@ pub(super) struct Pictures {
     caps: Option<gst::Caps>,
     source: Option<VideoInfo>,
     rungs: Vec<RungWork>,
-    thumbnail: Encoder,
-    thumbnail_scaler: Option<Scaler>,
-    thumbnail_every: ClockTime,
-    thumbnail_due: ClockTime,
+    stills: Vec<Still>,
+}
+
+/// A picture by itself now and then.
+struct Still {
+    encoder: Encoder,
+    scaler: Option<Scaler>,
+    /// Longer side, in pixels.
+    side: u32,
+    every: ClockTime,
+    due: ClockTime,
 }
 
 struct RungWork {
@@ -67,15 +76,16 @@ impl Pictures {
                 is_running: false,
             })
         });
+        let mut stills = vec![Still::new(Kind::Thumbnail, THUMBNAIL_SIDE, work.thumbnail_every_s, state)?];
+        if work.tile_every_s > 0 {
+            stills.push(Still::new(Kind::Tile, TILE_SIDE, work.tile_every_s, state)?);
+        }
         Ok(Self {
             rungs: rungs.collect::<Result<_, glib::BoolError>>()?,
             state: Arc::clone(state),
             caps: None,
             source: None,
-            thumbnail: Encoder::jpeg(state)?,
-            thumbnail_scaler: None,
-            thumbnail_every: ClockTime::from_seconds(u64::from(work.thumbnail_every_s.max(1))),
-            thumbnail_due: ClockTime::ZERO,
+            stills,
         })
     }
 
@@ -120,36 +130,15 @@ impl Pictures {
         if let Some(usage) = self.state.meter.decoded() {
             let _ = self.state.output.send_frame(&wire::json_frame(Kind::Usage, &usage));
         }
-        if pts >= self.thumbnail_due {
-            self.thumbnail_due = pts + self.thumbnail_every;
-            self.make_thumbnail(picture, &source, pts)?;
-        }
-        Ok(())
-    }
-
-    fn make_thumbnail(
-        &mut self,
-        picture: &gst::BufferRef,
-        source: &VideoInfo,
-        pts: ClockTime,
-    ) -> Result<(), glib::BoolError> {
-        let (width, height) = display_size(source);
-        let short = THUMBNAIL_SIDE * width.min(height) / width.max(height).max(1);
-        let scaler = match &mut self.thumbnail_scaler {
-            Some(scaler) => scaler,
-            none => none.insert(Scaler::new(source, output_size(short, width, height), Fraction::new(0, 1))?),
-        };
-        let mut scaled = scaler.scale(picture)?;
-        mark(&mut scaled, pts, false)?;
-        self.thumbnail.push(scaled, scaler.info())
+        self.stills.iter_mut().try_for_each(|still| still.take(picture, &source, pts))
     }
 
     /// Says that nothing more comes, and waits for the encoders' last pictures until `deadline`.
     pub(super) fn finish(&mut self, deadline: Instant) {
         self.rungs.iter().for_each(|rung| rung.encoder.end());
-        self.thumbnail.end();
+        self.stills.iter().for_each(|still| still.encoder.end());
         self.rungs.iter_mut().for_each(|rung| rung.encoder.finish(deadline));
-        self.thumbnail.finish(deadline);
+        self.stills.iter_mut().for_each(|still| still.encoder.finish(deadline));
     }
 
     /// The decoder may say anew what its pictures are: sizes are chosen by that.
@@ -165,8 +154,32 @@ impl Pictures {
         }
         (self.caps, self.source) = (Some(caps.to_owned()), Some(info));
         self.rungs.iter_mut().for_each(|rung| rung.scalers.clear());
-        self.thumbnail_scaler = None;
+        self.stills.iter_mut().for_each(|still| still.scaler = None);
         Ok(())
+    }
+}
+
+impl Still {
+    fn new(kind: Kind, side: u32, every_s: u32, state: &Arc<Shared>) -> Result<Self, glib::BoolError> {
+        let every = ClockTime::from_seconds(u64::from(every_s.max(1)));
+        Ok(Self { encoder: Encoder::jpeg(kind, state)?, scaler: None, side, every, due: ClockTime::ZERO })
+    }
+
+    /// Takes the next picture, if one is due.
+    fn take(&mut self, picture: &gst::BufferRef, source: &VideoInfo, pts: ClockTime) -> Result<(), glib::BoolError> {
+        if pts < self.due {
+            return Ok(());
+        }
+        self.due = pts + self.every;
+        let (width, height) = display_size(source);
+        let short = self.side * width.min(height) / width.max(height).max(1);
+        let scaler = match &mut self.scaler {
+            Some(scaler) => scaler,
+            none => none.insert(Scaler::new(source, output_size(short, width, height), Fraction::new(0, 1))?),
+        };
+        let mut scaled = scaler.scale(picture)?;
+        mark(&mut scaled, pts, false)?;
+        self.encoder.push(scaled, scaler.info())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The encoders of one child: a small pipeline for each rung, and one for thumbnails.
+//! The encoders of one child: a small pipeline for each rung, and one for each kind of still picture.
 //!
 //! `appsrc → x264enc → appsink` each, built before the walls go up and running from the first picture they are given. The
 //! encoder makes no B-frames and looks not ahead, so each picture leaves with its own presentation time; it makes a key
@@ -19,7 +19,7 @@ use super::usage::thread_ns;
 
 /// Pictures between the decoder and an encoder, which run side by side.
 const QUEUED_PICTURES_MAX: u64 = 2;
-const THUMBNAIL_QUALITY: i32 = 80;
+const JPEG_QUALITY: i32 = 80;
 /// Above these many pixels a second one thread no longer encodes in time on a slow core (1080p at 30 frames).
 const ONE_THREAD_PIXELS_PER_S: f64 = 1_920.0 * 1_088.0 * 30.0;
 /// Each more costs a frame of latency.
@@ -50,14 +50,21 @@ impl Encoder {
         Self::new(&[&encoder, sink.upcast_ref()], state)
     }
 
-    pub(super) fn jpeg(state: &Arc<Shared>) -> Result<Self, glib::BoolError> {
-        let encoder = gst::ElementFactory::make("jpegenc").property("quality", THUMBNAIL_QUALITY).build()?;
+    /// Sends thumbnails as they are, and tiles behind their time.
+    pub(super) fn jpeg(kind: Kind, state: &Arc<Shared>) -> Result<Self, glib::BoolError> {
+        let encoder = gst::ElementFactory::make("jpegenc").property("quality", JPEG_QUALITY).build()?;
         let sink = sink(gst::Caps::builder("image/jpeg").build(), {
-            let output = state.output.clone();
+            let state = Arc::clone(state);
             move |sample| {
                 let buffer = sample.buffer().ok_or(FlowError::Error)?;
                 let jpeg = buffer.map_readable().map_err(|_| FlowError::Error)?;
-                output.send(Kind::Thumbnail, &jpeg).map_err(|_| FlowError::Error)
+                let sent = if kind == Kind::Tile {
+                    let pts = state.timeline.to_ticks(caught(sample)?);
+                    state.output.send(kind, &[&pts.to_be_bytes(), &jpeg[..]].concat())
+                } else {
+                    state.output.send(kind, &jpeg)
+                };
+                sent.map_err(|_| FlowError::Error)
             }
         });
         Self::new(&[&encoder, sink.upcast_ref()], state)

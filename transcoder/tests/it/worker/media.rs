@@ -172,6 +172,19 @@ async fn thumbnails_are_jpegs_of_640_pixels_at_their_interval() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tiles_are_small_jpegs_with_the_times_of_their_pictures_and_fit_into_one_strip() {
+    let clip = pattern("1280x720", 5, 0);
+    let taken = transcoded(&clip, 3).await;
+    let times: Vec<_> = taken.tiles.iter().map(|(pts, _)| (pts - clip.units[0].pts) / 90_000).collect();
+    assert_eq!(times, [0, 1, 2, 3, 4]);
+    let mut tiles = taken.tiles.iter().map(|(_, jpeg)| media::strip::Tile::parse(jpeg).expect("a tile"));
+    let mut strip = media::strip::Strip::new(tiles.next().expect("some"));
+    assert!(tiles.all(|tile| strip.push(tile).is_none()), "the encoder's tables do not change");
+    assert_eq!(strip.tile_size(), (160, 90, 96));
+    assert_eq!(jpeg_size(&strip.jpeg()), (160, 5 * 96));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_encoding_there_are_thumbnails_of_key_frames_and_nothing_else() {
     let clip = pattern("1280x720", 5, 2);
     let mut taken = Yield::default();

@@ -39,6 +39,7 @@ pub(crate) struct Yield {
     /// Which rungs ran, each time that changed.
     pub(crate) running: Vec<(Mask, Instant)>,
     pub(crate) thumbnails: Vec<Bytes>,
+    pub(crate) tiles: Vec<(i64, Bytes)>,
     pub(crate) lost: Vec<String>,
     pub(crate) gave_up: Option<String>,
 }
@@ -61,6 +62,7 @@ impl Yield {
             }
             WorkerEvent::Rungs { running } => self.running.push((running, Instant::now())),
             WorkerEvent::Thumbnail(jpeg) => self.thumbnails.push(jpeg),
+            WorkerEvent::Tile { pts, jpeg } => self.tiles.push((pts, jpeg)),
             WorkerEvent::Lost { reason } => self.lost.push(reason),
             WorkerEvent::GaveUp { reason } => self.gave_up = Some(reason),
         }
@@ -96,6 +98,7 @@ pub(crate) fn spec(clip: &Clip) -> WorkerSpec {
         frame_rate: (30, 1),
         rungs: vec![rung(480, 1_200)],
         thumbnail_every_s: 2,
+        tile_every_s: 1,
         memory_mib: 512,
         share: None,
         restore_after: RESTORE_AFTER,
