@@ -2,11 +2,19 @@
 // recording, left and found again. Judged by what the <video> does.
 //
 // RILLCAST_URL and RILLCAST_RTMP name a running site. Prints one JSON object; exits 1 when something does not hold.
+import { mkdirSync } from "node:fs";
 import { AxeBuilder } from "@axe-core/playwright";
 import { api, check, chromiumOf, member, publish, site, until } from "./people.mjs";
 
 const results = {};
 const errors = [];
+
+const shots = process.env.RILLCAST_SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+}
 
 async function visit(browser, path, options = {}) {
   const size = { width: 1280, height: 800 };
@@ -294,7 +302,7 @@ async function recording(browser, vod) {
   await page.context().close();
 }
 
-/** A storyboard by a stand-in, as the server has none yet: the sprite's part is shown, and without one only the time. */
+/** The storyboard's picture is shown where the mouse points at, another one elsewhere; a recording without one shows the time. */
 async function storyboard(browser, vod) {
   const page = await visit(browser, `/v/${vod.id}`);
   await plays(page, "the recording to play");
@@ -302,35 +310,42 @@ async function storyboard(browser, vod) {
     const box = await page.getByTestId("seek").boundingBox();
     await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
   };
-  await hover(0.5);
-  await page.getByTestId("seek-preview").waitFor();
-  check((await page.getByTestId("seek-tile").count()) === 0, "without a storyboard there is the time only");
-  const sprite = `<svg xmlns="http://www.w3.org/2000/svg" width="320" height="90"><rect width="320" height="90" fill="red"/></svg>`;
-  await page.route("**/storyboard.vtt", (route) =>
-    route.fulfill({
-      contentType: "text/vtt",
-      body: `WEBVTT\n\n00:00.000 --> 00:10.000\nsprite.svg#xywh=0,0,160,90\n\n00:10.000 --> 10:00.000\nsprite.svg#xywh=160,0,160,90\n`,
-    }),
+  const tile = page.getByTestId("seek-tile").locator("div");
+  const shownAt = async (share) => {
+    await hover(share);
+    await tile.waitFor();
+    return await tile.evaluate(({ style }) => ({
+      url: /url\("(.*)"\)/.exec(style.backgroundImage)?.[1] ?? "",
+      top: -Number.parseInt(style.backgroundPosition.split(" ")[1] ?? "", 10),
+    }));
+  };
+  const [early, late] = [await shownAt(0.05), await shownAt(0.9)];
+  check(
+    /\/storyboard\/sheet\d+\.jpg$/.test(new URL(early.url).pathname),
+    `a sheet of the recording: ${early.url}`,
   );
-  await page.route("**/sprite.svg", (route) => route.fulfill({ contentType: "image/svg+xml", body: sprite }));
+  check(early.url !== late.url || early.top !== late.top, "another picture elsewhere");
+  const size = await page.evaluate(async (url) => {
+    const picture = new Image();
+    picture.src = url;
+    await picture.decode();
+    return [picture.naturalWidth, picture.naturalHeight];
+  }, late.url);
+  check(size[0] === 160 && size[1] >= late.top + 90, `the part lies in the sheet: ${size} ${late.top}`);
+  results.storyboard = { early, late, size };
+  await shot(page, "storyboard-desktop-dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await shownAt(0.5);
+  await shot(page, "storyboard-desktop-light");
   await page.route("**/api/v1/vods/*", async (route) => {
     const answer = await route.fetch();
-    const body = await answer.json();
-    await route.fulfill({
-      response: answer,
-      json: { ...body, storyboard_url: `/vod/${vod.id}/storyboard.vtt` },
-    });
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), storyboard_url: null } });
   });
   await page.reload();
   await plays(page, "the recording to play again");
-  await hover(0.9);
-  const tile = page.getByTestId("seek-tile").locator("div");
-  await tile.waitFor();
-  const style = await tile.evaluate(({ style }) => `${style.backgroundImage} ${style.backgroundPosition}`);
-  check(
-    style.includes("sprite.svg") && style.includes("-160px"),
-    `the right part of the sprite is shown: ${style}`,
-  );
+  await hover(0.5);
+  await page.getByTestId("seek-preview").waitFor();
+  check((await page.getByTestId("seek-tile").count()) === 0, "without a storyboard there is the time only");
   await page.context().close();
 }
 

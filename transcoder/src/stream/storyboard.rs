@@ -74,7 +74,7 @@ impl Storyboard {
     }
 
     fn is_due(&self, place: Place) -> bool {
-        let every = i64::from(VIDEO_TIMESCALE) * i64::from(EVERY_S) << (self.tiles / TILES_PER_PACE).min(16);
+        let every = (i64::from(VIDEO_TIMESCALE) * i64::from(EVERY_S)) << (self.tiles / TILES_PER_PACE).min(16);
         self.last.is_none_or(|last| place.msn > last.msn && (place.pts - last.pts).abs() >= every - EARLY_TICKS)
     }
 

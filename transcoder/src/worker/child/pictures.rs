@@ -10,7 +10,6 @@ use std::time::Instant;
 use gstreamer::{self as gst, ClockTime, FlowError, Fraction, glib};
 use gstreamer_video::VideoInfo;
 
-use super::super::output_size;
 use super::super::wire::{self, Kind, Work, WorkRung};
 use super::cadence::Cadence;
 use super::pipeline::{Shared, caught};
@@ -171,11 +170,12 @@ impl Still {
             return Ok(());
         }
         self.due = pts + self.every;
-        let (width, height) = display_size(source);
-        let short = self.side * width.min(height) / width.max(height).max(1);
         let scaler = match &mut self.scaler {
             Some(scaler) => scaler,
-            none => none.insert(Scaler::new(source, output_size(short, width, height), Fraction::new(0, 1))?),
+            none => {
+                let size = size_within(self.side, display_size(source));
+                none.insert(Scaler::new(source, size, Fraction::new(0, 1))?)
+            }
         };
         let mut scaled = scaler.scale(picture)?;
         mark(&mut scaled, pts, false)?;
@@ -227,6 +227,17 @@ fn mark(picture: &mut gst::Buffer, pts: ClockTime, is_key: bool) -> Result<(), g
     Ok(())
 }
 
+/// The size, made smaller so that its longer side is at most `side`, which is even. Both sides are even.
+fn size_within(side: u32, (width, height): (u32, u32)) -> (u32, u32) {
+    let long = u64::from(width.max(height).max(1));
+    let shrunk = u64::from(side).min(long);
+    let even = |own: u32| {
+        let near = u32::try_from((u64::from(own) * shrunk + long) / (2 * long) * 2).unwrap_or(side);
+        if near > own { near.saturating_sub(2).max(2) } else { near.max(2) }
+    };
+    (even(width), even(height))
+}
+
 /// The picture's size with square pixels.
 fn display_size(info: &VideoInfo) -> (u32, u32) {
     let shape = info.par();
@@ -235,4 +246,20 @@ fn display_size(info: &VideoInfo) -> (u32, u32) {
     };
     let width = u64::from(info.width()) * n / d;
     (u32::try_from(width).unwrap_or(info.width()).max(1), info.height())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stills_keep_their_shape_within_their_longer_side() {
+        assert_eq!(size_within(160, (1_280, 720)), (160, 90));
+        assert_eq!(size_within(160, (854, 480)), (160, 90));
+        assert_eq!(size_within(160, (1_080, 1_920)), (90, 160));
+        assert_eq!(size_within(640, (1_920, 800)), (640, 266));
+        assert_eq!(size_within(640, (321, 181)), (320, 180));
+        assert_eq!(size_within(160, (4_000, 3)), (160, 2));
+        assert_eq!(size_within(160, (0, 0)), (2, 2));
+    }
 }
