@@ -39,7 +39,7 @@ fn decoded(file: &Path) -> ((usize, usize), Vec<u8>) {
     ((sides[0], sides[1]), grey.stdout)
 }
 
-/// The child is killed in the middle: pictures of before and after are there, and every one differs from the others.
+/// The child is killed in the middle: pictures of before and after are there, and each differs from the one before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sheets_of_pictures_are_stored_as_they_fill_and_survive_a_killed_child() {
     let rig = Rig::with(|config| {
@@ -89,11 +89,10 @@ async fn sheets_of_pictures_are_stored_as_they_fill_and_survive_a_killed_child()
     assert!(seen.first() == Some(&0) && seen.last() >= Some(&29), "{seen:?}");
     assert!(seen.windows(2).all(|pair| (4..=11).contains(&(pair[1] - pair[0]))), "{seen:?}");
     assert!(seen.len() >= 6, "{seen:?}");
-    for (number, tile) in tiles.iter().enumerate() {
-        for other in &tiles[..number] {
-            let differing = tile.iter().zip(other).filter(|(a, b)| a.abs_diff(**b) > 16).count();
-            assert!(differing > tile.len() / 50, "picture {number} shows what an earlier one shows");
-        }
+    // Neighbours only: the test picture nearly repeats itself every twelve seconds.
+    for (number, pair) in tiles.windows(2).enumerate() {
+        let differing = pair[0].iter().zip(&pair[1]).filter(|(a, b)| a.abs_diff(**b) > 16).count();
+        assert!(differing > pair[0].len() / 50, "picture {number} shows what the next one shows");
     }
     node.stop().await;
 }
