@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use domain::StreamId;
 use kit::Stop;
-use media::codec::AvcConfig;
+use media::codec::{AvcConfig, VideoCodec};
 use media::flv::{TagKind, VideoPacket, file_tags, parse_video};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -76,6 +76,7 @@ async fn child(clip: &Bytes) -> anyhow::Result<Duration> {
     let spec = WorkerSpec {
         stream_id: StreamId::from_uuid(kit::ids::uuid()),
         exe: process::rillcast()?.into(),
+        codec: VideoCodec::Avc,
         codec_data: config.record.clone(),
         width: config.width,
         height: config.height,
@@ -101,7 +102,9 @@ async fn child(clip: &Bytes) -> anyhow::Result<Duration> {
         }
         match timeout(SILENCE_MAX, events.recv()).await {
             Ok(Some(WorkerEvent::Unit { pts, .. })) => (returned, newest) = (returned + 1, newest.max(pts)),
-            Ok(Some(WorkerEvent::Lost { reason } | WorkerEvent::GaveUp { reason })) => {
+            Ok(Some(
+                WorkerEvent::Lost { reason } | WorkerEvent::GaveUp { reason } | WorkerEvent::Unable { reason },
+            )) => {
                 anyhow::bail!("the child: {reason}")
             }
             Ok(Some(_)) => {}

@@ -27,6 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::StreamId;
 use kit::config::ladder::LadderRung;
+use media::codec::VideoCodec;
 use serde::{Deserialize, Serialize};
 
 pub use admission::{Admission, Permit, Refusal};
@@ -44,7 +45,10 @@ pub const RESTORE_AFTER: Duration = regulator::QUIET_FOR;
 
 /// Most rungs of one child: one bit each in a byte.
 pub const RUNGS_MAX: usize = 8;
-const _: () = assert!(kit::config::ladder::RUNGS_MAX <= RUNGS_MAX);
+const _: () = assert!(kit::config::ladder::RUNGS_MAX < RUNGS_MAX);
+
+/// Tallest rung that is made only because viewers may not decode the source itself, in pixels of its shorter side.
+const STANDING_IN_MAX: u32 = 1_080;
 
 /// One lower rendition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +73,28 @@ impl Rung {
     /// Those of a ladder that are smaller than the source, tallest first.
     pub fn below(ladder: &[LadderRung], width: u32, height: u32) -> Vec<Self> {
         ladder.iter().filter(|rung| rung.height < width.min(height)).take(RUNGS_MAX).map(Self::from).collect()
+    }
+
+    /// Those for viewers who cannot decode the source: all that are not taller than it, and one as tall (1080 pixels at
+    /// most) where the ladder has none. None when there is no ladder.
+    pub fn instead_of(ladder: &[LadderRung], width: u32, height: u32) -> Vec<Self> {
+        // Rungs have even heights.
+        let short = width.min(height) / 2 * 2;
+        let mut rungs: Vec<_> = ladder.iter().filter(|rung| rung.height <= short).take(RUNGS_MAX).copied().collect();
+        let best = short.min(STANDING_IN_MAX);
+        let has_best = rungs.first().is_some_and(|tallest| tallest.height >= best);
+        if !ladder.is_empty() && !has_best && best > 0 {
+            rungs.insert(0, LadderRung::standing_in(best));
+        }
+        rungs.iter().map(Self::from).collect()
+    }
+
+    /// The rungs of a source, by its codec: browsers that play anything play H.264.
+    pub fn of(codec: VideoCodec, ladder: &[LadderRung], width: u32, height: u32) -> Vec<Self> {
+        match codec {
+            VideoCodec::Avc => Self::below(ladder, width, height),
+            VideoCodec::Hevc | VideoCodec::Av1 => Self::instead_of(ladder, width, height),
+        }
     }
 
     /// The rendition's width and height for a source of that size: aspect kept, both the nearest even, never enlarged.
@@ -96,7 +122,9 @@ pub struct WorkerSpec {
     pub stream_id: StreamId,
     /// The executable whose `media-worker` argument runs [`child_main`].
     pub exe: PathBuf,
-    /// The source's AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1).
+    /// The source's.
+    pub codec: VideoCodec,
+    /// The source's decoder configuration record: avcC, hvcC or av1C.
     pub codec_data: Bytes,
     /// The source's picture size, in pixels.
     pub width: u32,
@@ -137,6 +165,8 @@ pub enum WorkerEvent {
     Lost { reason: String },
     /// Too many children died: there will be no more events.
     GaveUp { reason: String },
+    /// The machine lacks what this source takes: there will be no more events.
+    Unable { reason: String },
 }
 
 #[cfg(test)]
@@ -153,6 +183,27 @@ mod tests {
         assert_eq!(names(1_280, 720), ["480p", "360p"]);
         assert_eq!(names(720, 1_280), ["480p", "360p"]);
         assert_eq!(names(640, 360), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn viewers_who_cannot_decode_the_source_get_a_rung_as_tall() {
+        let rungs = |ladder: &str, width, height| -> Vec<String> {
+            let ladder = kit::config::ladder::parse(ladder).expect("a ladder");
+            let rungs = Rung::of(VideoCodec::Hevc, &ladder, width, height);
+            rungs.into_iter().map(|rung| format!("{}:{}", rung.name, rung.bitrate_kbps)).collect()
+        };
+        assert_eq!(rungs("720p,480p", 1_920, 1_080), ["1080p:5000", "720p:2800", "480p:1400"]);
+        assert_eq!(rungs("720p:3000,480p", 1_280, 720), ["720p:3000", "480p:1400"], "the operator's own rung");
+        assert_eq!(rungs("720p,480p", 720, 1_280), ["720p:2800", "480p:1400"]);
+        assert_eq!(rungs("480p", 3_840, 2_160), ["1080p:5000", "480p:1400"]);
+        assert_eq!(rungs("1440p,480p", 3_840, 2_160), ["1440p:9000", "480p:1400"]);
+        assert_eq!(rungs("480p", 641, 361), ["360p:800"]);
+        assert_eq!(rungs("none", 1_920, 1_080), [] as [&str; 0]);
+        assert_eq!(rungs("480p", 0, 1), [] as [&str; 0]);
+        let most = rungs("2160p:20000,1440p,720p,540p,480p,360p", 3_840, 2_160);
+        assert!(most.len() <= RUNGS_MAX);
+        let full = rungs("720p,540p,480p,360p,240p,160p", 1_920, 1_080);
+        assert_eq!(full.len(), 7);
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl Default for HlsConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TranscoderConfig {
-    /// Renditions below the source, separated by commas: height and `p`, then most frames a second, then a colon and kilobits per second, both optional, as in `720p30:2000`. Those not lower than the source are left out. `usual` is 720p:2800, 480p30:1400 and 360p30:800; `none` delivers the source only.
+    /// Renditions below the source, separated by commas: height and `p`, then most frames a second, then a colon and kilobits per second, both optional, as in `720p30:2000`. Those not lower than the source are left out; beside HEVC and AV1, which many browsers lack, one as tall is made as well, 1080p at most. `usual` is 720p:2800, 480p30:1400 and 360p30:800; `none` delivers the source only.
     pub ladder: String,
     /// Address where ingest nodes hand media over. Port 0 lets the system choose.
     #[schemars(with = "String")]

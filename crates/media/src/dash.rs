@@ -45,6 +45,16 @@ pub struct Track {
     pub segments: Vec<Span>,
 }
 
+impl Track {
+    /// The sample entry's name of video, such as `avc1`; `None` of audio.
+    fn set(&self) -> Option<&str> {
+        match self.media {
+            Media::Video { .. } => Some(self.codecs.split('.').next().unwrap_or_default()),
+            Media::Audio { .. } => None,
+        }
+    }
+}
+
 /// One finished segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -170,9 +180,8 @@ impl Mpd {
             Some(duration) => writeln!(out, " duration=\"{}\">", seconds(duration)),
             None => writeln!(out, ">"),
         };
-        for (id, is_video) in [(1, true), (2, false)] {
-            let of_kind = |run: &&Run| matches!(self.tracks[run.track].media, Media::Video { .. }) == is_video;
-            let mut runs = period.runs.iter().filter(of_kind).peekable();
+        for (id, set) in self.sets() {
+            let mut runs = period.runs.iter().filter(|run| self.tracks[run.track].set() == set).peekable();
             let Some(first) = runs.peek() else { continue };
             self.put_set_head(out, id, &self.tracks[first.track]);
             for run in runs {
@@ -183,7 +192,24 @@ impl Mpd {
         out.push_str(" </Period>\n");
     }
 
-    fn put_set_head(&self, out: &mut String, id: u32, track: &Track) {
+    /// Video of each codec, and audio, with the ids of their `AdaptationSet`s. Players switch within one, and choose one by
+    /// what they can decode.
+    fn sets(&self) -> Vec<(usize, Option<&str>)> {
+        const AUDIO_ID: usize = 2;
+        let mut codecs: Vec<Option<&str>> = Vec::new();
+        for set in self.tracks.iter().map(Track::set).filter(Option::is_some) {
+            if !codecs.contains(&set) {
+                codecs.push(set);
+            }
+        }
+        let numbered = codecs.into_iter().enumerate();
+        let mut sets: Vec<_> =
+            numbered.map(|(place, set)| (if place == 0 { 1 } else { place + AUDIO_ID }, set)).collect();
+        sets.insert(sets.len().min(1), (AUDIO_ID, None));
+        sets
+    }
+
+    fn put_set_head(&self, out: &mut String, id: usize, track: &Track) {
         let _ = match &track.media {
             Media::Video { .. } => writeln!(
                 out,

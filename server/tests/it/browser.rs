@@ -62,6 +62,17 @@ async fn the_player_does_what_its_viewer_asks() {
     stack.stop().await;
 }
 
+/// Chromium as systems ship it has no HEVC: it gets the same picture in H.264, live from the first moment and in the recording.
+#[tokio::test]
+async fn a_browser_without_hevc_plays_the_rendition_in_its_place() {
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "240p").set("transcoder.cpu_budget", "8.0");
+    let stack = plan.start().await;
+    let measured = script(&stack, "codecs").await;
+    println!("measured: {measured}");
+    assert_eq!(measured["decodes_hevc"], false, "the browser is what the test is about");
+    stack.stop().await;
+}
+
 /// Another size, rate, sound and codec after each loss, and a take-over: the players of those who watch go on.
 #[tokio::test]
 async fn an_encoder_that_comes_back_with_other_settings_stalls_no_player() {

@@ -1,4 +1,4 @@
-//! HEVC and AV1 over Enhanced RTMP, from an encoder of today to a player: passed through as they came.
+//! HEVC and AV1 over Enhanced RTMP, from an encoder of today to a player: passed through as they came, with H.264 beside them.
 
 use std::time::Duration;
 
@@ -51,6 +51,72 @@ async fn passes_through(encoder: &[&str], codecs: &str) {
     let modern = timeout(Duration::from_secs(60), modern).await.expect("it ends").expect("it runs");
     assert_eq!(String::from_utf8_lossy(&modern.stderr), "", "a decoder of today has nothing to say");
     stack.stop().await;
+}
+
+/// What a multivariant playlist says of each picture: codec, size and frames a second.
+fn variants(playlist: &str) -> Vec<String> {
+    let attribute = |line: &str, name: &str| {
+        let rest = line.split(&format!("{name}=")).nth(1).unwrap_or_default();
+        rest.trim_start_matches('"').split([',', '"']).next().unwrap_or_default().to_owned()
+    };
+    let lines = playlist.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF:") && line.contains("RESOLUTION="));
+    lines
+        .map(|line| {
+            let codec = attribute(line, "CODECS");
+            format!("{} {} {}", &codec[..4], attribute(line, "RESOLUTION"), attribute(line, "FRAME-RATE"))
+        })
+        .collect()
+}
+
+/// The same picture in H.264 beside the source, and the ladder's rungs below, all with the source's numbers; decoded live
+/// and from the recording.
+async fn has_h264_beside_it(encoder: &[&str], codec: &str) {
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "240p:500").set("transcoder.cpu_budget", "8.0");
+    let stack = plan.start().await;
+    let alice = stack.member("alice").await;
+    let encoder = Ffmpeg::publish_enhanced(&stack.publish_url(&alice), SECONDS, encoder);
+    stack.until_status("alice", Some("live"), Duration::from_secs(10)).await;
+    let expected = [format!("{codec} 640x360 30.000"), "avc1 640x360 30.000".into(), "avc1 426x240 30.000".into()];
+    let mut told = Vec::new();
+    let complete = async {
+        while told != expected {
+            told = variants(&stack.get("/live/alice/index.m3u8").await.text);
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(timeout(Duration::from_secs(14), complete).await.is_ok(), "{told:?}");
+    let checker =
+        Command::new(EXE).args(["hls-check", "--seconds", "4", &stack.url("/live/alice/index.m3u8")]).output();
+    let checked = timeout(Duration::from_secs(40), checker).await.expect("it ends").expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && said.contains("0 MUST, 0 APPLE"), "{said}");
+    encoder.finish().await.expect("the encoder heard no error");
+
+    let list = stack
+        .until("/api/v1/vods?channel=alice", None, Duration::from_secs(8), |list| list["items"][0]["status"] == "ready")
+        .await;
+    let path = list["items"][0]["playback"]["hls"].as_str().expect("an address");
+    let playlist = stack.get(path).await.text;
+    assert_eq!(variants(&playlist), expected, "the recording says the same: {playlist}");
+    let folder = path.trim_end_matches("index.m3u8");
+    for rendition in ["360p", "240p"] {
+        let decoded = decode(&stack.url(&format!("{folder}{rendition}/index.m3u8"))).await;
+        assert_eq!(decoded.errors, "", "{rendition}");
+        let missing = (SECONDS * 30.0) as u64 - decoded.video_frames;
+        assert!(missing < 5 * 30, "{rendition} joins within seconds: {decoded:?}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn hevc_has_h264_beside_it() {
+    let x265 = "log-level=none:keyint=60:min-keyint=60:scenecut=0:bframes=3";
+    has_h264_beside_it(&["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", x265], "hvc1").await;
+}
+
+#[tokio::test]
+async fn av1_has_h264_beside_it() {
+    has_h264_beside_it(&["-c:v", "libsvtav1", "-preset", "12", "-g", "60"], "av01").await;
 }
 
 #[tokio::test]

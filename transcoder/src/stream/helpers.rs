@@ -24,18 +24,10 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
     if shared.ladder.is_empty() {
         return false;
     }
-    let VideoConfig::Avc(avc) = video else {
-        let Publisher { lower, shop, pace, .. } = publisher;
-        if let Some(lower) = lower {
-            // A publisher that came back with another codec: the child knows only the old one.
-            lower.give_up(shop, pace);
-        }
-        note(shared, info, format!("source-only: {} is not decoded here", video.codec().name()));
-        return false;
-    };
-    let rungs = Rung::below(&shared.ladder, avc.width, avc.height);
-    let fps = avc.frame_rate.map_or(0.0, FrameRate::as_f64);
-    let source = Source { width: avc.width, height: avc.height, fps };
+    let (codec, (width, height)) = (video.codec(), video.size());
+    let rungs = Rung::of(codec, &shared.ladder, width, height);
+    let fps = video.frame_rate().map_or(0.0, FrameRate::as_f64);
+    let source = Source { codec, width, height, fps };
     let known = publisher.lower.as_ref().and_then(Lower::permit).filter(|permit| permit.is_for(source, &rungs));
     let permit = match known.cloned() {
         Some(permit) => permit,
@@ -53,10 +45,11 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
     let spec = WorkerSpec {
         stream_id: info.stream_id,
         exe: shared.exe.clone(),
-        codec_data: avc.record.clone(),
-        width: avc.width,
-        height: avc.height,
-        frame_rate: avc.frame_rate.map_or((0, 0), |rate| (rate.num, rate.den)),
+        codec,
+        codec_data: video.record().clone(),
+        width,
+        height,
+        frame_rate: video.frame_rate().map_or((0, 0), |rate| (rate.num, rate.den)),
         rungs,
         thumbnail_every_s: THUMBNAIL_EVERY_S,
         tile_every_s: TILE_EVERY_S,
@@ -71,7 +64,8 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
     true
 }
 
-/// The name for as long as the process runs. There are no more of them than rungs in the configuration.
+/// The name for as long as the process runs. There are no more of them than rungs in the configuration and even heights up to
+/// 1080 that a rung in the source's place can have.
 fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -30,8 +30,8 @@ pub(crate) enum Came {
     },
     /// Other rungs run from now on.
     Changed(Mask),
-    /// The child will not come back.
-    Over,
+    /// The child will not come back, for this reason.
+    Over(String),
 }
 
 pub(crate) struct Lower {
@@ -164,7 +164,11 @@ impl Lower {
             Some(WorkerEvent::Lost { .. }) => Came::Nothing,
             Some(WorkerEvent::GaveUp { .. }) => {
                 self.give_up(shop, pace);
-                Came::Over
+                Came::Over("the GStreamer process keeps failing".to_owned())
+            }
+            Some(WorkerEvent::Unable { reason }) => {
+                self.give_up(shop, pace);
+                Came::Over(reason)
             }
             None => {
                 (self.input, self.events) = (None, None);

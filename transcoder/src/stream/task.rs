@@ -372,10 +372,10 @@ impl StreamTask {
                 let reason = Some("the machine is too busy for the others".to_owned());
                 helpers::note(&self.shared, &self.info, helpers::described(&rungs, running, reason));
             }
-            Came::Over => {
-                tracing::warn!("the stream goes on with its source rendition only");
+            Came::Over(reason) => {
+                tracing::warn!(reason, "the stream goes on with its source rendition only");
                 self.publisher.refresh_multivariant();
-                helpers::note(&self.shared, &self.info, "source-only: the GStreamer process keeps failing".to_owned());
+                helpers::note(&self.shared, &self.info, format!("source-only: {reason}"));
             }
         }
         if is_last && !self.publisher.is_open() {

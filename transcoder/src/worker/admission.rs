@@ -229,6 +229,8 @@ fn cores(millicores: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use media::codec::VideoCodec;
+
     use super::super::cost::RungUsage;
     use super::*;
 
@@ -239,7 +241,7 @@ mod tests {
     }
 
     fn source(width: u32, height: u32) -> Source {
-        Source { width, height, fps: 30.0 }
+        Source { codec: VideoCodec::Avc, width, height, fps: 30.0 }
     }
 
     #[test]
@@ -329,10 +331,14 @@ mod tests {
     #[test]
     fn nonsense_sizes_and_rates_are_refused_instead_of_wrapping() {
         let admission = Admission::new(4.0);
-        let huge = Source { width: u32::MAX, height: u32::MAX, fps: f64::INFINITY };
+        let huge = Source { codec: VideoCodec::Avc, width: u32::MAX, height: u32::MAX, fps: f64::INFINITY };
         assert!(admission.try_admit(huge, rungs(&[480])).is_err());
         let odd = Source { fps: f64::NAN, ..source(1_280, 720) };
         assert!(admission.try_admit(odd, rungs(&[480])).is_ok());
-        assert!(admission.try_admit(Source { width: 0, height: 0, fps: -1.0 }, rungs(&[480])).is_ok());
+        assert!(
+            admission
+                .try_admit(Source { codec: VideoCodec::Avc, width: 0, height: 0, fps: -1.0 }, rungs(&[480]))
+                .is_ok()
+        );
     }
 }

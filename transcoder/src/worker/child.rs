@@ -30,34 +30,66 @@ use super::wire::{self, FRAME_HEADER_LEN, FoundPlugin, INPUT_BYTES_MAX, Kind, Re
 pub fn child_main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("media-worker: {reason}");
+        Err(trouble) => {
+            eprintln!("media-worker: {}", trouble.reason());
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<(), String> {
+/// Why it cannot go on.
+enum Trouble {
+    Failed(String),
+    /// The machine lacks something: the next child would lack it too.
+    Unable(String),
+}
+
+impl Trouble {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Failed(reason) | Self::Unable(reason) => reason,
+        }
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+fn run() -> Result<(), Trouble> {
     sandbox::close_inherited_files();
     let (mut input, output) = streams().map_err(|error| format!("no standard streams: {error}"))?;
     let Some((Kind::Task, payload)) = read_frame(&mut input).map_err(|error| error.to_string())? else {
-        return Err("started without a task; this program is started by rillcast itself".to_owned());
+        return Err("started without a task; this program is started by rillcast itself".to_owned().into());
     };
     let task: Task = serde_json::from_slice(&payload).map_err(|error| format!("an unreadable task: {error}"))?;
     let done = match &task {
         Task::Work(work) => work_on(work, &mut input, &output),
-        Task::SelfCheck { memory_mib, parent_pid } => self_check(*memory_mib, *parent_pid, &output),
+        Task::SelfCheck { memory_mib, parent_pid } => {
+            self_check(*memory_mib, *parent_pid, &output).map_err(Trouble::Failed)
+        }
     };
-    if let Err(reason) = &done {
-        let _ = output.send(Kind::Failed, reason.as_bytes());
+    if let Err(trouble) = &done {
+        let kind = match trouble {
+            Trouble::Failed(_) => Kind::Failed,
+            Trouble::Unable(_) => Kind::Unable,
+        };
+        let _ = output.send(kind, trouble.reason().as_bytes());
     }
     done
 }
 
-fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String> {
+fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), Trouble> {
     sandbox::prepare(work.parent_pid)?;
     gstreamer_setup::load()?;
-    let pipeline = pipeline::Pipeline::build(work, output.clone())?;
+    let (decoder, _) = gstreamer_setup::load_decoder(work.codec).map_err(|(plugin, reason)| {
+        eprintln!("media-worker: {reason}");
+        let (codec, element) = (work.codec.name(), plugin.elements.join(", "));
+        Trouble::Unable(format!("{codec} is not decoded here: {element} of {} is missing", plugin.package))
+    })?;
+    let pipeline = pipeline::Pipeline::build(work, decoder, output.clone())?;
     let measures = sandbox::enter(work.memory_mib, work.parent_pid)?;
     pipeline.play()?;
     let report = Report { measures, ..Report::default() };
@@ -66,7 +98,7 @@ fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), String>
         match kind {
             Kind::Unit => pipeline.push(Unit::parse(payload).map_err(|error| error.to_string())?)?,
             Kind::Rungs => pipeline.run_rungs(Mask(payload.first().copied().unwrap_or(0))),
-            _ => return Err("the parent sent something that is not media".to_owned()),
+            _ => return Err("the parent sent something that is not media".to_owned().into()),
         }
     }
     pipeline.finish();
@@ -81,10 +113,21 @@ fn self_check(memory_mib: u64, parent_pid: i32, output: &Output) -> Result<(), S
             Ok(path) => (path.display().to_string(), None),
             Err(reason) => (String::new(), Some(reason)),
         };
-        let hint = format!("apt-get install {} (elsewhere: {})", plugin.package, plugin.upstream);
-        FoundPlugin { elements: plugin.elements.join(", "), path, failure, hint }
+        let elements = plugin.elements.join(", ");
+        FoundPlugin { elements, path, failure, hint: plugin.hint(), is_optional: false }
     });
-    let plugins = plugins.collect();
+    let decoders = gstreamer_setup::OPTIONAL.map(|codec| {
+        let (path, failure, hint) = match gstreamer_setup::load_decoder(codec) {
+            Ok((element, path)) => (format!("{element} of {}", path.display()), None, String::new()),
+            Err((plugin, reason)) => (
+                String::new(),
+                Some(reason),
+                format!("for other renditions of {} streams: {}", codec.name(), plugin.hint()),
+            ),
+        };
+        FoundPlugin { elements: format!("decoder for {}", codec.name()), path, failure, hint, is_optional: true }
+    });
+    let plugins = plugins.chain(decoders).collect();
     let measures = sandbox::enter(memory_mib, parent_pid)?;
     let report = Report { plugins, measures, probes: probe::all(parent_pid) };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())

@@ -3,6 +3,7 @@
 //! Pure. The first figures were measured on one machine; each report of a running child moves them towards what is true
 //! on this one and for what is broadcast here.
 
+use media::codec::VideoCodec;
 use serde::{Deserialize, Serialize};
 
 use super::Rung;
@@ -21,6 +22,10 @@ const PROCESS_CORES: f64 = 0.010;
 // Nanoseconds of one core per pixel, before anything was learned: about what 30 s of 720p30 test pattern at 2.5 Mbit/s took on
 // a busy machine (decoding 1, scaling 2.9, encoding 9.5 to 11), rounded up because real pictures are harder than a pattern.
 const DECODE_NS_PER_PIXEL: f64 = 3.0;
+// The same machine took 1.7 times as long for HEVC of the same clip and 1.5 times for AV1, 2.5 to 3 times when they have ten bits, which are
+// made eight.
+const HEVC_DECODE_NS_PER_PIXEL: f64 = 6.0;
+const AV1_DECODE_NS_PER_PIXEL: f64 = 6.0;
 const SCALE_NS_PER_PIXEL: f64 = 3.0;
 const ENCODE_NS_PER_PIXEL: f64 = 12.0;
 
@@ -34,6 +39,7 @@ const PICTURES_MIN: u64 = 20;
 /// What is decoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Source {
+    pub codec: VideoCodec,
     pub width: u32,
     pub height: u32,
     /// Frames per second; 0 is unknown.
@@ -122,21 +128,45 @@ pub struct RungUsage {
 /// Nanoseconds of one core per pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rates {
-    decode: f64,
+    decode: Decode,
     scale: f64,
     encode: f64,
 }
 
+/// The same for each codec.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Decode {
+    avc: f64,
+    hevc: f64,
+    av1: f64,
+}
+
+impl Decode {
+    const FIRST: Self = Self { avc: DECODE_NS_PER_PIXEL, hevc: HEVC_DECODE_NS_PER_PIXEL, av1: AV1_DECODE_NS_PER_PIXEL };
+
+    fn of(&mut self, codec: VideoCodec) -> &mut f64 {
+        match codec {
+            VideoCodec::Avc => &mut self.avc,
+            VideoCodec::Hevc => &mut self.hevc,
+            VideoCodec::Av1 => &mut self.av1,
+        }
+    }
+
+    fn get(mut self, codec: VideoCodec) -> f64 {
+        *self.of(codec)
+    }
+}
+
 impl Default for Rates {
     fn default() -> Self {
-        Self { decode: DECODE_NS_PER_PIXEL, scale: SCALE_NS_PER_PIXEL, encode: ENCODE_NS_PER_PIXEL }
+        Self { decode: Decode::FIRST, scale: SCALE_NS_PER_PIXEL, encode: ENCODE_NS_PER_PIXEL }
     }
 }
 
 impl Rates {
     /// Cores the plan takes with the rungs of `mask`; without any, thumbnails.
     pub(super) fn cores(&self, plan: &Plan, mask: Mask) -> f64 {
-        let decode = plan.source.pixels() * self.decode;
+        let decode = plan.source.pixels() * self.decode.get(plan.source.codec);
         let ns_per_s = if mask.is_empty() {
             decode * KEY_DECODE_FACTOR * KEY_FRAME_RATE
         } else {
@@ -180,13 +210,21 @@ impl Rates {
             scale_ns += from * rung.pictures as f64 * self.scale;
         }
         let rest_ns = (usage.process_ns as f64 - encode_ns).max(0.0);
-        let expected_ns = plan.source.pixels() * usage.decoded as f64 * self.decode + scale_ns;
-        if encode_pixels <= 0.0 || expected_ns <= 0.0 {
+        let codec = plan.source.codec;
+        let decode = self.decode.get(codec);
+        let decode_ns = plan.source.pixels() * usage.decoded as f64 * decode;
+        if encode_pixels <= 0.0 || decode_ns <= 0.0 {
             return;
         }
         self.encode = moved(self.encode, encode_ns / encode_pixels, ENCODE_NS_PER_PIXEL);
-        let ratio = rest_ns / expected_ns;
-        self.decode = moved(self.decode, self.decode * ratio, DECODE_NS_PER_PIXEL);
+        if codec != VideoCodec::Avc {
+            // What scaling costs is told by H.264, which is decoded everywhere; the rest is the decoder's.
+            let ratio = (rest_ns - scale_ns).max(0.0) / decode_ns;
+            *self.decode.of(codec) = moved(decode, decode * ratio, Decode::FIRST.get(codec));
+            return;
+        }
+        let ratio = rest_ns / (decode_ns + scale_ns);
+        self.decode.avc = moved(decode, decode * ratio, DECODE_NS_PER_PIXEL);
         self.scale = moved(self.scale, self.scale * ratio, SCALE_NS_PER_PIXEL);
     }
 }
@@ -203,7 +241,8 @@ mod tests {
     fn plan(heights: &[u32]) -> Plan {
         let rung =
             |height: &u32| Rung { name: format!("{height}p"), height: *height, bitrate_kbps: 1_000, fps_max: 30 };
-        Plan { source: Source { width: 1_280, height: 720, fps: 30.0 }, rungs: heights.iter().map(rung).collect() }
+        let source = Source { codec: VideoCodec::Avc, width: 1_280, height: 720, fps: 30.0 };
+        Plan { source, rungs: heights.iter().map(rung).collect() }
     }
 
     #[test]
@@ -213,10 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn newer_codecs_are_planned_with_more() {
+        let plan_of = |codec| Plan { source: Source { codec, ..plan(&[480]).source }, ..plan(&[480]) };
+        let cores = |codec| Rates::default().cores(&plan_of(codec), Mask::all(1));
+        assert!(cores(VideoCodec::Hevc) > cores(VideoCodec::Avc) && cores(VideoCodec::Av1) > cores(VideoCodec::Avc));
+    }
+
+    #[test]
     fn a_capped_rung_costs_what_it_makes_and_not_what_comes_in() {
         let fast = |fps| Plan { source: Source { fps, ..plan(&[480]).source }, ..plan(&[480]) };
         let rates = Rates::default();
-        let rung = |fps| rates.cores(&fast(fps), Mask::all(1)) - rates.decode * fast(fps).source.pixels() * fps / 1e9;
+        let rung =
+            |fps| rates.cores(&fast(fps), Mask::all(1)) - rates.decode.avc * fast(fps).source.pixels() * fps / 1e9;
         assert!((rung(60.0) - rung(30.0)).abs() < 1e-9);
     }
 
@@ -240,15 +287,35 @@ mod tests {
             rates.learn(&plan, &usage(2.0, 0.5));
         }
         assert!((rates.encode / ENCODE_NS_PER_PIXEL - 2.0).abs() < 0.05, "{rates:?}");
-        assert!((rates.decode / DECODE_NS_PER_PIXEL - 0.5).abs() < 0.05, "{rates:?}");
+        assert!((rates.decode.avc / DECODE_NS_PER_PIXEL - 0.5).abs() < 0.05, "{rates:?}");
+        assert_eq!(rates.decode.hevc, HEVC_DECODE_NS_PER_PIXEL, "one codec says nothing about another");
         for _ in 0..1_000 {
             rates.learn(&plan, &usage(1e6, 1e6));
         }
-        assert!(rates.encode <= ENCODE_NS_PER_PIXEL * LEARNED_MAX && rates.decode <= DECODE_NS_PER_PIXEL * LEARNED_MAX);
+        assert!(
+            rates.encode <= ENCODE_NS_PER_PIXEL * LEARNED_MAX && rates.decode.avc <= DECODE_NS_PER_PIXEL * LEARNED_MAX
+        );
         for _ in 0..1_000 {
             rates.learn(&plan, &usage(0.0, 0.0));
         }
         assert!(rates.cores(&plan, Mask::all(2)) > 0.02, "{rates:?}");
+    }
+
+    #[test]
+    fn a_codecs_decoder_is_learned_from_its_own_streams() {
+        let avc = plan(&[480]);
+        let hevc = Plan { source: Source { codec: VideoCodec::Hevc, ..avc.source }, ..avc.clone() };
+        let (pixels, own) = (1_280.0 * 720.0, 854.0 * 480.0);
+        let mut rates = Rates::default();
+        let encode_ns = (60.0 * own * ENCODE_NS_PER_PIXEL) as u64;
+        let others_ns = 60.0 * pixels * (12.0 + SCALE_NS_PER_PIXEL);
+        let rungs = vec![RungUsage { pictures: 60, ns: encode_ns }];
+        let usage = Usage { process_ns: encode_ns + others_ns as u64, decoded: 60, rungs };
+        for _ in 0..100 {
+            rates.learn(&hevc, &usage);
+        }
+        assert!((rates.decode.hevc - 12.0).abs() < 0.1, "{rates:?}");
+        assert_eq!((rates.decode.avc, rates.scale), (DECODE_NS_PER_PIXEL, SCALE_NS_PER_PIXEL));
     }
 
     #[test]

@@ -24,7 +24,7 @@ const PACKAGES: &str = "apt-get install gstreamer1.0-plugins-base gstreamer1.0-p
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     Ok,
-    /// It works, with less protection.
+    /// It works, with less protection, or not for every stream.
     Warn,
     /// Streams run without lower renditions and thumbnails.
     Fail,
@@ -66,7 +66,10 @@ fn found(plugin: FoundPlugin) -> Check {
     let name = format!("GStreamer {}", plugin.elements);
     match plugin.failure {
         None => Check { name, status: CheckStatus::Ok, detail: plugin.path, hint: None },
-        Some(failure) => Check { name, status: CheckStatus::Fail, detail: failure, hint: Some(plugin.hint) },
+        Some(failure) => {
+            let status = if plugin.is_optional { CheckStatus::Warn } else { CheckStatus::Fail };
+            Check { name, status, detail: failure, hint: Some(plugin.hint) }
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Which GStreamer plugins the child uses, where they are and which Debian package has them.
 //!
-//! This list is the allow-list: the child scans no folder and loads exactly these files.
+//! These lists are the allow-list: the child scans no folder and loads exactly these files, and of the decoders only the one its
+//! stream needs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use media::codec::VideoCodec;
 
 /// A plugin file and what is needed of it.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         package: "gstreamer1.0-plugins-base",
         upstream: "gst-plugins-base 1.22",
     },
-    Plugin { file: "libgstlibav.so", elements: &["avdec_h264"], package: "gstreamer1.0-libav", upstream: "gst-libav" },
+    H264,
     Plugin {
         file: "libgstx264.so",
         elements: &["x264enc"],
@@ -49,6 +52,34 @@ pub(super) const PLUGINS: &[Plugin] = &[
         upstream: "gst-plugins-good",
     },
 ];
+
+const H264: Plugin =
+    Plugin { file: "libgstlibav.so", elements: &["avdec_h264"], package: "gstreamer1.0-libav", upstream: "gst-libav" };
+const H265: Plugin = Plugin { elements: &["avdec_h265"], ..H264 };
+const DAV1D: Plugin = Plugin {
+    file: "libgstdav1d.so",
+    elements: &["dav1ddec"],
+    package: "gstreamer1.0-plugins-rs",
+    upstream: "gst-plugins-rs",
+};
+const AOM: Plugin = Plugin {
+    file: "libgstaom.so",
+    elements: &["av1dec"],
+    package: "gstreamer1.0-plugins-bad",
+    upstream: "gst-plugins-bad",
+};
+
+/// The codecs that a machine may lack a decoder for: streams of others run all the same.
+pub(super) const OPTIONAL: [VideoCodec; 2] = [VideoCodec::Hevc, VideoCodec::Av1];
+
+/// What decodes a codec, the best first. Each has the decoder as its only element.
+fn decoders(codec: VideoCodec) -> &'static [Plugin] {
+    match codec {
+        VideoCodec::Avc => &[H264],
+        VideoCodec::Hevc => &[H265],
+        VideoCodec::Av1 => &[DAV1D, AOM],
+    }
+}
 
 /// The folder of plugins that belongs to the GStreamer library this process is linked with.
 fn plugin_dir() -> Option<PathBuf> {
@@ -74,12 +105,41 @@ pub(super) fn load() -> Result<(), String> {
 
 /// The same, plugin by plugin.
 pub(super) fn load_each() -> Result<Vec<Loaded>, String> {
-    gstreamer::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
-    let dir = plugin_dir().ok_or("the folder of GStreamer's plugins was not found")?;
+    let dir = start()?;
     Ok(PLUGINS.iter().map(|plugin| (plugin, plugin.load(&dir))).collect())
 }
 
+/// Loads what decodes `codec` and says which element that is. The error names what was looked for last, which is what most
+/// systems have.
+pub(super) fn load_decoder(codec: VideoCodec) -> Result<(&'static str, PathBuf), (&'static Plugin, String)> {
+    first_of(decoders(codec))
+}
+
+/// The error belongs to the last one.
+fn first_of(plugins: &'static [Plugin]) -> Result<(&'static str, PathBuf), (&'static Plugin, String)> {
+    let dir = start();
+    let mut missing = None;
+    for plugin in plugins {
+        match dir.as_ref().map_err(Clone::clone).and_then(|dir| plugin.load(dir)) {
+            Ok(path) => return Ok((plugin.elements.first().copied().unwrap_or_default(), path)),
+            Err(reason) => missing = Some((plugin, reason)),
+        }
+    }
+    Err(missing.unwrap_or((&H264, "no decoder is known".to_owned())))
+}
+
+/// Initialises GStreamer and finds the folder of its plugins.
+fn start() -> Result<PathBuf, String> {
+    gstreamer::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
+    Ok(plugin_dir().ok_or("the folder of GStreamer's plugins was not found")?)
+}
+
 impl Plugin {
+    /// How to get it.
+    pub(super) fn hint(&self) -> String {
+        format!("apt-get install {} (elsewhere: {})", self.package, self.upstream)
+    }
+
     fn load(&self, dir: &Path) -> Result<PathBuf, String> {
         let path = dir.join(self.file);
         if !path.is_file() {
@@ -89,6 +149,35 @@ impl Plugin {
         match self.elements.iter().find(|element| gstreamer::ElementFactory::find(element).is_none()) {
             Some(element) => Err(format!("{} has no element {element}", path.display())),
             None => Ok(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABSENT: Plugin =
+        Plugin { file: "libgstnobody.so", elements: &["nobodysdec"], package: "nobody", upstream: "nobody" };
+
+    #[test]
+    fn the_first_decoder_that_is_there_is_taken_and_a_missing_one_is_named() {
+        let (element, _) = first_of(&[ABSENT, H264]).expect("the second is there");
+        assert_eq!(element, "avdec_h264");
+        let (plugin, reason) = first_of(&[ABSENT]).expect_err("nobody has it");
+        assert!(reason.contains("libgstnobody.so is missing"), "{reason}");
+        assert_eq!(plugin.package, "nobody");
+        // The right file without the element.
+        const HOLLOW: Plugin = Plugin { elements: &["avdec_nothing"], ..H264 };
+        let (_, reason) = first_of(&[HOLLOW]).expect_err("it has no such element");
+        assert!(reason.contains("has no element avdec_nothing"), "{reason}");
+    }
+
+    #[test]
+    fn every_codec_has_a_decoder_to_look_for() {
+        for codec in [VideoCodec::Avc, VideoCodec::Hevc, VideoCodec::Av1] {
+            assert!(decoders(codec).iter().all(|plugin| plugin.elements.len() == 1));
+            assert!(!decoders(codec).is_empty());
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
+use media::codec::VideoCodec;
 use tokio::time::Instant;
 
 use super::TICKS_PER_SECOND;
@@ -20,9 +21,10 @@ const BACKLOG_BYTES_MAX: usize = 16 * 1024 * 1024;
 const LAG_TICKS_MAX: i64 = 6 * TICKS_PER_SECOND;
 /// Silence after which a child that is being fed is taken for hung: below 3 parts + 2 s for parts of 100 ms and more.
 const SILENCE_MAX: Duration = Duration::from_millis(2_200);
-/// Pictures a decoder may hold back legally (H.264 A.3.1: sixteen), each silent without being hung.
+/// Pictures a decoder may hold back legally (H.264 A.3.1, H.265 A.4.2: sixteen), each silent without being hung.
 const HELD_PICTURES_MAX: usize = 16;
-/// The same when only key frames are decoded: each bumps out the one before.
+/// The same when only key frames are decoded: in H.264 and AV1 each bumps out the one before. In HEVC they may be CRA pictures,
+/// which bump out nothing.
 const HELD_KEY_PICTURES_MAX: usize = 3;
 
 /// Access units and other frames on their way into the child.
@@ -123,8 +125,9 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    pub(super) fn new(encode: bool) -> Self {
-        let held_max = if encode { HELD_PICTURES_MAX } else { HELD_KEY_PICTURES_MAX };
+    pub(super) fn new(codec: VideoCodec, encode: bool) -> Self {
+        let has_all = encode || codec == VideoCodec::Hevc;
+        let held_max = if has_all { HELD_PICTURES_MAX } else { HELD_KEY_PICTURES_MAX };
         Self { held_max, unanswered: 0, since: None }
     }
 
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn pictures_a_decoder_may_hold_back_do_not_make_it_hung() {
-        let mut watchdog = Watchdog::new(true);
+        let mut watchdog = Watchdog::new(VideoCodec::Avc, true);
         let start = Instant::now();
         for _ in 0..HELD_PICTURES_MAX {
             watchdog.fed(start);

@@ -80,6 +80,8 @@ enum End {
     /// Nothing is left to do.
     Finished,
     Lost(String),
+    /// It cannot do what it is asked, nor can any other child on this machine.
+    Unable(String),
 }
 
 impl Supervisor {
@@ -115,7 +117,15 @@ impl Supervisor {
         loop {
             let ended = self.one_child().await;
             self.pid.store(0, Ordering::Relaxed);
-            let End::Lost(reason) = ended else { break };
+            let reason = match ended {
+                End::Finished => break,
+                End::Lost(reason) => reason,
+                End::Unable(reason) => {
+                    warn!(reason, "this machine cannot make renditions of this source");
+                    self.outbox.push_back(WorkerEvent::Unable { reason });
+                    break;
+                }
+            };
             metrics::counter!("rillcast_worker_lost_total").increment(1);
             let Some(wait) = self.respawns.next(Instant::now()) else {
                 warn!(reason, "the GStreamer process keeps dying, the stream goes on without it");
@@ -229,6 +239,7 @@ impl Supervisor {
 
     fn task(&self) -> Task {
         Task::Work(Work {
+            codec: self.spec.codec,
             codec_data: self.spec.codec_data.to_vec(),
             width: self.spec.width,
             height: self.spec.height,
@@ -266,6 +277,8 @@ struct Running {
     complaints: BytesMut,
     has_stderr: bool,
     is_ready: bool,
+    /// It said so itself.
+    is_unable: bool,
     /// Of each rung, whether this child's first key frame has come.
     has_key: Vec<bool>,
     /// Until when it must be ready; later, until when it must have exited.
@@ -297,7 +310,7 @@ impl Running {
         let stderr = child.stderr.take().ok_or_else(gone)?;
         let now = Instant::now();
         let mut backlog = Backlog::default();
-        let mut watchdog = Watchdog::new(!owner.running.is_empty());
+        let mut watchdog = Watchdog::new(owner.spec.codec, !owner.running.is_empty());
         backlog.push_frame(wire::json_frame(Kind::Task, &owner.task()));
         for unit in owner.recent.units() {
             if backlog.push_unit(unit) {
@@ -315,6 +328,7 @@ impl Running {
             complaints: BytesMut::new(),
             has_stderr: true,
             is_ready: false,
+            is_unable: false,
             has_key: vec![false; owner.rungs.len()],
             deadline: Some(now + START_MAX),
             is_draining: false,
@@ -351,7 +365,7 @@ impl Running {
                     None
                 }
                 Input::Read(Ok(0) | Err(_)) => Some(self.ended().await),
-                Input::Read(Ok(_)) => self.take(owner).err().map(End::Lost),
+                Input::Read(Ok(_)) => self.take(owner).err().map(|reason| self.broken(reason)),
                 Input::Complained(Ok(len)) if len > 0 => {
                     self.trim_complaints();
                     None
@@ -453,6 +467,10 @@ impl Running {
         match kind {
             Kind::Ready if !self.is_ready => self.ready(&payload, owner),
             Kind::Failed => return Err(printable(&payload)),
+            Kind::Unable if !self.is_ready => {
+                self.is_unable = true;
+                return Err(printable(&payload));
+            }
             _ if !self.is_ready => return Err("it sent media before it was ready".to_owned()),
             Kind::Progress => self.watchdog.answered(),
             Kind::Thumbnail => owner.outbox.push_back(WorkerEvent::Thumbnail(payload)),
@@ -460,9 +478,15 @@ impl Running {
             Kind::Config => take_config(payload, owner)?,
             Kind::Picture => self.take_picture(payload, owner)?,
             Kind::Usage => self.take_usage(&payload, owner)?,
-            Kind::Task | Kind::Ready | Kind::Unit | Kind::Rungs => return Err("it sent a frame out of turn".to_owned()),
+            Kind::Task | Kind::Ready | Kind::Unit | Kind::Rungs | Kind::Unable => {
+                return Err("it sent a frame out of turn".to_owned());
+            }
         }
         Ok(())
+    }
+
+    fn broken(&self, reason: String) -> End {
+        if self.is_unable { End::Unable(reason) } else { End::Lost(reason) }
     }
 
     fn take_picture(&mut self, payload: Bytes, owner: &mut Supervisor) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! so neither side can make the other buffer without end.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use media::codec::VideoCodec;
 use serde::{Deserialize, Serialize};
 
 /// Longest access unit that is fed to a child: what an RTMP message can hold.
@@ -41,6 +42,8 @@ pub(crate) enum Kind {
     Usage = 10,
     /// Child to parent: a picture's presentation time and its small JPEG.
     Tile = 11,
+    /// Child to parent: a sentence about what this machine lacks; another child would lack it too.
+    Unable = 12,
 }
 
 impl Kind {
@@ -57,6 +60,7 @@ impl Kind {
             9 => Self::Rungs,
             10 => Self::Usage,
             11 => Self::Tile,
+            12 => Self::Unable,
             _ => return None,
         })
     }
@@ -75,6 +79,7 @@ pub(crate) enum Task {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Work {
+    pub(crate) codec: VideoCodec,
     pub(crate) codec_data: Vec<u8>,
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -112,6 +117,8 @@ pub(crate) struct FoundPlugin {
     pub(crate) path: String,
     pub(crate) failure: Option<String>,
     pub(crate) hint: String,
+    /// Whether only some streams need it.
+    pub(crate) is_optional: bool,
 }
 
 /// One wall of the sandbox.

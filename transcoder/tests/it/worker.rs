@@ -1,6 +1,7 @@
 //! The GStreamer child, real and as a process: what comes back is judged by decoding it.
 
 mod clip;
+mod codecs;
 mod faults;
 mod load;
 mod media;

@@ -13,6 +13,10 @@ pub const USUAL_LADDER: &str = "720p:2800,480p:1400,360p:800";
 /// Shorter side in pixels and kilobits per second of rungs that may be named without a bit rate.
 const NAMED: &[(u32, u32)] =
     &[(1_440, 9_000), (1_080, 5_000), (720, 2_800), (540, 2_000), (480, 1_400), (360, 800), (240, 400), (160, 250)];
+/// No bit rate that goes without saying is lower.
+const BITRATE_KBPS_MIN: u32 = 100;
+/// Frames a second of a rung that stands for the source itself.
+const WHOLE_FPS_MAX: u32 = 60;
 /// Rungs up to this height get 30 frames a second unless told otherwise, higher ones 60.
 const SLOW_HEIGHT_MAX: u32 = 480;
 
@@ -24,6 +28,27 @@ pub struct LadderRung {
     pub bitrate_kbps: u32,
     /// Frames per second it has at most.
     pub fps_max: u32,
+}
+
+impl LadderRung {
+    /// A rung that stands for a source of this height, for viewers who cannot decode it: a bit rate between those of the
+    /// named heights around it, and the source's frames.
+    pub fn standing_in(height: u32) -> Self {
+        Self { height, bitrate_kbps: usual_kbps(height), fps_max: WHOLE_FPS_MAX }
+    }
+}
+
+/// The bit rate of a height nobody gave one: on the line between its neighbours in [`NAMED`], beyond them in proportion.
+fn usual_kbps(height: u32) -> u32 {
+    let above = NAMED.iter().rev().find(|(named, _)| *named >= height);
+    let below = NAMED.iter().find(|(named, _)| *named <= height);
+    let kbps = match (below, above) {
+        (Some((low, kbps)), Some((high, _))) if low == high => *kbps,
+        (Some((low, least)), Some((high, most))) => least + (most - least) * (height - low) / (high - low),
+        (None, Some((named, kbps))) | (Some((named, kbps)), None) => kbps.saturating_mul(height) / named,
+        (None, None) => 0,
+    };
+    kbps.max(BITRATE_KBPS_MIN)
 }
 
 /// Reads a ladder: `none`, `usual`, or rungs such as `720p`, `480p:1200` or `720p30:2000`, separated by commas. Tallest
@@ -95,6 +120,24 @@ mod tests {
     fn bit_rates_and_frame_rates_can_be_told() {
         assert_eq!(parse("480p60:1200,720p30").unwrap(), [rung(720, 2_800, 30), rung(480, 1_200, 60)]);
         assert_eq!(parse("600p:1900").unwrap(), [rung(600, 1_900, 60)]);
+    }
+
+    #[test]
+    fn a_rung_in_the_sources_place_has_a_bit_rate_between_its_neighbours() {
+        for (height, kbps) in [
+            (1_080, 5_000),
+            (720, 2_800),
+            (900, 3_900),
+            (480, 1_400),
+            (600, 2_266),
+            (360, 800),
+            (180, 287),
+            (100, 156),
+            (2, 100),
+            (2_880, 18_000),
+        ] {
+            assert_eq!(LadderRung::standing_in(height), rung(height, kbps, 60), "{height}");
+        }
     }
 
     #[test]

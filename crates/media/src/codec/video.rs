@@ -1,11 +1,12 @@
 //! The picture format of a stream, whichever codec it has: one type for what a packager asks of all of them.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::{Av1Config, AvcConfig, Cleaned, CodecError, FrameRate, HevcConfig};
 
 /// Video codecs we take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VideoCodec {
     Avc,
     Hevc,

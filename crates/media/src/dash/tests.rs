@@ -78,6 +78,22 @@ fn a_live_period_keeps_its_name_and_start_while_its_segments_leave() {
 }
 
 #[test]
+fn each_codec_has_a_set_of_its_own() {
+    let all = || (0..3).map(span).collect::<Vec<_>>();
+    let source = Track { codecs: "hvc1.1.6.L93.90".to_owned(), ..video("source", all()) };
+    let text =
+        recorded(vec![source, video("720p", all()), video("480p", all()), audio(all())]).render("").expect("there");
+    let sets: Vec<_> = text.split("<AdaptationSet ").skip(1).collect();
+    let kinds: Vec<_> = sets.iter().map(|set| set.split(" mimeType").next().unwrap_or_default()).collect();
+    assert_eq!(
+        kinds,
+        ["id=\"1\" contentType=\"video\"", "id=\"2\" contentType=\"audio\"", "id=\"3\" contentType=\"video\""]
+    );
+    assert!(sets[0].contains("codecs=\"hvc1.") && !sets[0].contains("avc1."), "{text}");
+    assert_eq!(sets[2].matches("codecs=\"avc1.64001f\"").count(), 2, "{text}");
+}
+
+#[test]
 fn what_one_rendition_has_not_come_to_is_not_listed_yet() {
     let mpd = live(0, false, vec![video("source", (0..6).map(span).collect()), audio((0..5).map(span).collect())]);
     let text = mpd.render("").expect("there");

@@ -1,6 +1,6 @@
 //! The static GStreamer pipelines of one stream.
 //!
-//! `appsrc → avdec_h264 → videoconvertscale → appsink`, then one small pipeline for each encoder; every element is named
+//! `appsrc → decoder → videoconvertscale → appsink`, then one small pipeline for each encoder; every element is named
 //! here or in `rungs`, none chosen at run time. Between them our own code scales (`pictures`, `scale`). Timestamps go
 //! through unchanged, and a picture is a key frame in every rung where the source had one.
 
@@ -13,6 +13,7 @@ use gstreamer::prelude::*;
 use gstreamer::{self as gst, ClockTime, FlowError, FlowSuccess, PadProbeReturn, PadProbeType, glib};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use gstreamer_video::VideoMeta;
+use media::codec::VideoCodec;
 
 use super::super::cost::Mask;
 use super::super::wire::{Kind, Unit, Work};
@@ -23,8 +24,9 @@ use super::usage::Meter;
 
 /// Access units between the reader and the decoder. Beyond them the parent keeps what comes.
 const QUEUED_UNITS_MAX: u64 = 8;
-/// Above these many pixels a second one thread no longer decodes in time (1080p at 40 frames).
+/// Above these many pixels a second one thread no longer decodes in time: H.264 of 1080p at 40 frames, HEVC at 25.
 const ONE_THREAD_PIXELS_PER_S: u64 = 1_920 * 1_080 * 40;
+const ONE_THREAD_HEVC_PIXELS_PER_S: u64 = 1_920 * 1_080 * 25;
 /// Key frames remembered until the decoder gives their pictures.
 const KEYS_MAX: usize = 64;
 /// How long the last pictures may take at the end of the input.
@@ -66,11 +68,12 @@ impl Shared {
 }
 
 impl Pipeline {
-    pub(super) fn build(work: &Work, output: Output) -> Result<Self, String> {
-        Self::assemble(work, output).map_err(|error| format!("the pipeline cannot be built: {error}"))
+    /// `decoder` is the element that decodes the source's codec.
+    pub(super) fn build(work: &Work, decoder: &str, output: Output) -> Result<Self, String> {
+        Self::assemble(work, decoder, output).map_err(|error| format!("the pipeline cannot be built: {error}"))
     }
 
-    fn assemble(work: &Work, output: Output) -> Result<Self, glib::BoolError> {
+    fn assemble(work: &Work, decoder: &str, output: Output) -> Result<Self, glib::BoolError> {
         let state = Arc::new(Shared {
             output,
             timeline: Timeline::default(),
@@ -81,8 +84,8 @@ impl Pipeline {
         let pictures = Arc::new(Mutex::new(Pictures::new(work, &state)?));
         let pipeline = gst::Pipeline::new();
         let source = source(work);
-        let decoder = decoder(work)?;
-        // Passes on what is I420 already, which nearly everything is.
+        let decoder = make_decoder(work, decoder)?;
+        // Passes on what is I420 already, which nearly everything is. Ten bits become eight here.
         let converter = gst::ElementFactory::make("videoconvertscale").property("qos", false).build()?;
         let caps = gst::Caps::builder("video/x-raw").field("format", "I420").build();
         let sink = sink(caps, {
@@ -148,9 +151,14 @@ impl Pipeline {
 }
 
 fn source(work: &Work) -> AppSrc {
-    let mut caps = gst::Caps::builder("video/x-h264")
-        .field("stream-format", "avc")
-        .field("alignment", "au")
+    let (kind, format, alignment) = match work.codec {
+        VideoCodec::Avc => ("video/x-h264", "avc", "au"),
+        VideoCodec::Hevc => ("video/x-h265", "hvc1", "au"),
+        VideoCodec::Av1 => ("video/x-av1", "obu-stream", "tu"),
+    };
+    let mut caps = gst::Caps::builder(kind)
+        .field("stream-format", format)
+        .field("alignment", alignment)
         .field("codec_data", gst::Buffer::from_slice(work.codec_data.clone()));
     if let (Ok(width @ 1..), Ok(height @ 1..)) = (i32::try_from(work.width), i32::try_from(work.height)) {
         caps = caps.field("width", width).field("height", height);
@@ -164,16 +172,24 @@ fn source(work: &Work) -> AppSrc {
     source
 }
 
-fn decoder(work: &Work) -> Result<gst::Element, glib::BoolError> {
+fn make_decoder(work: &Work, name: &str) -> Result<gst::Element, glib::BoolError> {
     let (count, seconds) = work.frame_rate;
     let rate = u64::from(count.max(1)) / u64::from(seconds.max(1));
     let pixels_per_s = u64::from(work.width) * u64::from(work.height) * rate.clamp(1, 240);
-    gst::ElementFactory::make("avdec_h264")
-        .property("max-threads", if pixels_per_s > ONE_THREAD_PIXELS_PER_S { 2 } else { 1 })
-        .property("qos", false)
-        // The strict mode holds sixteen pictures back when a stream does not say how many it reorders.
-        .property_from_str("std-compliance", "normal")
-        .build()
+    let decoder = gst::ElementFactory::make(name).property("qos", false).build()?;
+    if work.codec == VideoCodec::Av1 {
+        // libaom's has one thread and nothing to choose; dav1d's would hold pictures back to fill its threads.
+        if decoder.find_property("max-frame-delay").is_some() {
+            decoder.set_property_from_str("max-frame-delay", "1");
+        }
+        return Ok(decoder);
+    }
+    let one_thread =
+        if work.codec == VideoCodec::Hevc { ONE_THREAD_HEVC_PIXELS_PER_S } else { ONE_THREAD_PIXELS_PER_S };
+    decoder.set_property("max-threads", if pixels_per_s > one_thread { 2 } else { 1 });
+    // The strict mode holds sixteen pictures back when a stream does not say how many it reorders.
+    decoder.set_property_from_str("std-compliance", "normal");
+    Ok(decoder)
 }
 
 /// Lets the decoder hand out pictures in its own layout instead of copying them into a packed one.

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
-use media::codec::AvcConfig;
+use media::codec::VideoConfig;
 use media::flv::{TagKind, VideoPacket, file_tags, parse_video};
+use testkit::stack::modern_ffmpeg;
 
 pub(crate) const TICKS_PER_MS: i64 = 90;
 
@@ -19,7 +20,7 @@ pub(crate) struct SourceUnit {
 
 #[derive(Debug)]
 pub(crate) struct Clip {
-    pub(crate) config: AvcConfig,
+    pub(crate) config: VideoConfig,
     pub(crate) units: Vec<SourceUnit>,
 }
 
@@ -55,14 +56,33 @@ pub(crate) fn pattern_at(fps: u32, size: &str, seconds: u32, bframes: u32) -> Cl
     read_flv(&path)
 }
 
+/// The same pattern by a newer encoder, cleaned as the stream's task cleans it.
+pub(crate) fn encoded(encoder: &[&str], size: &str, seconds: u32) -> Clip {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("clip.flv");
+    let input = format!("testsrc2=s={size}:r=30:d={seconds}");
+    run(Command::new(modern_ffmpeg())
+        .args(["-v", "error", "-f", "lavfi", "-i", &input, "-an"])
+        .args(encoder)
+        .args(["-g", "30", "-b:v", "3M", "-f", "flv"])
+        .arg(&path));
+    let mut clip = read_flv(&path);
+    for unit in &mut clip.units {
+        let cleaned = clip.config.clean(&unit.data);
+        (unit.data, unit.is_sync) = (cleaned.data, cleaned.is_idr);
+    }
+    clip.units.retain(|unit| !unit.data.is_empty());
+    clip
+}
+
 fn read_flv(path: &Path) -> Clip {
     let file = Bytes::from(std::fs::read(path).expect("ffmpeg wrote the clip"));
     let (mut config, mut units) = (None, Vec::new());
     for tag in file_tags(&file).expect("an FLV file").filter(|tag| tag.kind == TagKind::Video) {
         let video = parse_video(&tag.body).expect("a video tag");
         match video.packet {
-            VideoPacket::SequenceHeader { config: record, .. } => {
-                config = Some(AvcConfig::parse(&record).expect("an avcC"));
+            VideoPacket::SequenceHeader { codec, config: record } => {
+                config = Some(VideoConfig::parse(codec, &record).expect("a record"));
             }
             VideoPacket::Frame { cts_ms, data, .. } => {
                 let dts = i64::from(tag.timestamp_ms) * TICKS_PER_MS;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::codec::VideoCodec;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::sleep;
@@ -30,7 +31,7 @@ async fn a_child_that_is_too_slow_loses_its_costliest_rung_and_gets_it_back() {
     let clip = pattern("640x360", 36, 0);
     let admission = Admission::new(4.0);
     let rungs = vec![rung(240, 400), rung(160, 250)];
-    let source = Source { width: 640, height: 360, fps: 30.0 };
+    let source = Source { codec: VideoCodec::Avc, width: 640, height: 360, fps: 30.0 };
     let share = Arc::new(admission.try_admit(source, rungs.clone()).expect("room"));
     assert_eq!(share.mask(), Mask::all(2));
     let full = admission.used_cores();
@@ -76,7 +77,7 @@ async fn a_child_that_is_too_slow_loses_its_costliest_rung_and_gets_it_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rung_there_was_no_room_for_comes_when_another_stream_has_ended() {
     let clip = pattern("640x360", 20, 0);
-    let source = Source { width: 640, height: 360, fps: 30.0 };
+    let source = Source { codec: VideoCodec::Avc, width: 640, height: 360, fps: 30.0 };
     let rungs = vec![rung(240, 400), rung(160, 250)];
     let probe = Admission::new(4.0);
     let alone = probe.try_admit(source, rungs.clone()).expect("room").cores();

@@ -11,7 +11,7 @@ use super::clip::{Clip, pattern, pattern_at, run};
 use super::rig::{Rig, Yield, rung, spec};
 
 /// Writes the units as an elementary stream and lets ffprobe decode it: size and frame count.
-fn decoded(dir: &Path, taken: &Yield) -> (u32, u32, usize) {
+pub(super) fn decoded(dir: &Path, taken: &Yield) -> (u32, u32, usize) {
     let path = elementary_stream(dir, taken);
     let text = run(Command::new("ffprobe")
         .args(["-v", "error", "-count_frames", "-show_entries", "stream=width,height,nb_read_frames"])
@@ -28,7 +28,7 @@ fn decoded(dir: &Path, taken: &Yield) -> (u32, u32, usize) {
     (numbers[0], numbers[1], numbers[2] as usize)
 }
 
-fn elementary_stream(dir: &Path, taken: &Yield) -> PathBuf {
+pub(super) fn elementary_stream(dir: &Path, taken: &Yield) -> PathBuf {
     let path = dir.join("out.h264");
     let mut file = std::fs::File::create(&path).expect("a file");
     let record = taken.codec_data.first().expect("codec data");

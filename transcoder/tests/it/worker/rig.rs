@@ -42,6 +42,7 @@ pub(crate) struct Yield {
     pub(crate) tiles: Vec<(i64, Bytes)>,
     pub(crate) lost: Vec<String>,
     pub(crate) gave_up: Option<String>,
+    pub(crate) unable: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +66,7 @@ impl Yield {
             WorkerEvent::Tile { pts, jpeg } => self.tiles.push((pts, jpeg)),
             WorkerEvent::Lost { reason } => self.lost.push(reason),
             WorkerEvent::GaveUp { reason } => self.gave_up = Some(reason),
+            WorkerEvent::Unable { reason } => self.unable = Some(reason),
         }
     }
 
@@ -92,9 +94,10 @@ pub(crate) fn spec(clip: &Clip) -> WorkerSpec {
     WorkerSpec {
         stream_id: StreamId::from_uuid(kit::ids::uuid()),
         exe: PathBuf::from(env!("CARGO_BIN_EXE_media-worker")),
-        codec_data: clip.config.record.clone(),
-        width: clip.config.width,
-        height: clip.config.height,
+        codec: clip.config.codec(),
+        codec_data: clip.config.record().clone(),
+        width: clip.config.size().0,
+        height: clip.config.size().1,
         frame_rate: (30, 1),
         rungs: vec![rung(480, 1_200)],
         thumbnail_every_s: 2,

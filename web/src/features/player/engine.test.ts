@@ -143,6 +143,38 @@ describe("a live player", () => {
     engine.destroy();
   });
 
+  it("waits for a rendition that its browser can decode instead of playing the sound", () => {
+    const engine = engineOf(video(0, 0));
+    const ready = (levels: typeof LIVE) => {
+      FakeHls.last.levels = levels;
+      FakeHls.last.tell("loaded", { levels: LIVE, audioTracks: [] });
+      FakeHls.last.tell("parsed");
+      vi.advanceTimersByTime(0);
+    };
+    const sound = { height: 0, width: 0, bitrate: 1e5, frameRate: 0, videoCodec: "", audioCodec: "mp4a" };
+    ready([sound]);
+    expect(engine.snapshot()).toMatchObject({ phase: "loading", qualities: [] });
+    vi.advanceTimersByTime(2_000);
+    expect(FakeHls.made).toBe(2);
+    ready(LIVE);
+    expect(engine.snapshot().qualities).toHaveLength(2);
+    vi.advanceTimersByTime(20_000);
+    expect(FakeHls.made).toBe(2);
+    engine.destroy();
+  });
+
+  it("gives up where no rendition comes that its browser can decode", () => {
+    const engine = engineOf(video(0, 0));
+    for (let i = 0; i < 12; i += 1) {
+      FakeHls.last.levels = [];
+      FakeHls.last.tell("loaded", { levels: LIVE, audioTracks: [] });
+      FakeHls.last.tell("parsed");
+      vi.advanceTimersByTime(2_000);
+    }
+    expect(engine.snapshot().phase).toBe("unsupported");
+    engine.destroy();
+  });
+
   it("goes to the edge when asked, plays, and then leaves the place alone", () => {
     const element = video(99.7, 110);
     const engine = engineOf(element);

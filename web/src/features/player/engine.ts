@@ -1,11 +1,11 @@
 // Plays one HLS address in one <video>: quality, delay, rewinding, recovery. Knows nothing of React or of the page.
-import Hls, { type ErrorData, Events } from "hls.js";
+import Hls, { Events } from "hls.js";
 import { fromTheBeginning } from "./address";
 import { configFor, faultOf, LATENCY_SEGMENTS_MAX, type LatencyMode } from "./hlsConfig";
 import { pace } from "./pace";
 import { hasPermit, withPermit } from "./permits";
 import { AUDIO_ONLY, AUTO, find, listOf, type Quality, type QualityChoice } from "./quality";
-import { type History, measuredLatency, noHistory, remedy } from "./recovery";
+import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
 import { type Figures, withoutViewer } from "./stats";
 import { type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
 
@@ -355,11 +355,12 @@ export class Engine {
     // Set here and not in the config: there it would demand a fixed distance and override PART-HOLD-BACK.
     this.applyFollowing();
     const isSoundAlone = this.isAudioOnly();
+    let hasPicture = false;
     hls.on(Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
       if (isSoundAlone) return;
       const isSound = (level: (typeof levels)[number]) =>
         !level.videoCodec && !level.width && Boolean(level.audioCodec);
-      const hasPicture = levels.some((level) => !isSound(level));
+      hasPicture = levels.some((level) => !isSound(level));
       const sound = hasPicture ? (levels.find(isSound)?.url ?? audioTracks[0]?.url) : undefined;
       this.audioOnlySrc = sound || null;
     });
@@ -371,6 +372,11 @@ export class Engine {
       if (this.isAudioOnly()) {
         // The sound's address is only now known; hls.js is in the middle of its own event.
         setTimeout(() => this.hls === hls && this.open());
+        return;
+      }
+      // hls.js leaves out what the browser cannot decode, and would go on with the sound.
+      if (hasPicture && !hls.levels.some(({ videoCodec, width }) => videoCodec || width)) {
+        setTimeout(() => this.hls === hls && this.recover("codec"));
         return;
       }
       const qualities = listOf(hls.levels, this.audioOnlySrc !== null);
@@ -402,7 +408,7 @@ export class Engine {
       if (this.state.phase === "retrying" && !this.video.paused) this.onPlaying();
     });
     hls.on(Events.ERROR, (_, data) => {
-      if (data.fatal) this.recover(data);
+      if (data.fatal) this.recover(faultOf(data));
     });
     hls.attachMedia(this.video);
     hls.loadSource(this.source());
@@ -424,8 +430,8 @@ export class Engine {
     this.hls = null;
   }
 
-  private recover(data: ErrorData): void {
-    const fault = faultOf(data);
+  private recover(found: Fault): void {
+    const fault = found === "codec" && this.options.isLive ? "not-yet" : found;
     if (this.rewoundToMs !== null && fault === "missing") {
       // The beginning is not to be had; the broadcast still is.
       this.options = { ...this.options, beganMs: null };
@@ -444,7 +450,11 @@ export class Engine {
       this.set({ phase: step.why, retryAt: null });
       return;
     }
-    this.set({ phase: "retrying", retryAt: Date.now() + step.inMs });
+    // Nothing is wrong while a rendition is being made.
+    if (fault === "not-yet") {
+      this.close();
+      this.set({ phase: "loading" });
+    } else this.set({ phase: "retrying", retryAt: Date.now() + step.inMs });
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => this.reopen(), step.inMs);
   }

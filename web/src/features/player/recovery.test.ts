@@ -26,7 +26,18 @@ describe("a fatal fault", () => {
     expect(remedy("media", first.history, 20_000, steady).do).toBe("reset-decoder");
   });
 
-  it("of the codec is final", () => {
+  it("of the codec is waited out in a broadcast, whose other renditions come a little later", () => {
+    let history = noHistory;
+    for (let i = 0; i < RETRIES_MAX; i += 1) {
+      const step = remedy("not-yet", history, 0, steady);
+      if (step.do !== "retry") throw new Error("gave up early");
+      expect(step.inMs).toBe(1500);
+      history = step.history;
+    }
+    expect(remedy("not-yet", history, 0)).toMatchObject({ do: "give-up", why: "unsupported" });
+  });
+
+  it("of the codec is final in a recording", () => {
     expect(remedy("codec", noHistory, 0)).toMatchObject({ do: "give-up", why: "unsupported" });
   });
 });

@@ -4,11 +4,14 @@ import { backoffMs } from "@/lib/backoff";
 /** After this many failed attempts in a row the viewer is asked. */
 export const RETRIES_MAX = 8;
 const RETRY_BASE_MS = 1_000;
+/** The first picture of a rendition comes within seconds of the source's. */
+const NOT_YET_MS = 1_500;
 const RETRY_MAX_MS = 8_000;
 /** Two decoder resets within this time mean that resetting does not help. */
 const MEDIA_RESET_WINDOW_MS = 10_000;
 
-export type Fault = "network" | "missing" | "media" | "codec" | "other";
+/** `not-yet`: nothing of a broadcast that this browser decodes; a rendition for it may be in the making. */
+export type Fault = "network" | "missing" | "media" | "codec" | "not-yet" | "other";
 
 export type History = { failures: number; mediaResetAt: number | null };
 
@@ -29,9 +32,11 @@ export function remedy(fault: Fault, history: History, now: number, random?: () 
   }
   const next = { ...history, failures: history.failures + 1 };
   if (next.failures > RETRIES_MAX) {
-    const why = fault === "missing" ? "missing" : fault === "network" ? "network" : "broken";
+    const why =
+      fault === "missing" || fault === "network" ? fault : fault === "not-yet" ? "unsupported" : "broken";
     return { do: "give-up", why, history: next };
   }
+  if (fault === "not-yet") return { do: "retry", inMs: NOT_YET_MS, history: next };
   return {
     do: "retry",
     inMs: backoffMs(history.failures, RETRY_BASE_MS, RETRY_MAX_MS, random),
