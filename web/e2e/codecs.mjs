@@ -44,7 +44,17 @@ const now = (page) => video(page, (element) => element.currentTime);
 async function shows(page, what, seconds = 25) {
   const begun = Date.now();
   await page.getByTestId("video").waitFor({ state: "attached", timeout: seconds * 1000 });
-  await until(what, async () => (await video(page, (element) => element.videoHeight)) === 360, seconds);
+  await until(what, async () => (await video(page, (element) => element.videoHeight)) > 0, seconds).catch(
+    async (error) => {
+      const state = await video(page, ({ readyState, currentTime, paused }) => ({
+        ...{ readyState, currentTime, paused },
+        phase: document.querySelector('[data-testid="player"]')?.dataset.phase,
+      }));
+      const playlist = await (await fetch(`${site}/live/alice/index.m3u8`)).text();
+      throw new Error(`${error.message}: ${JSON.stringify(state)} ${playlist}`);
+    },
+  );
+  results[`${what}: height`] = await video(page, (element) => element.videoHeight);
   const from = await now(page);
   await until(`${what}: it moves`, async () => (await now(page)) > from + 2, seconds);
   const decoded = await video(page, (element) => element.getVideoPlaybackQuality().totalVideoFrames);

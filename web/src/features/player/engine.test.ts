@@ -6,6 +6,7 @@ const LIVE = [
   { height: 720, width: 1280, bitrate: 3e6, frameRate: 30, videoCodec: "avc1", audioCodec: "mp4a" },
   { height: 480, width: 854, bitrate: 1e6, frameRate: 30, videoCodec: "avc1", audioCodec: "mp4a" },
 ];
+const SOUND = { height: 0, width: 0, bitrate: 1e5, frameRate: 0, videoCodec: "", audioCodec: "mp4a" };
 const BEGAN = Date.parse("2026-11-21T12:00:00Z");
 
 /** Fifteen segments of two seconds: on the player's clock from 70 to 100, by date 1,000 s after the beginning. */
@@ -151,8 +152,7 @@ describe("a live player", () => {
       FakeHls.last.tell("parsed");
       vi.advanceTimersByTime(0);
     };
-    const sound = { height: 0, width: 0, bitrate: 1e5, frameRate: 0, videoCodec: "", audioCodec: "mp4a" };
-    ready([sound]);
+    ready([SOUND]);
     expect(engine.snapshot()).toMatchObject({ phase: "loading", qualities: [] });
     vi.advanceTimersByTime(2_000);
     expect(FakeHls.made).toBe(2);
@@ -166,7 +166,7 @@ describe("a live player", () => {
   it("gives up where no rendition comes that its browser can decode", () => {
     const engine = engineOf(video(0, 0));
     for (let i = 0; i < 12; i += 1) {
-      FakeHls.last.levels = [];
+      FakeHls.last.levels = [SOUND];
       FakeHls.last.tell("loaded", { levels: LIVE, audioTracks: [] });
       FakeHls.last.tell("parsed");
       vi.advanceTimersByTime(2_000);

@@ -356,6 +356,10 @@ export class Engine {
     this.applyFollowing();
     const isSoundAlone = this.isAudioOnly();
     let hasPicture = false;
+    // hls.js leaves out what the browser cannot decode and would go on with the sound. Either event may come first.
+    const isBlind = () =>
+      hasPicture && hls.levels.length > 0 && !hls.levels.some(({ videoCodec, width }) => videoCodec || width);
+    const turnAway = () => setTimeout(() => this.hls === hls && this.recover("codec"));
     hls.on(Events.MANIFEST_LOADED, (_, { levels, audioTracks }) => {
       if (isSoundAlone) return;
       const isSound = (level: (typeof levels)[number]) =>
@@ -363,6 +367,7 @@ export class Engine {
       hasPicture = levels.some((level) => !isSound(level));
       const sound = hasPicture ? (levels.find(isSound)?.url ?? audioTracks[0]?.url) : undefined;
       this.audioOnlySrc = sound || null;
+      if (isBlind()) turnAway();
     });
     hls.on(Events.MANIFEST_PARSED, () => {
       if (isSoundAlone) {
@@ -374,9 +379,8 @@ export class Engine {
         setTimeout(() => this.hls === hls && this.open());
         return;
       }
-      // hls.js leaves out what the browser cannot decode, and would go on with the sound.
-      if (hasPicture && !hls.levels.some(({ videoCodec, width }) => videoCodec || width)) {
-        setTimeout(() => this.hls === hls && this.recover("codec"));
+      if (isBlind()) {
+        turnAway();
         return;
       }
       const qualities = listOf(hls.levels, this.audioOnlySrc !== null);
