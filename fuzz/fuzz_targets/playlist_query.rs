@@ -2,12 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-
-#[allow(dead_code)]
-#[path = "../../transcoder/src/origin/directives.rs"]
-mod directives;
-
-use directives::Directives;
+use media::playlist::directives::Directives;
 
 fuzz_target!(|text: &str| {
     let Ok(directives) = Directives::parse(Some(text)) else { return };
