@@ -1,79 +1,17 @@
 // The player as viewers use it: a broadcast in two qualities, rewound and live again, by mouse, keys and touch; then its
 // recording, left and found again. Judged by what the <video> does.
 //
-// RILLCAST_URL and RILLCAST_RTMP name a running site. Prints one JSON object; exits 1 when something does not hold.
-import { mkdirSync } from "node:fs";
-import { AxeBuilder } from "@axe-core/playwright";
-import { api, check, chromiumOf, member, publish, site, until } from "./people.mjs";
+// RILLCAST_URL and RILLCAST_RTMP name a running site.
+import { check, site, textAt, until } from "./people.mjs";
+import { at, clean, height, measured, member, play, plays, shot, shows, video, visitor } from "./stage.mjs";
 
-const results = {};
-const errors = [];
+const PLAYER = '[data-testid="player"]';
 
-const shots = process.env.RILLCAST_SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
-
-async function shot(page, name) {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
-}
-
-async function visit(browser, path, options = {}) {
-  const size = { width: 1280, height: 800 };
-  const context = await browser.newContext({ viewport: size, locale: "en-US", ...options });
-  const page = await context.newPage();
-  page.on("pageerror", (error) => errors.push(String(error)));
-  await page.goto(`${site}${path}`);
-  await page.getByTestId("video").waitFor({ state: "attached" });
-  return page;
-}
-
-/** What a failed wait was looking at. */
-async function sight(page) {
-  return await page.evaluate(() => {
-    const video = document.querySelector("video");
-    const { readyState, currentTime, paused, seeking, videoHeight } = video ?? {};
-    const ranges = Array.from({ length: video?.buffered.length ?? 0 }, (_, i) => [
-      video.buffered.start(i),
-      video.buffered.end(i),
-    ]);
-    const of = (id) => ({ ...document.querySelector(`[data-testid="${id}"]`)?.dataset });
-    return {
-      ...{
-        readyState,
-        currentTime,
-        paused,
-        seeking,
-        videoHeight,
-        ranges,
-        player: of("player"),
-        seek: of("seek"),
-      },
-      focus: document.activeElement?.outerHTML.slice(0, 120),
-    };
-  });
-}
-
-const video = (page, read) => page.getByTestId("video").evaluate(read);
-const at = (page) => video(page, (element) => element.currentTime);
-const height = (page) => video(page, (element) => element.videoHeight);
 const isPaused = (page) => video(page, (element) => element.paused);
 const bar = async (page) => {
   const { at, start, end } = await page.getByTestId("seek").evaluate((element) => ({ ...element.dataset }));
   return { at: Number(at), start: Number(start), end: Number(end) };
 };
-
-async function plays(page, what, seconds = 30) {
-  const from = await at(page);
-  const begun = Date.now();
-  await until(
-    what,
-    async () => {
-      const now = await at(page);
-      return !(await isPaused(page)) && (now < from - 1 || now > from + 0.7);
-    },
-    seconds,
-  );
-  return Date.now() - begun;
-}
 
 async function chooseQuality(page, name) {
   await page.getByTestId("player-settings").click();
@@ -81,24 +19,12 @@ async function chooseQuality(page, name) {
   await page.getByTestId("player-menu").waitFor({ state: "detached" });
 }
 
-async function clean(page, what) {
-  const { violations } = await new AxeBuilder({ page })
-    .include('[data-testid="player"]')
-    .exclude("[data-base-ui-focus-guard]")
-    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
-    .analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120))}`);
-  check(found.length === 0, `${what} is clean: ${found.join("\n")}`);
-}
-
 /** Quality by the menu; what was chosen holds for the next visit. */
 async function quality(page) {
   await chooseQuality(page, "480p");
-  await until("the picture in 480p", async () => (await height(page)) === 480, 30);
-  await plays(page, "480p to play");
+  await plays(page, "480p to play", { lines: 480 });
   await chooseQuality(page, "720p");
-  await until("the picture in 720p", async () => (await height(page)) === 720, 30);
-  await plays(page, "720p to play");
+  await plays(page, "720p to play", { lines: 720 });
   await chooseQuality(page, "480p");
   await page.reload();
   await until("the picture after a reload", async () => (await height(page)) > 0, 30);
@@ -173,31 +99,28 @@ async function rewind(page, username) {
   const dvr = await fetch(`${site}/live/${username}/index.m3u8?dvr=1`);
   const variant = (await dvr.text()).split("\n").find((line) => /^[^#].*m3u8/.test(line));
   const playlist = await (await fetch(new URL(variant, dvr.url))).text();
-  results.has_dvr = /#EXT-X-MEDIA-SEQUENCE:0\s/.test(playlist) && playlist.includes("seg0.m4s");
+  measured.has_dvr = /#EXT-X-MEDIA-SEQUENCE:0\s/.test(playlist) && playlist.includes("seg0.m4s");
 
   await page.getByTestId("seek").focus();
   await page.keyboard.press("Home");
-  await page.locator('[data-testid="player"][data-rewound="true"]').waitFor({ state: "attached" });
-  results.rewound_in_ms = await plays(page, "the beginning to play");
+  await shows(page, "player", { rewound: true });
+  measured.rewound_in_ms = await plays(page, "the beginning to play");
   const back = await bar(page);
-  if (results.has_dvr) check(back.at < 12, `the beginning is the beginning: ${JSON.stringify(back)}`);
+  if (measured.has_dvr) check(back.at < 12, `the beginning is the beginning: ${JSON.stringify(back)}`);
   else
     check(
       back.start > 0 && back.at < end,
       `the bar begins where there is something: ${JSON.stringify(back)}`,
     );
-  check(
-    (await page.getByTestId("go-live").getAttribute("data-behind")) === "true",
-    "the way back is offered",
-  );
-  if (results.has_dvr) {
+  await shows(page, "go-live", { behind: true });
+  if (measured.has_dvr) {
     await page.keyboard.press("PageUp");
     await page.keyboard.press("ArrowRight");
     await plays(page, "a place in between to play");
   }
   await page.getByTestId("go-live").click();
-  await page.locator('[data-testid="player"][data-rewound="false"]').waitFor({ state: "attached" });
-  results.live_in_ms = await plays(page, "live to play");
+  await shows(page, "player", { rewound: false });
+  measured.live_in_ms = await plays(page, "live to play");
   await until("live to be live", async () => {
     const { at, end } = await bar(page);
     return end - at < 3;
@@ -220,7 +143,7 @@ async function rewind(page, username) {
 async function figures(page) {
   await page.getByTestId("player-settings").click();
   await page.getByTestId("player-menu").waitFor();
-  await clean(page, "the menu");
+  await clean(page, "the menu", PLAYER);
   await page.getByTestId("open-stats").click();
   const stats = page.getByTestId("stats");
   await stats.waitFor();
@@ -231,11 +154,11 @@ async function figures(page) {
   for (const part of ["avc1", "mp4a", "hls.js 1.", `/live/`])
     check(text.includes(part), `the figures tell ${part}: ${text}`);
   check(!text.includes("vs="), "the figures name no viewer");
-  await clean(page, "the statistics");
+  await clean(page, "the statistics", PLAYER);
   await page.getByTestId("stats-close").click();
   if (await page.evaluate(() => document.pictureInPictureEnabled)) {
     check(await page.getByTestId("pip").isVisible(), "the picture can be taken out");
-    results.has_pip = true;
+    measured.has_pip = true;
   }
   const targets = await page.$$eval(
     '[data-testid="player-controls"] :is(button, input, [role="slider"])',
@@ -254,18 +177,19 @@ async function offline(page) {
   await page.getByTestId("player-retrying").waitFor({ timeout: 45_000 });
   await page.context().setOffline(false);
   await page.getByTestId("player-retrying").waitFor({ state: "detached", timeout: 20_000 });
-  results.back_online_in_ms = await plays(page, "the picture to come back");
+  measured.back_online_in_ms = await plays(page, "the picture to come back");
 }
 
-async function touch(browser, path) {
-  const page = await visit(browser, path, {
-    viewport: { width: 390, height: 844 },
-    hasTouch: true,
-    isMobile: true,
-  });
-  await plays(page, "the phone to play");
+/** Half of the recording, by its key. */
+async function toTheMiddle(page, vod) {
   await page.keyboard.press("5");
-  await page.waitForTimeout(300);
+  await until("half of it", async () => Math.abs((await at(page)) - vod.duration_s / 2) < 6);
+}
+
+async function touch(vod) {
+  const page = await visitor(`/v/${vod.id}`, { phone: true });
+  await plays(page, "the phone to play");
+  await toTheMiddle(page, vod);
   const before = (await bar(page)).at;
   const box = await page.getByTestId("surface").boundingBox();
   const x = box.x + box.width * 0.1;
@@ -278,12 +202,11 @@ async function touch(browser, path) {
   await page.context().close();
 }
 
-async function recording(browser, vod) {
+async function recording(vod) {
   const path = `/v/${vod.id}`;
-  const page = await visit(browser, path);
+  const page = await visitor(path);
   await plays(page, "the recording to play");
-  await page.keyboard.press("5");
-  await until("half of it", async () => Math.abs((await at(page)) - vod.duration_s / 2) < 6);
+  await toTheMiddle(page, vod);
   await page.keyboard.press("Shift+>");
   check((await video(page, (element) => element.playbackRate)) === 1.25, "> is faster");
   await plays(page, "the second half to play");
@@ -303,8 +226,8 @@ async function recording(browser, vod) {
 }
 
 /** The storyboard's picture is shown where the mouse points at, another one elsewhere; a recording without one shows the time. */
-async function storyboard(browser, vod) {
-  const page = await visit(browser, `/v/${vod.id}`);
+async function storyboard(vod) {
+  const page = await visitor(`/v/${vod.id}`);
   await plays(page, "the recording to play");
   const hover = async (share) => {
     const box = await page.getByTestId("seek").boundingBox();
@@ -332,7 +255,7 @@ async function storyboard(browser, vod) {
     return [picture.naturalWidth, picture.naturalHeight];
   }, late.url);
   check(size[0] === 160 && size[1] >= late.top + 90, `the part lies in the sheet: ${size} ${late.top}`);
-  results.storyboard = { early, late, size };
+  measured.storyboard = { early, late, size };
   await shot(page, "storyboard-desktop-dark");
   await page.emulateMedia({ colorScheme: "light" });
   await shownAt(0.5);
@@ -349,49 +272,23 @@ async function storyboard(browser, vod) {
   await page.context().close();
 }
 
-async function run(browser) {
+await play("player", async () => {
   const alice = await member("alice");
-  const { stream_key: key } = await api("/me/stream-key", { token: alice.token });
-  const encoder = publish(key);
-  let vod = null;
-  try {
-    await until("alice to be live", async () => (await api("/channels/alice")).live?.status === "live", 30);
-    const master = () => fetch(`${site}/live/alice/index.m3u8`).then((answer) => answer.text());
-    await until("a second quality", async () => (await master()).includes("480p"), 30);
-    const page = await visit(browser, "/c/alice");
-    results.playing_after_ms = await plays(page, "live to play");
-    await clean(page, "the player");
-    await quality(page);
-    await keys(page);
-    await rewind(page, "alice");
-    await figures(page);
-    await offline(page);
-    await page.context().close();
-    await encoder.end("SIGINT");
-    vod = await until(
-      "the recording",
-      async () => (await api("/vods?channel=alice")).items.find(({ status }) => status === "ready"),
-      30,
-    );
-  } finally {
-    await encoder.end("SIGKILL");
-  }
-  await recording(browser, vod);
-  await touch(browser, `/v/${vod.id}`);
-  await storyboard(browser, vod);
-  check(errors.length === 0, `no script fails: ${errors}`);
-}
-
-const browser = await chromiumOf();
-try {
-  await run(browser);
-  console.log(JSON.stringify(results));
-} catch (error) {
-  const pages = browser.contexts().flatMap((context) => context.pages());
-  for (const page of pages) console.error(page.url(), JSON.stringify(await sight(page).catch(String)));
-  console.error(JSON.stringify(results), errors);
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+  const encoder = await alice.publish();
+  await alice.onAir({ seconds: 30 });
+  await until("a second quality", async () => (await textAt("/live/alice/index.m3u8")).includes("480p"), 30);
+  const page = await visitor("/c/alice");
+  measured.playing_after_ms = await plays(page, "live to play");
+  await clean(page, "the player", PLAYER);
+  await quality(page);
+  await keys(page);
+  await rewind(page, "alice");
+  await figures(page);
+  await offline(page);
+  await page.context().close();
+  await encoder.stop();
+  const vod = await alice.recording(30);
+  await recording(vod);
+  await touch(vod);
+  await storyboard(vod);
+});
