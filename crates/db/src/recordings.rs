@@ -351,7 +351,8 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(Finalised::Missing) };
-    let (duration_ms, byte_size) = totals(conn, vod_id).await?;
+    let (duration_ms, media_bytes, sheet_bytes) = totals(conn, vod_id).await?;
+    let byte_size = media_bytes + sheet_bytes;
     let gone = Event::VodDeleted { vod_id, object_prefix: row.object_prefix };
     if row.is_deleted {
         sqlx::query!(
@@ -366,7 +367,7 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
         outbox::push(conn, &gone).await?;
         return Ok(Finalised::Deleted);
     }
-    if duration_ms == 0 && byte_size == 0 && row.ready_at.is_none() {
+    if duration_ms == 0 && media_bytes == 0 && row.ready_at.is_none() {
         sqlx::query!("DELETE FROM vods WHERE vod_id = $1", id).execute(&mut *conn).await?;
         outbox::push(conn, &gone).await?;
         return Ok(Finalised::Empty);
@@ -391,11 +392,12 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
     Ok(Finalised::Ready)
 }
 
-/// Length of the longest rendition in milliseconds, and the size of all in bytes.
-async fn totals(conn: &mut Conn, vod_id: VodId) -> Result<(i64, i64)> {
+/// Length of the longest rendition in milliseconds, and the sizes of all of them and of the sheets of pictures in bytes.
+async fn totals(conn: &mut Conn, vod_id: VodId) -> Result<(i64, i64, i64)> {
     let row = sqlx::query!(
         r#"
-        SELECT coalesce(max(duration_us), 0)::bigint / 1000 AS "duration_ms!", coalesce(sum(bytes), 0)::bigint AS "bytes!"
+        SELECT coalesce(max(duration_us), 0)::bigint / 1000 AS "duration_ms!", coalesce(sum(bytes), 0)::bigint AS "bytes!",
+               (SELECT coalesce(sum(byte_size), 0) FROM vod_sheets WHERE vod_id = $1)::bigint AS "sheet_bytes!"
           FROM (SELECT sum(duration_us) AS duration_us, sum(byte_size) AS bytes
                   FROM vod_segments
                  WHERE vod_id = $1
@@ -405,7 +407,7 @@ async fn totals(conn: &mut Conn, vod_id: VodId) -> Result<(i64, i64)> {
     )
     .fetch_one(conn)
     .await?;
-    Ok((row.duration_ms, row.bytes))
+    Ok((row.duration_ms, row.bytes, row.sheet_bytes))
 }
 
 /// Recordings nobody has closed although their streams ended a while ago, oldest first.

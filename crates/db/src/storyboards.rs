@@ -25,15 +25,22 @@ pub struct Sheet {
     pub byte_size: i64,
 }
 
-/// Notes a sheet that the bucket has. One that is known already, or whose recording is gone, is passed over.
+/// Notes a sheet that the bucket has, and its bytes with the recording's. One that is known already, or whose recording is
+/// gone, is passed over.
 pub async fn insert(conn: &mut Conn, vod_id: VodId, sheet: &Sheet) -> Result<()> {
     sqlx::query!(
         r#"
-        INSERT INTO vod_sheets (vod_id, seq, tile_width, tile_height, tile_step, seqs, offsets_ms, byte_size)
-        SELECT vod_id, $2, $3, $4, $5, $6, $7, $8
-          FROM vods
-         WHERE vod_id = $1 AND deleted_at IS NULL
-        ON CONFLICT DO NOTHING
+        WITH noted AS (
+            INSERT INTO vod_sheets (vod_id, seq, tile_width, tile_height, tile_step, seqs, offsets_ms, byte_size)
+            SELECT vod_id, $2, $3, $4, $5, $6, $7, $8
+              FROM vods
+             WHERE vod_id = $1 AND deleted_at IS NULL
+            ON CONFLICT DO NOTHING
+            RETURNING vod_id, byte_size
+        )
+        UPDATE vods v SET byte_size = v.byte_size + noted.byte_size
+          FROM noted
+         WHERE v.vod_id = noted.vod_id
         "#,
         vod_id.as_uuid(),
         sheet.seq,

@@ -124,6 +124,8 @@ struct Entry {
     is_sheet_busy: bool,
     sheet_failures: u32,
     sheet_retry_at: Option<Instant>,
+    /// Segments from this number on are left out, and sheets that begin with one.
+    stop_at: Option<u64>,
     /// Since when checks find no row of the stream.
     missing_since: Option<Instant>,
 }
@@ -177,6 +179,7 @@ impl Backlog {
             is_sheet_busy: false,
             sheet_failures: 0,
             sheet_retry_at: None,
+            stop_at: None,
             missing_since: None,
         });
         (entry.generation, entry.phase, entry.missing_since) = (generation, phase, None);
@@ -196,6 +199,13 @@ impl Backlog {
         }
         self.settle.notify_one();
         self.work.notify_one();
+    }
+
+    /// The channel's room is full: nothing from this segment on is recorded.
+    pub(super) fn stop(&self, stream_id: StreamId, at: u64) {
+        if let Some(entry) = lock(&self.recordings).get_mut(&stream_id) {
+            entry.stop_at = Some(at);
+        }
     }
 
     pub(super) fn push(&self, stream_id: StreamId, rendition: &str, item: Item) {
@@ -221,6 +231,7 @@ impl Backlog {
         if let Some(entry) = lock(&self.recordings).get_mut(&stream_id)
             && entry.phase != Phase::Discarded
             && jpeg.len() <= SHEET_BYTES_MAX
+            && entry.stop_at.is_none_or(|stop_at| u64::try_from(sheet.seq).is_ok_and(|seq| seq < stop_at))
         {
             if entry.sheets.len() < SHEETS_MAX {
                 entry.sheets.push_back((sheet, jpeg));

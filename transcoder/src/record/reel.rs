@@ -94,9 +94,10 @@ impl Reel {
         })
     }
 
-    /// Records no further than the segments that have begun, the same ones in all renditions.
-    pub(super) fn stop(&mut self) {
-        self.stop_at.get_or_insert(self.book.next_msn);
+    /// Records no further than the segments that have begun, the same ones in all renditions, and their pictures.
+    pub(super) fn stop(&mut self, shared: &Shared) {
+        let stop_at = *self.stop_at.get_or_insert(self.book.next_msn);
+        shared.backlog.stop(self.book.info.stream_id, stop_at);
     }
 
     /// Bytes of media that lie here and are not stored.

@@ -71,7 +71,8 @@ impl Sweeper {
                 tracing::debug!(%error, "orphaned recordings are looked for later");
             }
         }
-        // Timed thumbnails, and completions that failed before.
+        // Thumbnails and sheets that are due by the clock, for which nobody else wakes an uploader; and completions that
+        // failed before.
         self.shared.backlog.work.notify_one();
         self.shared.backlog.settle.notify_one();
     }

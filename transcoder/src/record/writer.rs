@@ -259,7 +259,7 @@ impl Writer {
             }
             Command::StopRecording { stream_id } => {
                 if let Some(reel) = self.reels.get_mut(&stream_id) {
-                    reel.stop();
+                    reel.stop(&self.shared);
                 }
             }
             Command::Forget { stream_id } => self.forget(stream_id),
@@ -304,10 +304,10 @@ impl Writer {
             discontinuities: if is_known { 0 } else { floor.discontinuities },
         };
         reel.log(&raised).map_err(RecordError::Disk)?;
-        if floor.is_without_room {
-            reel.stop();
-        }
         self.shared.backlog.open(&reel.book.info, generation, Phase::Open);
+        if floor.is_without_room {
+            reel.stop(&self.shared);
+        }
         let resume = Resume {
             next_msn: reel.book.next_msn,
             next_init: reel.book.next_init,

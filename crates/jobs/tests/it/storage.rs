@@ -31,7 +31,8 @@ impl Shelf {
         Self { site, s3, channel }
     }
 
-    /// A recording with two segments in each of two renditions, their inits and a picture, made so many days ago.
+    /// A recording with two segments in each of two renditions, their inits, a picture and a sheet of pictures, made so many
+    /// days ago.
     async fn recording(&self, days: i32, status: &str) -> VodId {
         let (stream, vod) = (StreamId::from_uuid(kit::ids::uuid()), VodId::from_uuid(kit::ids::uuid()));
         let ready = if status == "recording" { "NULL".to_owned() } else { format!("now() - interval '{days} days'") };
@@ -59,6 +60,13 @@ impl Shelf {
                 );
             }
         }
+        let sheet = keys::vod_sheet(vod, 0);
+        self.put(&sheet).await;
+        statements += &format!(
+            "INSERT INTO vod_sheets (vod_id, seq, tile_width, tile_height, tile_step, seqs, offsets_ms, byte_size)
+             VALUES ('{vod}', 0, 160, 90, 96, '{{0}}', '{{0}}', {});",
+            sheet.len(),
+        );
         self.site.execute(&statements).await;
         vod
     }
@@ -101,7 +109,7 @@ async fn recordings_go_when_they_were_kept_long_enough_and_nothing_of_them_stays
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stop.cancel();
-    assert_eq!((shelf.objects_of(young), shelf.objects_of(running)), (7, 7));
+    assert_eq!((shelf.objects_of(young), shelf.objects_of(running)), (8, 8));
 
     // A node that was late: its upload came after the job.
     shelf.put(&keys::vod_segment(old, "source", 2)).await;
@@ -109,6 +117,8 @@ async fn recordings_go_when_they_were_kept_long_enough_and_nothing_of_them_stays
     assert_eq!(storage::purge(&shelf.site.deps, AT_ONCE).await.unwrap(), 1);
     assert_eq!(shelf.objects_of(old), 0);
     assert_eq!(shelf.site.number(&segments(old, "true")).await, 0);
+    let sheets = format!("SELECT count(*)::bigint AS n FROM vod_sheets WHERE vod_id = '{old}'");
+    assert_eq!(shelf.site.number(&sheets).await, 0);
     assert_eq!(storage::purge(&shelf.site.deps, AT_ONCE).await.unwrap(), 0, "done is done");
 }
 
@@ -180,13 +190,13 @@ async fn objects_no_row_knows_go_when_they_are_old_and_what_runs_is_left_alone()
     assert_eq!(storage::sweep_strays(deps, AT_ONCE).await.unwrap(), 2);
     assert_eq!(shelf.objects_of(nobodys), 0);
     assert_eq!(storage::check_one(deps, ready, AT_ONCE).await.unwrap().strays, 1);
-    assert_eq!(shelf.objects_of(ready), 8, "only media of the recorder's goes");
+    assert_eq!(shelf.objects_of(ready), 9, "only media of the recorder's goes");
     assert_eq!(
         storage::check(deps, AT_ONCE, 10).await.unwrap().recordings,
         1,
         "what is being recorded is not looked at"
     );
-    assert_eq!(shelf.objects_of(running), 9);
+    assert_eq!(shelf.objects_of(running), 10);
     let keys = shelf.s3.keys();
     assert!(keys.contains(&"avatar/somebody.webp".to_owned()) && keys.contains(&"vod/not-an-id/file".to_owned()));
 }

@@ -245,8 +245,12 @@ async fn a_full_room_stops_the_recording_at_a_boundary_and_tells_the_owner_once(
     let more = &mut Sent::default();
     super::rig::parts(&recording, more, ("source", 4, 0), 5, false);
     recording.segment_end("source", 4, SEGMENT_US);
+    for msn in 3..6 {
+        super::rig::sheet(&recording, msn);
+    }
     recording.close(RecordingEnd::Ended);
     rig.until_ready(&live).await;
+    assert_eq!(rig.sheet_rows(&live).await, [3], "no pictures of what is not recorded");
     rig.assert_stored(&live, &sent).await;
     assert_eq!(rig.vod(&live).await.expect("row")["stop_reason"], "quota");
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use transcoder::record::RecordingEnd;
 
-use super::rig::{Rig, Sent, open, segment, until};
+use super::rig::{Rig, Sent, open, segment, sheet, until};
 
 #[tokio::test]
 async fn what_was_recorded_while_the_bucket_was_down_arrives_when_it_is_back() {
@@ -32,6 +32,39 @@ async fn what_was_recorded_while_the_bucket_was_down_arrives_when_it_is_back() {
     until("local copies go once all is confirmed", || async { !rig.spool(&live).exists() }).await;
     assert_eq!(node.recorder.spool_bytes(), 0);
     assert_eq!(rig.told("vod_ready").await, 1);
+    node.stop().await;
+}
+
+/// Only pictures are left when the bucket goes: nothing else comes that would wake an uploader when they are due again.
+#[tokio::test]
+async fn sheets_of_pictures_that_found_the_bucket_down_at_the_end_arrive_soon_after_it_is_back() {
+    let rig = Rig::new().await;
+    let node = rig.node();
+    let live = rig.go_live("alice").await;
+    let mut sent = Sent::default();
+    let (recording, _) = open(&node, &live).await;
+    for msn in 0..4 {
+        segment(&recording, &mut sent, msn, 0);
+    }
+    until("the media is stored", || async { rig.segment_rows(&live).await == 8 }).await;
+    rig.s3.set_down(true);
+    let sheets = [sheet(&recording, 0), sheet(&recording, 2)];
+    recording.close(RecordingEnd::Ended);
+    // Long enough for the uploader's own patience to be over before the sheet is due.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(rig.sheet_rows(&live).await, [0_u64; 0], "no row without its object");
+    rig.s3.set_down(false);
+    let took = rig.until_ready(&live).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(rig.sheet_rows(&live).await, [0, 2]);
+    for (seq, jpeg) in [0, 2].into_iter().zip(&sheets) {
+        assert_eq!(rig.s3.read(&objects::keys::vod_sheet(live.info.vod_id, seq)).expect("the sheet"), jpeg[..]);
+    }
+    let media: usize = sent.0.values().map(Vec::len).sum();
+    let bytes = media + sheets.iter().map(bytes::Bytes::len).sum::<usize>();
+    let size = rig.vod(&live).await.expect("row")["byte_size"].as_u64();
+    assert_eq!(size, u64::try_from(bytes).ok(), "pictures count");
+    rig.assert_stored(&live, &sent).await;
     node.stop().await;
 }
 

@@ -18,7 +18,7 @@ use testkit::services::{DatabaseGuard, database};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use transcoder::record::{
-    Pace, RecordDeps, RecordedPart, Recorder, Recording, RecordingInfo, RenditionInfo, RenditionKind, Resume,
+    Pace, RecordDeps, RecordedPart, Recorder, Recording, RecordingInfo, RenditionInfo, RenditionKind, Resume, Sheet,
 };
 
 pub(super) const RULES: Rules = Rules { reconnect_window_s: 60, owes_done_hook: false };
@@ -150,6 +150,12 @@ impl Rig {
         self.rows(&query).await.len()
     }
 
+    /// The first segments of the sheets that have rows.
+    pub(super) async fn sheet_rows(&self, live: &Live) -> Vec<u64> {
+        let query = format!("SELECT seq FROM vod_sheets WHERE vod_id = '{}' ORDER BY seq", live.info.vod_id);
+        self.rows(&query).await.iter().map(|row| row["seq"].as_u64().expect("a number")).collect()
+    }
+
     /// How often an event was left in the outbox.
     pub(super) async fn told(&self, kind: &str) -> usize {
         self.rows(&format!("SELECT outbox_id FROM outbox WHERE kind = '{kind}'")).await.len()
@@ -255,6 +261,23 @@ pub(super) fn parts(
             iframe_len: None,
         });
     }
+}
+
+/// A sheet of one picture that belongs to the segment. Its bytes are no JPEG, which nobody here looks at.
+pub(super) fn sheet(recording: &Recording, msn: u64) -> Bytes {
+    let jpeg = Bytes::from(format!("the picture of segment {msn}"));
+    let seq = i64::try_from(msn).expect("small");
+    let sheet = Sheet {
+        seq,
+        tile_width: 160,
+        tile_height: 90,
+        tile_step: 96,
+        seqs: vec![seq],
+        offsets_ms: vec![0],
+        byte_size: i64::try_from(jpeg.len()).expect("small"),
+    };
+    recording.sheet(sheet, jpeg.clone());
+    jpeg
 }
 
 /// Something with the outer shape of a CMAF chunk, different for each part.
