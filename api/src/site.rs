@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use kit::Problem;
 use kit::config::StorageConfig;
+use kit::negotiation::{is_unchanged, takes, takes_gzip};
 use moka::future::Cache;
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
@@ -186,18 +187,13 @@ async fn preview(app: &App, path: &str) -> Option<Bytes> {
 
 fn serve(asset: &Asset, headers: &HeaderMap) -> Response {
     let caching = HeaderValue::from_static(if asset.is_hashed { IMMUTABLE } else { REVALIDATE });
-    let is_known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == asset.etag.as_bytes());
+    let is_known = asset.etag.to_str().is_ok_and(|etag| is_unchanged(headers, etag));
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let (body, encoding) = match (&asset.brotli, &asset.gzip) {
-            (Some(brotli), _) if accepts(headers, "br") => (brotli, Some("br")),
-            (_, Some(gzip)) if accepts(headers, "gzip") => (gzip, Some("gzip")),
+            (Some(brotli), _) if takes(headers, "br") => (brotli, Some("br")),
+            (_, Some(gzip)) if takes_gzip(headers) => (gzip, Some("gzip")),
             _ => (&asset.plain, None),
         };
         let mut response = body.clone().into_response();
@@ -214,31 +210,9 @@ fn serve(asset: &Asset, headers: &HeaderMap) -> Response {
     response
 }
 
-/// Whether the client takes this content coding (RFC 9110 12.5.3).
-fn accepts(headers: &HeaderMap, coding: &str) -> bool {
-    headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| {
-            let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-            let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse::<f32>() == Ok(0.0));
-            name.trim().eq_ignore_ascii_case(coding) && !refused
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_coding_is_taken_unless_it_is_refused() {
-        let headers = |value: &str| HeaderMap::from_iter([(ACCEPT_ENCODING, value.parse().unwrap())]);
-        assert!(accepts(&headers("gzip, br;q=0.9"), "br"));
-        assert!(!accepts(&headers("gzip, br;q=0"), "br"));
-        assert!(!accepts(&headers("brotli"), "br"));
-    }
 
     #[test]
     fn scripts_inside_the_page_are_named_by_their_hash() {

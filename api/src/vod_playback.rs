@@ -16,9 +16,10 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{Classify, Kind, VodId};
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use kit::Problem;
+use kit::negotiation::{is_unchanged, takes_gzip};
 use kit::problem::ProblemBody;
 use media::playlist::uri::{self, MediaFile};
 use utoipa_axum::router::OpenApiRouter;
@@ -271,12 +272,9 @@ async fn storyboard_sheet(
 
 fn playlist(page: &Page, headers: &HeaderMap) -> Response {
     let Text { plain, gzip, etag, gzip_etag } = &*page.text;
-    let wants_gzip = headers
-        .get(ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|coding| is_gzip(coding.trim())));
+    let wants_gzip = takes_gzip(headers);
     let (body, tag) = if wants_gzip { (gzip, gzip_etag) } else { (plain, etag) };
-    let mut response = if file::is_unchanged(headers, tag) {
+    let mut response = if is_unchanged(headers, tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         body.clone().into_response()
@@ -294,22 +292,4 @@ fn playlist(page: &Page, headers: &HeaderMap) -> Response {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
-}
-
-/// `gzip`, unless it is there to be refused.
-fn is_gzip(coding: &str) -> bool {
-    let mut words = coding.split(';').map(str::trim);
-    let is_named = words.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-    is_named && !words.any(|word| matches!(word, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_used_when_it_is_wanted() {
-        assert!(is_gzip("gzip") && is_gzip("GZIP; q=0.5"));
-        assert!(!is_gzip("gzip;q=0") && !is_gzip("br") && !is_gzip(""));
-    }
 }

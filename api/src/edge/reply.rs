@@ -7,9 +7,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_NONE_MATCH, RANGE, VARY};
+use http::header::{ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_RANGE, ETAG, RANGE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use kit::negotiation::{Asked, asked, takes_gzip};
+use kit::negotiation::{Asked, asked, is_unchanged, takes_gzip};
 
 use super::ask::File;
 use super::entry::Entry;
@@ -53,10 +53,7 @@ fn text(entry: &Entry, file: File, stamp: &str, request: &HeaderMap) -> Response
     // A stamped text is one viewer's: nobody will ask whether it has changed.
     let etag = entry.etag.as_ref().filter(|_| stamp.is_empty());
     let etag = etag.map(|tag| if is_gzip { tag.trim_end_matches('"').to_owned() + "-gz\"" } else { tag.clone() });
-    let is_known = etag.as_ref().is_some_and(|etag| {
-        let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        known.flat_map(|value| value.split(',')).any(|known| known.trim().trim_start_matches("W/") == etag)
-    });
+    let is_known = etag.as_ref().is_some_and(|etag| is_unchanged(request, etag));
     let mut response = Response::new(if is_known { Body::empty() } else { Body::from(body) });
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

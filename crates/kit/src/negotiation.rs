@@ -1,7 +1,7 @@
-//! What a request asks for of a thing: which bytes (RFC 9110 14) and in which coding (12.5.3).
+//! What a request asks for of a thing: which bytes (RFC 9110 14), in which coding (12.5.3), and only if it is new (13.1.2).
 
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_ENCODING;
+use axum::http::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
 
 /// A byte range of a whole, both ends included (RFC 9110 14.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +53,38 @@ pub fn asked(header: Option<&str>, length: u64) -> Asked {
     }
 }
 
-/// Whether the client takes gzip (RFC 9110 12.5.3; `q=0` is a no).
+/// Whether the client takes gzip.
 pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    takes(headers, "gzip")
+}
+
+/// Whether the client takes this content coding (RFC 9110 12.5.3; `q=0` is a no).
+pub fn takes(headers: &HeaderMap, coding: &str) -> bool {
     headers
         .get_all(ACCEPT_ENCODING)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let mut pieces = coding.split(';').map(str::trim);
-            let is_gzip = pieces.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
+        .any(|item| {
+            let mut pieces = item.split(';').map(str::trim);
+            let is_meant = pieces.next().is_some_and(|name| name.eq_ignore_ascii_case(coding) || name == "*");
             let refused = pieces.any(|piece| {
                 piece.strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
             });
-            is_gzip && !refused
+            is_meant && !refused
         })
+}
+
+/// Whether the client has this version already: then it is told so, without a body (RFC 9110 13.1.2, weak comparison).
+pub fn is_unchanged(headers: &HeaderMap, etag: &str) -> bool {
+    let bare = etag.trim_start_matches("W/");
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|candidate| candidate == "*" || candidate.trim_start_matches("W/") == bare)
 }
 
 #[cfg(test)]
@@ -106,5 +123,23 @@ mod tests {
         assert!(takes("gzip") && takes("br, GZIP;q=0.5") && takes("*"));
         assert!(!takes("gzip;q=0") && !takes("br") && !takes("identity, gzip; q=0.0"));
         assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_coding_is_asked_for_by_its_whole_name() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br;q=0.9"));
+        assert!(takes(&headers, "br"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, brotli, br;q=0"));
+        assert!(!takes(&headers, "br"));
+    }
+
+    #[test]
+    fn validators_match_in_lists_and_weakly() {
+        let with = |value: &'static str| HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(value))]);
+        assert!(is_unchanged(&with("\"a\", W/\"e\""), "\"e\""));
+        assert!(is_unchanged(&with("*"), "\"e\""));
+        assert!(!is_unchanged(&with("\"ee\""), "\"e\""));
+        assert!(!is_unchanged(&HeaderMap::new(), "\"e\""));
     }
 }

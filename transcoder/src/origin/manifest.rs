@@ -5,12 +5,12 @@
 use std::sync::{Arc, PoisonError};
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::StreamId;
-use kit::negotiation::takes_gzip;
+use kit::negotiation::{is_unchanged, takes_gzip};
 use media::dash::{Media, Mpd, Presentation, Span, Track};
 use media::playlist::{MediaPlaylist, SegmentLine};
 use sha2::{Digest, Sha256};
@@ -116,12 +116,7 @@ fn available_from_ms(stream_id: StreamId) -> i64 {
 pub(crate) fn reply(page: &Page, request: &HeaderMap, target_s: u32) -> Response {
     let is_gzip = takes_gzip(request);
     let etag = if is_gzip { format!("\"{}-gz\"", page.etag) } else { format!("\"{}\"", page.etag) };
-    let is_known = request
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|known| known.trim().trim_start_matches("W/") == etag);
+    let is_known = is_unchanged(request, &etag);
     let body = match (is_known, is_gzip) {
         (true, _) => Bytes::new(),
         (false, true) => page.gzip.clone(),
