@@ -29,10 +29,6 @@ use crate::extract::Path;
 use crate::state::App;
 use shelf::{Page, Shelf, Text, Wanted};
 
-const PLAYLIST_MIME: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
-const MANIFEST_MIME: HeaderValue = HeaderValue::from_static("application/dash+xml");
-const VTT_MIME: HeaderValue = HeaderValue::from_static("text/vtt; charset=utf-8");
-
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaybackError {
@@ -110,7 +106,7 @@ async fn multivariant(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let page = shelf.page(&app, id, Wanted::Multivariant, uri.query().unwrap_or_default()).await?;
-    Ok(playlist(&page, &headers))
+    Ok(text(&page, &headers))
 }
 
 /// The recording as MPEG-DASH, of the same segments. Also while it is still being made.
@@ -134,9 +130,7 @@ async fn mpd(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let page = shelf.page(&app, id, Wanted::Manifest, uri.query().unwrap_or_default()).await?;
-    let mut response = playlist(&page, &headers);
-    response.headers_mut().insert(CONTENT_TYPE, MANIFEST_MIME);
-    Ok(response)
+    Ok(text(&page, &headers))
 }
 
 /// A rendition's playlist (`index.m3u8`), that of its key frames (`iframes.m3u8`), or one of the files it names.
@@ -178,7 +172,7 @@ async fn rendition_file(
     };
     if let Some(wanted) = wanted {
         let page = shelf.page(&app, id, wanted, uri.query().unwrap_or_default()).await?;
-        return Ok(playlist(&page, &headers));
+        return Ok(text(&page, &headers));
     }
     let key = match uri::parse(&name) {
         Some(MediaFile::Segment(msn)) => objects::keys::vod_segment(id, &rendition, msn),
@@ -236,9 +230,7 @@ async fn storyboard_vtt(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let page = shelf.page(&app, id, Wanted::Storyboard, uri.query().unwrap_or_default()).await?;
-    let mut response = playlist(&page, &headers);
-    response.headers_mut().insert(CONTENT_TYPE, VTT_MIME);
-    Ok(response)
+    Ok(text(&page, &headers))
 }
 
 /// Pictures of a recording, one below the other. Never changes under its name.
@@ -270,7 +262,7 @@ async fn storyboard_sheet(
     file::immutable(&app.objects, &objects::keys::vod_sheet(id, seq), "image/jpeg", &method, &headers).await
 }
 
-fn playlist(page: &Page, headers: &HeaderMap) -> Response {
+fn text(page: &Page, headers: &HeaderMap) -> Response {
     let Text { plain, gzip, etag, gzip_etag } = &*page.text;
     let wants_gzip = takes_gzip(headers);
     let (body, tag) = if wants_gzip { (gzip, gzip_etag) } else { (plain, etag) };
@@ -280,7 +272,7 @@ fn playlist(page: &Page, headers: &HeaderMap) -> Response {
         body.clone().into_response()
     };
     let out = response.headers_mut();
-    out.insert(CONTENT_TYPE, PLAYLIST_MIME);
+    out.insert(CONTENT_TYPE, HeaderValue::from_static(page.mime));
     out.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
         out.insert(ETAG, tag);

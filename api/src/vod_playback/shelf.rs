@@ -85,8 +85,19 @@ pub(super) struct Text {
     pub(super) gzip_etag: String,
 }
 
-/// A playlist and how long others may keep it.
+impl Wanted {
+    fn mime(&self) -> &'static str {
+        match self {
+            Self::Multivariant | Self::Rendition(_) | Self::IFrames(_) => "application/vnd.apple.mpegurl",
+            Self::Manifest => "application/dash+xml",
+            Self::Storyboard => "text/vtt; charset=utf-8",
+        }
+    }
+}
+
+/// A playlist, what it is, and how long others may keep it.
 pub(super) struct Page {
+    pub(super) mime: &'static str,
     pub(super) text: Arc<Text>,
     pub(super) max_age_s: u64,
 }
@@ -116,6 +127,7 @@ impl Shelf {
         // A running recording's entries are named by the second they were made in, so they are soon nobody's.
         let slot = if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S };
         let query = if query.len() <= QUERY_LEN_MAX { media::playlist::child_query(query) } else { String::new() };
+        let mime = wanted.mime();
         let key = TextKey { id, slot, page: wanted, query };
         let text = if playable.visibility.needs_token() {
             // Each viewer's own, with a token of minutes on every line: nobody else will ask for it.
@@ -130,7 +142,7 @@ impl Shelf {
             Delivery::Proxy | Delivery::Public => u64::MAX,
         };
         let max_age_s = if is_complete { READY_TTL.as_secs() } else { RECORDING_TTL_S };
-        Ok(Page { text, max_age_s: max_age_s.min(kept_max_s) })
+        Ok(Page { mime, text, max_age_s: max_age_s.min(kept_max_s) })
     }
 
     async fn write(&self, app: &App, key: &TextKey, playable: &Playable) -> Result<Arc<Text>, PlaybackError> {
