@@ -70,17 +70,9 @@ impl<'a> Eyes<'a> {
         Self { app, account, is_staff: false }
     }
 
-    /// For one object: moderators may see all.
-    pub(crate) async fn open(
-        app: &'a App,
-        account: Option<&'a Account>,
-        conn: &mut db::Conn,
-    ) -> Result<Self, db::DbError> {
-        let is_staff = match account {
-            Some(account) => account.is_staff(conn).await?,
-            None => false,
-        };
-        Ok(Self { app, account, is_staff })
+    /// For one object, which was found together with the caller's standing: moderators may see all.
+    pub(crate) fn of_standing(app: &'a App, account: Option<&'a Account>, is_staff: bool) -> Self {
+        Self { app, account, is_staff }
     }
 
     pub(crate) fn id(&self) -> Option<UserId> {

@@ -1,13 +1,18 @@
 //! The caller: who a request's bearer token says it is, and what they may do now.
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use domain::user::Role;
 use domain::{Classify, Kind, SessionId, UserId};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use kit::Problem;
 use kit::tokens::AccessClaims;
+use tokio::sync::oneshot;
 
 use crate::revoked;
 use crate::state::App;
@@ -84,10 +89,49 @@ impl OptionalFromRequestParts<App> for Account {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
         let Some(claims) = claims(app, &parts.headers)? else { return Ok(None) };
-        if !revoked::is_good(app, &claims).await? {
-            return Err(AccessError::Revoked.into());
+        let account = Self { id: claims.sub, session: claims.sid };
+        let is_good = match revoked::remembered(app, &claims) {
+            Some(is_good) => is_good,
+            // Judged while the handler works, by whoever runs it; or here and now.
+            None if Beside::leave(parts, &claims) => true,
+            None => revoked::is_good(app, &claims).await?,
+        };
+        if is_good { Ok(Some(account)) } else { Err(AccessError::Revoked.into()) }
+    }
+}
+
+/// Where a handler that only reads leaves its caller's claims, to be judged while it works.
+#[derive(Clone)]
+struct Beside(Arc<Mutex<Option<oneshot::Sender<AccessClaims>>>>);
+
+impl Beside {
+    /// False when nobody is there to judge them, or has judged others.
+    fn leave(parts: &Parts, claims: &AccessClaims) -> bool {
+        let judge = parts.extensions.get::<Self>();
+        let judge = judge.and_then(|judge| judge.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        judge.is_some_and(|judge| judge.send(claims.clone()).is_ok())
+    }
+}
+
+/// Lets handlers that only read go on while it is found out whether the caller's sign-in is over. Nothing of what they found is
+/// told before that: whoever is signed out gets the same refusal, whatever they asked for.
+pub(crate) async fn beside(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let (judge, asked) = oneshot::channel();
+    request.extensions_mut().insert(Beside(Arc::new(Mutex::new(Some(judge)))));
+    let verdict = async {
+        match asked.await {
+            Ok(claims) if !revoked::is_good(&app, &claims).await? => Err(AccessError::Revoked.into()),
+            // The request is gone and with it the wish to know who made it.
+            Ok(_) | Err(_) => Ok(()),
         }
-        Ok(Some(Self { id: claims.sub, session: claims.sid }))
+    };
+    let answer = async { Ok::<_, Problem>(next.run(request).await) };
+    match tokio::try_join!(answer, verdict) {
+        Ok((answer, ())) => answer,
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -175,16 +175,18 @@ pub(crate) async fn login(
     // Unknown names are counted like known ones: the answer must not tell them apart.
     let bucket = format!("login-failures:{}", hex::encode(&Sha256::digest(login.as_bytes())[..16]));
     let quota = Quota::new(app.config.limits.login_failures_per_account, LOGIN_FAILURES_PER);
-    let verdict = app.limits.look(&bucket, quota).await;
+    let known = async {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        db::users::credentials(&mut conn, &login).await
+    };
+    // Beside each other: what is found of a name that may not be tried is told to nobody.
+    let (verdict, known) = tokio::join!(app.limits.look(&bucket, quota), known);
     if !verdict.is_allowed {
         let retry_after_ms = u64::try_from(verdict.retry_after.as_millis()).unwrap_or(u64::MAX);
         return Err(AuthError::TooManyFailures { retry_after_ms }.into());
     }
 
-    let known = {
-        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::users::credentials(&mut conn, &login).await?
-    };
+    let known = known?;
     // No connection is held while hashing: sign-ins would starve everything else.
     let hash = known.as_ref().map(|known| known.password_hash.clone());
     let matches = app.passwords.verify(body.password, hash).await?;
@@ -197,10 +199,10 @@ pub(crate) async fn login(
         return Err(AuthError::Suspended.into());
     }
 
-    let mut tx = db::begin(&app.pool).await?;
-    let granted = tokens::open(&app, &mut tx, known.id, known.role, &Device::of(&client, &headers)).await?;
-    let user = db::users::find(&mut tx, known.id).await?.ok_or(AuthError::WrongCredentials)?;
-    db::commit(tx).await?;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let user = db::users::find(&mut conn, known.id).await?.ok_or(AuthError::WrongCredentials)?;
+    let granted = tokens::open(&app, &mut conn, known.id, known.role, &Device::of(&client, &headers)).await?;
+    drop(conn);
     metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
     Ok(signed_in(&app, &client, jar, user, granted))
 }

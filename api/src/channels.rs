@@ -120,18 +120,18 @@ pub(crate) async fn channel(
     Path(path): Path<ChannelPath>,
 ) -> Result<Json<Channel>, Problem> {
     let username = path.parse()?;
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let eyes = Eyes::open(&app, account.as_ref(), &mut conn).await?;
-    let channel = db::channels::find(&mut conn, username.as_str(), eyes.id()).await?.ok_or(ChannelError::NotFound)?;
-    let live = db::streams::live_of(&mut conn, &[channel.id], eyes.viewer()).await?.pop();
-    drop(conn);
-    let live = match live {
-        Some(stream) => {
-            let count = app.viewers.of_stream(&stream).await;
-            Some(Stream::of(stream, count, &eyes))
-        }
-        None => None,
+    let id = account.as_ref().map(|account| account.id);
+    let found = async {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        let channel = db::channels::find(&mut conn, username.as_str(), id).await?.ok_or(ChannelError::NotFound)?;
+        let eyes = Eyes::of_standing(&app, account.as_ref(), channel.is_viewer_staff);
+        let live = db::streams::live_of(&mut conn, &[channel.id], eyes.viewer()).await?.pop();
+        Ok::<_, Problem>((channel, live, eyes))
     };
+    // Counted beside, whether it is on air or not: nobody waits for one after the other.
+    let (found, count) = tokio::join!(found, app.viewers.of_one(&username));
+    let (channel, live, eyes) = found?;
+    let live = live.map(|stream| Stream::of(stream, count, &eyes));
     let face = ChannelRef::from(channel.owner);
     Ok(Json(Channel {
         username: face.username,

@@ -324,10 +324,16 @@ fn key_view(app: &App, key: &StreamKey) -> StreamKeyView {
     tag = "me",
 )]
 pub(crate) async fn stream_settings(State(app): State<App>, account: Account) -> Result<Json<StreamSettings>, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let settings = db::channels::settings(&mut conn, account.id).await?.ok_or(MeError::Gone)?;
-    let air = Air::of(&mut conn, &account).await?;
-    drop(conn);
+    let settings = async {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        db::channels::settings(&mut conn, account.id).await
+    };
+    let air = async {
+        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+        Air::of(&mut conn, &account).await
+    };
+    let (settings, air) = tokio::try_join!(settings, air)?;
+    let settings = settings.ok_or(MeError::Gone)?;
     Ok(Json(settings_view(&app, &account, settings, air).await))
 }
 

@@ -7,13 +7,15 @@ use std::time::Duration;
 use domain::SessionId;
 use kit::tokens::AccessClaims;
 use moka::future::Cache;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::state::App;
 
 /// How long a yes is repeated without asking again; a logout elsewhere is felt this much later.
 const YES_TTL: Duration = Duration::from_millis(1_000);
+/// Redis has this long to answer before the row is asked as well.
+const LIST_HEAD_START: Duration = Duration::from_millis(100);
 const YES_MAX: u64 = 100_000;
 const REVOKED_MAX: u64 = 100_000;
 /// Revocations that Redis has not been told of yet.
@@ -58,25 +60,46 @@ impl RevokedCache {
     }
 }
 
+/// What this process's memory says of a token, if anything.
+pub(crate) fn remembered(app: &App, claims: &AccessClaims) -> Option<bool> {
+    if app.revoked.revoked.contains_key(&claims.sid) {
+        return Some(false);
+    }
+    app.revoked.yes.contains_key(&claims.jti).then_some(true)
+}
+
 /// Whether the token is still good. An error when neither Redis nor Postgres can say.
 pub(crate) async fn is_good(app: &App, claims: &AccessClaims) -> Result<bool, db::DbError> {
-    if app.revoked.revoked.contains_key(&claims.sid) {
-        return Ok(false);
+    if let Some(is_good) = remembered(app, claims) {
+        return Ok(is_good);
     }
-    if app.revoked.yes.contains_key(&claims.jti) {
-        return Ok(true);
-    }
-    let is_good = match app.revocations.is_revoked(claims.sid, claims.jti).await {
-        Some(is_revoked) => !is_revoked,
-        None => {
-            let mut conn = app.pool.acquire().await?;
-            db::sessions::is_active(&mut conn, claims.sid).await?
-        }
+    let list = app.revocations.is_revoked(claims.sid, claims.jti);
+    let row = in_its_row(app, claims);
+    tokio::pin!(list, row);
+    let is_good = match timeout(LIST_HEAD_START, &mut list).await {
+        Ok(Some(is_revoked)) => !is_revoked,
+        Ok(None) => row.await?,
+        // The row is the truth behind the list: whichever speaks first is believed.
+        Err(_slow) => tokio::select! {
+            told = &mut list => match told {
+                Some(is_revoked) => !is_revoked,
+                None => row.await?,
+            },
+            found = &mut row => match found {
+                Ok(is_active) => is_active,
+                Err(error) => list.await.map(|is_revoked| !is_revoked).ok_or(error)?,
+            },
+        },
     };
     if is_good {
         app.revoked.yes.insert(claims.jti, ()).await;
     }
     Ok(is_good)
+}
+
+async fn in_its_row(app: &App, claims: &AccessClaims) -> Result<bool, db::DbError> {
+    let mut conn = app.pool.acquire().await?;
+    db::sessions::is_active(&mut conn, claims.sid).await
 }
 
 /// Tells everybody that a sign-in is over. Its row says so already; this makes it felt at once.

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    auth, avatar, categories, channels, docs, health, layers, live_playback, me, notifications, ops, site, streams,
-    takeover, throttle, vod_playback, vods,
+    account, auth, avatar, categories, channels, docs, health, layers, live_playback, me, notifications, ops, site,
+    streams, takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -94,7 +94,7 @@ pub(crate) fn build(app: &App) -> Router {
         .merge(register().layer(from_fn_with_state(app.clone(), throttle::register)))
         .merge(login().layer(from_fn_with_state(app.clone(), throttle::login)))
         .merge(session().layer(from_fn_with_state(app.clone(), throttle::refresh)))
-        .merge(json())
+        .merge(json().layer(from_fn_with_state(app.clone(), account::beside)))
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let uploads = upload()

@@ -64,7 +64,11 @@ impl ViewerCounts {
     /// The count of the channel a stream belongs to.
     pub(crate) async fn of_stream(&self, stream: &db::streams::Stream) -> Count {
         let Ok(username) = Username::parse(&stream.owner.username) else { return Count::default() };
-        self.of(std::slice::from_ref(&username)).await.remove(&username).unwrap_or_default()
+        self.of_one(&username).await
+    }
+
+    pub(crate) async fn of_one(&self, username: &Username) -> Count {
+        self.of(std::slice::from_ref(username)).await.remove(username).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Recordings: lists, one, changes by their owner, and counting views. Playing them is in `vod_playback`.
 
 use axum::extract::State;
-use db::access::Viewer;
 use domain::event::Event;
 use domain::{Classify, Kind, Timestamp, VodId};
 use http::{HeaderMap, StatusCode};
@@ -195,10 +194,10 @@ async fn find<'a>(
     path: &VodPath,
 ) -> Result<(db::vods::Vod, Eyes<'a>), Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let eyes = Eyes::open(app, account, &mut conn).await?;
-    let Viewer { id, is_staff } = eyes.viewer();
-    let found = db::vods::find(&mut conn, VodId::from_uuid(path.id), id, is_staff).await?;
-    Ok((found.ok_or(VodError::NotFound)?, eyes))
+    let id = account.map(|account| account.id);
+    let found = db::vods::find(&mut conn, VodId::from_uuid(path.id), id).await?;
+    let (vod, is_staff) = found.ok_or(VodError::NotFound)?;
+    Ok((vod, Eyes::of_standing(app, account, is_staff)))
 }
 
 /// A fresh permission to play a recording, for those it is for. It is good for less than five minutes.
@@ -249,8 +248,8 @@ pub(crate) async fn update_vod(
     let mut tx = db::begin(&app.pool).await?;
     may_change(&mut tx, &account, id).await?;
     db::vods::update(&mut tx, id, &change).await.map_err(explain_category)?;
-    let eyes = Eyes::open(&app, Some(&account), &mut tx).await?;
-    let vod = db::vods::find(&mut tx, id, Some(account.id), true).await?.ok_or(VodError::NotFound)?;
+    let (vod, is_staff) = db::vods::find(&mut tx, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
+    let eyes = Eyes::of_standing(&app, Some(&account), is_staff);
     db::commit(tx).await?;
     Ok(Json(Vod::of(vod, &eyes)))
 }
@@ -287,7 +286,7 @@ pub(crate) async fn delete_vod(
 /// An error unless the caller owns the recording or is staff. What the caller cannot see is not there.
 async fn may_change(conn: &mut db::Conn, account: &Account, id: VodId) -> Result<(), Problem> {
     let role = account.role(conn).await?.ok_or(crate::account::AccessError::Suspended)?;
-    let vod = db::vods::find(conn, id, Some(account.id), role.is_staff()).await?.ok_or(VodError::NotFound)?;
+    let (vod, _) = db::vods::find(conn, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
     let is_owner = vod.channel == account.id;
     if is_owner || role.is_staff() { Ok(()) } else { Err(VodError::NotYours.into()) }
 }
@@ -315,8 +314,8 @@ pub(crate) async fn count_view(
     let id = VodId::from_uuid(path.id);
     let stored = {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        let eyes = Eyes::open(&app, account.as_ref(), &mut conn).await?;
-        db::vods::views(&mut conn, id, eyes.viewer()).await?.ok_or(VodError::NotFound)?
+        let viewer = account.as_ref().map(|account| account.id);
+        db::vods::views(&mut conn, id, viewer).await?.ok_or(VodError::NotFound)?
     };
     // A new User-Agent makes a new anonymous client; one address does not get to make many.
     let bucket = format!("views:{}", crate::net::limit_key(client.addr));

@@ -61,7 +61,7 @@ impl Device {
     }
 }
 
-/// Opens a sign-in in the caller's transaction.
+/// Opens a sign-in: one statement, in the caller's transaction if there is one.
 pub(crate) async fn open(
     app: &App,
     conn: &mut db::Conn,
@@ -78,8 +78,7 @@ pub(crate) async fn open(
         addr: &device.addr,
         expires_at: expires_at(app),
     };
-    db::sessions::insert(conn, &new).await?;
-    db::sessions::insert_token(conn, session, &refresh.hash()).await?;
+    db::sessions::open(conn, &new, &refresh.hash()).await?;
     Ok(Granted { access_token: app.tokens.issue(user, session, role), refresh })
 }
 

@@ -130,7 +130,7 @@ async fn channel(app: &App, name: &Username) -> Result<Option<Preview>, db::DbEr
 
 async fn vod(app: &App, id: VodId) -> Result<Option<Preview>, db::DbError> {
     let mut conn = app.pool.acquire().await?;
-    let Some(vod) = db::vods::find(&mut conn, id, None, false).await? else { return Ok(None) };
+    let Some((vod, _)) = db::vods::find(&mut conn, id, None).await? else { return Ok(None) };
     let description = if vod.description.is_empty() { vod.owner.display_name.clone() } else { vod.description };
     Ok(Some(Preview {
         title: vod.title,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use kit::config::{Config, RedisConfig, StorageConfig};
+use kit::config::{Config, DatabaseConfig, RedisConfig, StorageConfig};
 use kit::{Secret, Stop};
 use serde_json::{Value, json};
 use testkit::services::{self, DatabaseGuard};
@@ -38,6 +38,8 @@ pub struct Setup {
     pub local_origin: Option<Router>,
     pub site_url: String,
     pub runs_upkeep: bool,
+    /// The product's own pool, of so many connections, instead of the tests' small one.
+    pub connections: Option<u32>,
 }
 
 impl Setup {
@@ -54,6 +56,7 @@ impl Setup {
             local_origin: None,
             site_url: "http://tv.test".to_owned(),
             runs_upkeep: false,
+            connections: None,
         }
     }
 
@@ -71,7 +74,12 @@ impl Setup {
             prefix: services::redis_prefix(),
         };
         let config = Arc::new(config);
-        let pool = db::testing::pool(&url).expect("a pool");
+        let pool = match self.connections {
+            Some(connections_max) => {
+                db::pool::connect(&DatabaseConfig { url: Secret::new(url.clone()), connections_max }).expect("a pool")
+            }
+            None => db::testing::pool(&url).expect("a pool"),
+        };
         let live = live::Live::new(&config.redis).expect("a redis address");
         let api = api::Api::new(api::Deps {
             config: Arc::clone(&config),

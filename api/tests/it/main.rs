@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod channels;
 mod edge;
+mod far;
 mod faults;
 mod harness;
 mod health;

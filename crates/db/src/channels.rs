@@ -19,6 +19,8 @@ pub struct Channel {
     pub created_at: Timestamp,
     /// Whether the asking member follows it.
     pub is_following: bool,
+    /// Whether the asking member is of the site's staff.
+    pub is_viewer_staff: bool,
 }
 
 /// What the next or current stream is called.
@@ -78,7 +80,9 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
         r#"
         SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.bio, u.created_at, c.followers_count,
                EXISTS (SELECT FROM follows f
-                        WHERE f.channel_id = c.channel_id AND f.follower_id = $2) AS "is_following!"
+                        WHERE f.channel_id = c.channel_id AND f.follower_id = $2) AS "is_following!",
+               EXISTS (SELECT FROM users e
+                        WHERE e.user_id = $2 AND NOT e.is_suspended AND e.role IN ('moderator', 'admin')) AS "is_viewer_staff!"
           FROM users u
           JOIN channels c ON c.channel_id = u.user_id
          WHERE u.username = $1
@@ -96,6 +100,7 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
         followers_count: row.followers_count,
         created_at: row.created_at,
         is_following: row.is_following,
+        is_viewer_staff: row.is_viewer_staff,
     }))
 }
 

@@ -16,6 +16,7 @@ pub mod notify;
 pub mod outbox;
 pub mod pool;
 pub mod publish;
+mod pulse;
 pub mod queue;
 pub mod recordings;
 pub mod sessions;
@@ -25,6 +26,7 @@ pub mod streams;
 pub mod testing;
 pub mod users;
 pub mod vods;
+mod warm;
 
 pub use error::{DbError, Result};
 pub use pool::{Conn, Pool, Tx, begin, commit};

@@ -1,12 +1,15 @@
 //! The connection pool: how we reach Postgres and how long we wait for it.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kit::config::DatabaseConfig;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::error::Result;
+use crate::pulse::Pulse;
+use crate::warm;
 
 pub type Pool = sqlx::PgPool;
 pub type Conn = sqlx::PgConnection;
@@ -14,9 +17,11 @@ pub type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// A request would rather hear 503 than wait longer for a connection (reliability C3).
 const ACQUIRE_WAIT_MAX: Duration = Duration::from_millis(1_500);
-/// A connection somebody has just used is given on without asking whether it is alive: under load that question would cost
-/// each request a way to Postgres and back, and a connection for as long.
+/// A connection somebody has just used is given on without asking whether it is alive: that question would cost each request a
+/// way to Postgres and back, and a connection for as long. For longer, [`Pulse`] has to vouch for it.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// Kept open, however quiet it is: opening one takes four ways to Postgres and back, and it begins without prepared statements.
+const CONNECTIONS_KEPT: u32 = 6;
 /// A statement of ours that runs longer than this is a fault, not a slow answer.
 const STATEMENT_MS_MAX: &str = "10000";
 /// A dead client's transaction must not hold locks.
@@ -27,20 +32,52 @@ pub fn connect(config: &DatabaseConfig) -> Result<Pool> {
     let options = PgConnectOptions::from_str(config.url.expose())?
         .application_name("rillcast")
         .options([("statement_timeout", STATEMENT_MS_MAX), ("idle_in_transaction_session_timeout", IDLE_IN_TX_MS_MAX)]);
-    Ok(PgPoolOptions::new()
+    let kept = CONNECTIONS_KEPT.min(config.connections_max / 2);
+    let pulse = Pulse::start(options.clone());
+    let nearness = Arc::clone(&pulse);
+    let pool = PgPoolOptions::new()
         .max_connections(config.connections_max)
+        .min_connections(kept)
         .acquire_timeout(ACQUIRE_WAIT_MAX)
         .idle_timeout(Duration::from_secs(300))
         .test_before_acquire(false)
-        .before_acquire(|conn, known| {
+        .after_connect(move |conn, _| {
+            // Somebody waits for this connection: while Postgres is far away they have waited long enough.
+            let is_near = nearness.is_near();
             Box::pin(async move {
-                if known.idle_for > TRUSTED_FOR {
+                if is_near && let Err(error) = warm::up(conn).await {
+                    // Before the first migration there is nothing to ask.
+                    tracing::debug!(%error, "a new connection was not warmed up");
+                }
+                Ok(())
+            })
+        })
+        .before_acquire(move |conn, known| {
+            let is_trusted = known.idle_for <= TRUSTED_FOR || pulse.vouches_for(known.idle_for);
+            Box::pin(async move {
+                if !is_trusted {
                     sqlx::Connection::ping(conn).await?;
                 }
                 Ok(true)
             })
         })
-        .connect_lazy_with(options))
+        .connect_lazy_with(options);
+    open(pool.clone(), kept);
+    Ok(pool)
+}
+
+/// Opens what is kept open before anybody needs it. The driver would get there only when it looks for what is idle.
+#[expect(clippy::disallowed_methods, reason = "it ends with the first of few connections that does not open in time")]
+fn open(pool: Pool, kept: u32) {
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        for _ in 0..kept {
+            match pool.acquire().await {
+                Ok(conn) => held.push(conn),
+                Err(error) => return tracing::debug!(%error, "connections open when they are needed"),
+            }
+        }
+    });
 }
 
 /// A small pool to the same database, for a library that begins transactions itself: what it leaves open stays its own.

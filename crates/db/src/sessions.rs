@@ -54,27 +54,25 @@ pub struct Presented {
     pub successor_sealed: Option<Vec<u8>>,
 }
 
-pub async fn insert(conn: &mut Conn, new: &NewSession<'_>) -> Result<()> {
+/// Opens a sign-in with its first refresh token.
+pub async fn open(conn: &mut Conn, new: &NewSession<'_>, token: &TokenHash) -> Result<()> {
     sqlx::query!(
         r#"
-        INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at)
-        VALUES ($1, $2, $3, $4, $5)
+        WITH session AS (
+            INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at)
+            VALUES ($1, $2, $3, $4, $5)
+        )
+        INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($6, $1)
         "#,
         new.id.as_uuid(),
         new.user.as_uuid(),
         new.user_agent,
         new.addr,
         new.expires_at,
+        &token[..],
     )
     .execute(conn)
     .await?;
-    Ok(())
-}
-
-pub async fn insert_token(conn: &mut Conn, session: SessionId, hash: &TokenHash) -> Result<()> {
-    sqlx::query!("INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($1, $2)", &hash[..], session.as_uuid())
-        .execute(conn)
-        .await?;
     Ok(())
 }
 
@@ -136,15 +134,17 @@ pub async fn rotate(
     expires_at: Timestamp,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE refresh_tokens SET used_at = clock_timestamp(), successor_sealed = $2 WHERE token_hash = $1",
+        r#"
+        WITH used AS (
+            UPDATE refresh_tokens SET used_at = clock_timestamp(), successor_sealed = $2 WHERE token_hash = $1
+        ), kept AS (
+            UPDATE sessions SET last_used_at = now(), expires_at = $5 WHERE session_id = $4
+        )
+        INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($3, $4)
+        "#,
         &used[..],
         successor_sealed,
-    )
-    .execute(&mut *conn)
-    .await?;
-    insert_token(conn, session, successor).await?;
-    sqlx::query!(
-        "UPDATE sessions SET last_used_at = now(), expires_at = $2 WHERE session_id = $1",
+        &successor[..],
         session.as_uuid(),
         expires_at,
     )

@@ -86,30 +86,51 @@ pub struct Filter<'a> {
     pub viewer: Option<UserId>,
 }
 
-/// A stream, for whoever may see it and knows its id.
-pub async fn find(conn: &mut Conn, id: StreamId, viewer: Viewer) -> Result<Option<Stream>> {
-    sqlx::query_as!(
-        Row,
+/// A stream, for whoever may see it and knows its id, and whether they are of the site's staff.
+pub async fn find(conn: &mut Conn, id: StreamId, viewer: Option<UserId>) -> Result<Option<(Stream, bool)>> {
+    let row = sqlx::query!(
         r#"
         SELECT s.visibility, s.stream_id, s.channel_id, u.username, u.display_name, u.avatar_key, s.title, s.description,
                s.category_slug, c.name AS "category_name?", s.tags, s.status, s.started_at, s.ended_at,
-               s.reconnect_until, s.peak_viewers, s.renditions_note
+               s.reconnect_until, s.peak_viewers, s.renditions_note, eye.is_staff AS "is_staff!"
           FROM streams s
           JOIN users u ON u.user_id = s.channel_id
           LEFT JOIN categories c ON c.slug = s.category_slug
+         CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
+                                            WHERE e.user_id = $2 AND NOT e.is_suspended
+                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE s.stream_id = $1
            AND s.status <> 'starting'
            AND NOT u.is_suspended
-           AND is_visible_to(s.visibility, s.channel_id, $2, $3)
+           AND is_visible_to(s.visibility, s.channel_id, $2, eye.is_staff)
         "#,
         id.as_uuid(),
-        viewer.id.map(UserId::as_uuid),
-        viewer.is_staff,
+        viewer.map(UserId::as_uuid),
     )
     .fetch_optional(conn)
-    .await?
-    .map(Stream::try_from)
-    .transpose()
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let is_staff = row.is_staff;
+    let stream = Stream::try_from(Row {
+        visibility: row.visibility,
+        stream_id: row.stream_id,
+        channel_id: row.channel_id,
+        username: row.username,
+        display_name: row.display_name,
+        avatar_key: row.avatar_key,
+        title: row.title,
+        description: row.description,
+        category_slug: row.category_slug,
+        category_name: row.category_name,
+        tags: row.tags,
+        status: row.status,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        reconnect_until: row.reconnect_until,
+        peak_viewers: row.peak_viewers,
+        renditions_note: row.renditions_note,
+    })?;
+    Ok(Some((stream, is_staff)))
 }
 
 /// What these channels air now for this viewer, in no order. A channel has at most one. What is unlisted is its owner's and the staff's.

@@ -4,7 +4,7 @@ use domain::stream::VodStatus;
 use domain::{StreamId, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
-use crate::access::{self, Viewer};
+use crate::access;
 use crate::channels::SettingsChange;
 use crate::error::{DbError, Result};
 use crate::streams::contains;
@@ -100,35 +100,62 @@ pub struct Filter<'a> {
     pub viewer: Option<UserId>,
 }
 
-/// A recording that was not deleted. Failed ones are for their owner and `is_staff` only; the recording of a stream
-/// nobody was told of is nobody's.
-pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>, is_staff: bool) -> Result<Option<Vod>> {
-    sqlx::query_as!(
-        Row,
+/// A recording that was not deleted, and whether the viewer is of the site's staff. Failed ones are for their owner and the staff
+/// only; the recording of a stream nobody was told of is nobody's.
+pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<Option<(Vod, bool)>> {
+    let row = sqlx::query!(
         r#"
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
-               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
+               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!",
+               eye.is_staff AS "is_staff!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
           JOIN streams s ON s.stream_id = v.stream_id
           LEFT JOIN categories c ON c.slug = v.category_slug
+         CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
+                                            WHERE e.user_id = $2 AND NOT e.is_suspended
+                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
            AND s.status <> 'starting'
-           AND (NOT u.is_suspended OR $3)
-           AND (v.status <> 'failed' OR v.channel_id = $2 OR $3)
-           AND is_visible_to(v.visibility, v.channel_id, $2, $3)
+           AND (NOT u.is_suspended OR eye.is_staff)
+           AND (v.status <> 'failed' OR v.channel_id = $2 OR eye.is_staff)
+           AND is_visible_to(v.visibility, v.channel_id, $2, eye.is_staff)
         "#,
         id.as_uuid(),
         viewer.map(UserId::as_uuid),
-        is_staff,
     )
     .fetch_optional(conn)
-    .await?
-    .map(Vod::try_from)
-    .transpose()
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let is_staff = row.is_staff;
+    let vod = Vod::try_from(Row {
+        visibility: row.visibility,
+        vod_id: row.vod_id,
+        stream_id: row.stream_id,
+        channel_id: row.channel_id,
+        username: row.username,
+        display_name: row.display_name,
+        avatar_key: row.avatar_key,
+        title: row.title,
+        description: row.description,
+        category_slug: row.category_slug,
+        category_name: row.category_name,
+        tags: row.tags,
+        status: row.status,
+        fail_reason: row.fail_reason,
+        duration_ms: row.duration_ms,
+        byte_size: row.byte_size,
+        views: row.views,
+        thumbnail_key: row.thumbnail_key,
+        has_storyboard: row.has_storyboard,
+        created_at: row.created_at,
+        ready_at: row.ready_at,
+        stop_reason: row.stop_reason,
+    })?;
+    Ok(Some((vod, is_staff)))
 }
 
 /// Latest first, after (creation, id).
@@ -260,23 +287,25 @@ pub async fn delete(conn: &mut Conn, id: VodId) -> Result<Option<String>> {
 }
 
 /// Views as Postgres knows them. `None` when there is no such recording to view.
-pub async fn views(conn: &mut Conn, id: VodId, viewer: Viewer) -> Result<Option<i64>> {
+pub async fn views(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar!(
         r#"
         SELECT v.views
           FROM vods v
           JOIN streams s USING (stream_id)
           JOIN users u ON u.user_id = v.channel_id
+         CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
+                                            WHERE e.user_id = $2 AND NOT e.is_suspended
+                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
            AND v.status <> 'failed'
            AND s.status <> 'starting'
            AND NOT u.is_suspended
-           AND is_visible_to(v.visibility, v.channel_id, $2, $3)
+           AND is_visible_to(v.visibility, v.channel_id, $2, eye.is_staff)
         "#,
         id.as_uuid(),
-        viewer.id.map(UserId::as_uuid),
-        viewer.is_staff,
+        viewer.map(UserId::as_uuid),
     )
     .fetch_optional(conn)
     .await?)
