@@ -1,4 +1,4 @@
-//! What a source-only stream costs: processor time and memory, with the same publishers on both servers. Rillcast records
+//! What a source-only stream without pictures, which nginx-rtmp has none of either, costs: processor time and memory, with the same publishers on both servers. Rillcast records
 //! into a bucket meanwhile. Postgres, Redis and the bucket are services of their own and not counted; a second figure counts
 //! the bucket that `rillcast up` brings along.
 
@@ -58,7 +58,8 @@ pub async fn run() -> anyhow::Result<Value> {
     site.stop().await;
     with_bucket.stop().await;
     let [ours, embedded, theirs] = costs.as_slice() else { anyhow::bail!("three servers were measured") };
-    println!("one of {STREAMS} source-only streams            share of a core   ratio   memory");
+    println!("one of {STREAMS} source-only streams");
+    println!("  without pictures                     share of a core   ratio   memory");
     for (server, cost) in servers.iter().zip(&costs) {
         let (percent, ratio) = (cost.core * 100.0, cost.core / theirs.core);
         println!("  {:<36} {percent:>8.3} %  {ratio:>6.3}   {:>6.1} MiB", server.name, cost.resident_mib);

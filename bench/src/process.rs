@@ -14,10 +14,11 @@ pub fn rillcast() -> anyhow::Result<String> {
     Ok(exe.display().to_string())
 }
 
-/// A site that delivers the source only and records, on the Postgres and Redis named by the environment, into `bucket` or
+/// A site that delivers the source only, without pictures, and records, on the Postgres and Redis named by the environment, into `bucket` or
 /// into one of its own.
 pub async fn site(bucket: Option<&StorageConfig>) -> anyhow::Result<Stack> {
-    let mut plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("hls.part_ms", "200");
+    let plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("transcoder.pictures", "false");
+    let mut plan = plan.set("hls.part_ms", "200");
     if let Some(bucket) = bucket {
         plan = plan
             .set("storage.endpoint", &bucket.endpoint)

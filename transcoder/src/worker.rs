@@ -131,7 +131,7 @@ pub struct WorkerSpec {
     pub height: u32,
     /// Frames per second as a fraction. A zero on either side means unknown.
     pub frame_rate: (u32, u32),
-    /// Tallest first. While none of them runs only key frames are decoded, for thumbnails.
+    /// Tallest first. While none of them runs only as many key frames are decoded as pictures are due.
     pub rungs: Vec<Rung>,
     /// Seconds between thumbnails.
     pub thumbnail_every_s: u32,

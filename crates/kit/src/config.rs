@@ -334,6 +334,8 @@ impl Default for HlsConfig {
 pub struct TranscoderConfig {
     /// Renditions below the source, separated by commas: height and `p`, then most frames a second, then a colon and kilobits per second, both optional, as in `720p30:2000`. Those not lower than the source are left out; beside HEVC and AV1, which many browsers lack, one as tall is made as well, 1080p at most. `usual` is 720p:2800, 480p30:1400 and 360p30:800; `none` delivers the source only.
     pub ladder: String,
+    /// Whether streams for which no ladder was asked or the machine has no room have pictures too, of a key frame every five seconds: the live thumbnail and the recording's storyboard. Takes a sandboxed GStreamer process for each such stream: about 40 MiB (720p; 1080p: 50 MiB) and 0.2 % of a core.
+    pub pictures: bool,
     /// Address where ingest nodes hand media over. Port 0 lets the system choose.
     #[schemars(with = "String")]
     pub link_listen: SocketAddr,
@@ -352,6 +354,7 @@ impl Default for TranscoderConfig {
     fn default() -> Self {
         Self {
             ladder: "usual".to_owned(),
+            pictures: false,
             link_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             origin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             cpu_budget: 0.0,

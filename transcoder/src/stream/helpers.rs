@@ -19,11 +19,9 @@ const TILE_EVERY_S: u32 = super::storyboard::EVERY_S;
 /// Attempts to write a note, over about half a minute.
 const NOTE_ATTEMPTS: u32 = 8;
 
-/// Starts a child for a stream whose source is `video`. False when there is none.
+/// Starts a child for a stream whose source is `video`; for its pictures alone where there are no rungs to make. False when
+/// there is none.
 pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfig, publisher: &mut Publisher) -> bool {
-    if shared.ladder.is_empty() {
-        return false;
-    }
     let (codec, (width, height)) = (video.codec(), video.size());
     let rungs = Rung::of(codec, &shared.ladder, width, height);
     let fps = video.frame_rate().map_or(0.0, FrameRate::as_f64);
@@ -78,6 +76,12 @@ fn interned(name: &str) -> &'static str {
 }
 
 fn admit(shared: &Shared, info: &StreamInfo, source: Source, rungs: &[Rung]) -> Option<Arc<Permit>> {
+    let pictures = || Arc::new(shared.admission.admit_pictures(source, rungs.to_vec()));
+    let has_pictures = shared.config.transcoder.pictures;
+    if rungs.is_empty() {
+        // Whoever asked for a ladder has pictures of a source that is smaller than all of it.
+        return (has_pictures || !shared.ladder.is_empty()).then(pictures);
+    }
     match shared.admission.try_admit(source, rungs.to_vec()) {
         Ok(permit) => {
             if let Some(refusal) = permit.refusal() {
@@ -89,7 +93,7 @@ fn admit(shared: &Shared, info: &StreamInfo, source: Source, rungs: &[Rung]) -> 
         Err(refusal) => {
             tracing::warn!(reason = refusal.reason(), "the stream runs with its source rendition only");
             note(shared, info, format!("source-only: {}", refusal.reason()));
-            None
+            has_pictures.then(pictures)
         }
     }
 }

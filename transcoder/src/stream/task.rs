@@ -344,7 +344,8 @@ impl StreamTask {
         }
     }
 
-    /// Starts the child that makes the lower renditions, unless there is one for this format or the machine has no room.
+    /// Starts the child that makes the lower renditions and the pictures, unless there is one for this format or the machine
+    /// has no room.
     fn start_child(&mut self) {
         let Some(video) = &self.tracks.video else { return };
         let is_same = self.child_config.as_ref() == Some(video.record());
@@ -360,6 +361,7 @@ impl StreamTask {
     fn worker(&mut self, event: Option<crate::worker::WorkerEvent>) {
         let Publisher { lower: Some(lower), shop, pace, .. } = &mut self.publisher else { return };
         let is_last = event.is_none();
+        let has_rungs = lower.permit().is_some_and(|permit| !permit.rungs().is_empty());
         match lower.take(event, shop, pace) {
             Came::Nothing => {}
             Came::News => self.publisher.hang_out(),
@@ -372,6 +374,7 @@ impl StreamTask {
                 let reason = Some("the machine is too busy for the others".to_owned());
                 helpers::note(&self.shared, &self.info, helpers::described(&rungs, running, reason));
             }
+            Came::Over(reason) if !has_rungs => tracing::warn!(reason, "the stream goes on without pictures"),
             Came::Over(reason) => {
                 tracing::warn!(reason, "the stream goes on with its source rendition only");
                 self.publisher.refresh_multivariant();

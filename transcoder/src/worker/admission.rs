@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::Rung;
 use super::cost::{Mask, Plan, Rates, Source, Usage};
 
+/// Most that pictures alone are planned with, however large a stream says it is.
+const PICTURES_MILLICORES_MAX: u64 = 50;
 /// Cores that are left to everything else when the operator names no budget.
 const SPARE_CORES: f64 = 0.5;
 
@@ -78,6 +80,16 @@ impl Admission {
                 }
             }
         }
+    }
+
+    /// Room for pictures alone, whether there is any or not: they take next to nothing, and nobody would gain by their
+    /// absence. `rungs` were refused and may run later.
+    pub fn admit_pictures(&self, source: Source, rungs: Vec<Rung>) -> Permit {
+        let plan = Plan { source, rungs };
+        let planned = millicores(self.ledger.rates().cores(&plan, Mask::default())).min(PICTURES_MILLICORES_MAX);
+        self.ledger.adjust(0, planned);
+        let share = Mutex::new(Share { mask: Mask::default(), millicores: planned, measured: 0.0 });
+        Permit { ledger: Arc::clone(&self.ledger), plan, share, refusal: None }
     }
 
     /// Cores that are planned for at the moment.
@@ -253,7 +265,7 @@ mod tests {
                 Ok(permit) => permits.push(permit),
                 Err(refusal) => break refusal,
             }
-            assert!(permits.len() < 100, "the budget has an end");
+            assert!(permits.len() < 2_000, "the budget has an end");
         };
         assert!(admission.used_cores() <= admission.budget_cores());
         assert!(refusal.reason().contains("of 1.00 cores"), "{refusal}");
@@ -275,6 +287,24 @@ mod tests {
         assert!(seen.iter().any(|rungs| rungs == &[1, 2] || rungs == &[2]), "{seen:?}");
         assert_eq!(seen.last(), Some(&Vec::new()), "thumbnails are what is left: {seen:?}");
         assert!(seen.windows(2).all(|pair| pair[0].len() >= pair[1].len()), "{seen:?}");
+    }
+
+    #[test]
+    fn pictures_alone_are_never_refused_and_their_rungs_come_when_there_is_room() {
+        let admission = Admission::new(0.6);
+        let whole = millicores(admission.budget_cores());
+        admission.ledger.take(whole).expect("somebody takes everything");
+        assert!(admission.try_admit(source(1_280, 720), rungs(&[360])).is_err());
+        let permit = admission.admit_pictures(source(1_280, 720), rungs(&[360]));
+        assert!(permit.mask().is_empty() && permit.cores() < 0.006, "{}", permit.cores());
+        assert_eq!(permit.cheapest_missing(), Some(0));
+        assert!(!permit.try_restore(0));
+        admission.ledger.adjust(whole, 0);
+        assert!(permit.try_restore(0));
+        drop(permit);
+        assert_eq!(admission.used_cores(), 0.0);
+        let huge = Source { codec: VideoCodec::Avc, width: u32::MAX, height: u32::MAX, fps: f64::INFINITY };
+        assert!(admission.admit_pictures(huge, Vec::new()).cores() <= 0.05);
     }
 
     #[test]

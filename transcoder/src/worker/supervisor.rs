@@ -23,7 +23,7 @@ use super::regulator::{Advice, Regulator};
 use super::respawn::{RESPAWNS_MAX, Respawns};
 use super::spawn;
 use super::wire::{self, Kind, Task, Unit, Work, WorkRung};
-use super::{Mask, Rung, WorkerEvent, WorkerSpec};
+use super::{Mask, Rung, TICKS_PER_SECOND, WorkerEvent, WorkerSpec};
 use running::Running;
 
 /// Access units between the caller and the supervisor's task.
@@ -83,7 +83,7 @@ impl Supervisor {
         let pid = Arc::new(AtomicU32::new(0));
         let running = spec.share.as_ref().map_or(Mask::all(spec.rungs.len()), |share| share.mask());
         let key_only = Arc::new(AtomicBool::new(running.is_empty()));
-        let worker_input = WorkerInput::new(units, key_only.clone(), pid.clone());
+        let worker_input = WorkerInput::new(units, key_only.clone(), apart(&spec), pid.clone());
         let span = info_span!("worker", stream.id = %spec.stream_id);
         let supervisor = Self {
             rungs: vec![Returned::default(); spec.rungs.len()],
@@ -197,7 +197,9 @@ impl Supervisor {
     }
 
     fn keep(&mut self, unit: &Unit) {
-        self.recent.push(unit, self.delivered());
+        // Where pictures alone are made nothing comes back, and nothing before the last key frame is of use.
+        let delivered = if self.running.is_empty() { self.newest } else { self.delivered() };
+        self.recent.push(unit, delivered);
         self.newest = self.newest.max(Some(unit.pts));
     }
 
@@ -243,6 +245,12 @@ impl Supervisor {
             parent_pid: nix::unistd::getpid().as_raw(),
         })
     }
+}
+
+/// Ticks between the key frames of which pictures alone are made, a tenth less than asked for: encoders do not count exactly.
+fn apart(spec: &WorkerSpec) -> u64 {
+    let seconds = [spec.thumbnail_every_s, spec.tile_every_s].into_iter().filter(|seconds| *seconds > 0).min();
+    u64::from(seconds.unwrap_or(0)) * TICKS_PER_SECOND.unsigned_abs() * 9 / 10
 }
 
 fn plan((rung, returned): (&Rung, &Returned)) -> WorkRung {

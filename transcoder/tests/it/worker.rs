@@ -1,5 +1,6 @@
 //! The GStreamer child, real and as a process: what comes back is judged by decoding it.
 
+mod alone;
 mod clip;
 mod codecs;
 mod faults;

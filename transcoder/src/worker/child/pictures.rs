@@ -129,7 +129,8 @@ impl Pictures {
         if let Some(usage) = self.state.meter.decoded() {
             let _ = self.state.output.send_frame(&wire::json_frame(Kind::Usage, &usage));
         }
-        self.stills.iter_mut().try_for_each(|still| still.take(picture, &source, pts))
+        let is_alone = running.is_empty();
+        self.stills.iter_mut().try_for_each(|still| still.take(picture, &source, pts, is_alone))
     }
 
     /// Says that nothing more comes, and waits for the encoders' last pictures until `deadline`.
@@ -164,9 +165,17 @@ impl Still {
         Ok(Self { encoder: Encoder::jpeg(kind, state)?, scaler: None, side, every, due: ClockTime::ZERO })
     }
 
-    /// Takes the next picture, if one is due.
-    fn take(&mut self, picture: &gst::BufferRef, source: &VideoInfo, pts: ClockTime) -> Result<(), glib::BoolError> {
-        if pts < self.due {
+    /// Takes the next picture, if one is due. Where pictures are few (`is_alone`) one may be a little early: the next comes
+    /// seconds later.
+    fn take(
+        &mut self,
+        picture: &gst::BufferRef,
+        source: &VideoInfo,
+        pts: ClockTime,
+        is_alone: bool,
+    ) -> Result<(), glib::BoolError> {
+        let early = if is_alone { self.every / 10 } else { ClockTime::ZERO };
+        if pts + early < self.due {
             return Ok(());
         }
         self.due = pts + self.every;

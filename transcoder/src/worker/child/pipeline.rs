@@ -4,6 +4,7 @@
 //! here or in `rungs`, none chosen at run time. Between them our own code scales (`pictures`, `scale`). Timestamps go
 //! through unchanged, and a picture is a key frame in every rung where the source had one.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,8 @@ pub(super) struct Pipeline {
     source: AppSrc,
     state: Arc<Shared>,
     pictures: Arc<Mutex<Pictures>>,
+    /// The last unit was decoded alone.
+    was_alone: Cell<bool>,
 }
 
 /// What the threads of the pipelines share.
@@ -98,7 +101,7 @@ impl Pipeline {
         gst::Element::link_many(chain)?;
         report_errors(&pipeline, state.output.clone())?;
         pipeline.set_state(gst::State::Ready).map_err(|_| glib::bool_error!("an element refused to become ready"))?;
-        Ok(Self { pipeline, source, state, pictures })
+        Ok(Self { pipeline, source, state, pictures, was_alone: Cell::new(false) })
     }
 
     pub(super) fn play(&self) -> Result<(), String> {
@@ -112,6 +115,12 @@ impl Pipeline {
 
     /// Feeds one access unit. Waits while the decoder is behind.
     pub(super) fn push(&self, unit: Unit) -> Result<(), String> {
+        let is_alone = self.state.running().is_empty();
+        if is_alone && !unit.is_sync {
+            // On its way when the last rung was dropped. The parent counts what is unanswered.
+            let _ = self.state.output.send(Kind::Progress, &[]);
+            return Ok(());
+        }
         let timeline = &self.state.timeline;
         timeline.start_at(unit.dts);
         let pts = timeline.to_clock(unit.pts);
@@ -130,7 +139,20 @@ impl Pipeline {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
         }
-        self.source.push_buffer(buffer).map(drop).map_err(|error| format!("the decoder stopped: {error}"))
+        let was_alone = self.was_alone.replace(is_alone);
+        let pushed = if is_alone || was_alone {
+            let (caps, segment) = (self.source.caps(), segment(is_alone));
+            let sample = gst::Sample::builder().buffer(&buffer).segment(&segment);
+            let sample = match &caps {
+                Some(caps) => sample.caps(caps).build(),
+                None => sample.build(),
+            };
+            drop(buffer);
+            self.source.push_sample(&sample)
+        } else {
+            self.source.push_buffer(buffer)
+        };
+        pushed.map(drop).map_err(|error| format!("the decoder stopped: {error}"))
     }
 
     /// Lets the last pictures out.
@@ -148,6 +170,16 @@ impl Pipeline {
         }
         let _ = self.pipeline.set_state(gst::State::Null);
     }
+}
+
+/// What a decoder is told of the units to come: where each is a key frame by itself it gives its picture at once, which
+/// otherwise would wait for the next ones, seconds later.
+fn segment(is_alone: bool) -> gst::Segment {
+    let mut segment = gst::FormattedSegment::<ClockTime>::new();
+    if is_alone {
+        segment.set_flags(gst::SegmentFlags::TRICKMODE | gst::SegmentFlags::TRICKMODE_KEY_UNITS);
+    }
+    segment.upcast()
 }
 
 fn source(work: &Work) -> AppSrc {
@@ -169,6 +201,7 @@ fn source(work: &Work) -> AppSrc {
     let source =
         AppSrc::builder().caps(&caps.build()).format(gst::Format::Time).is_live(true).block(true).max_bytes(0).build();
     source.set_property("max-buffers", QUEUED_UNITS_MAX);
+    source.set_property("handle-segment-change", true);
     source
 }
 
@@ -186,7 +219,8 @@ fn make_decoder(work: &Work, name: &str) -> Result<gst::Element, glib::BoolError
     }
     let one_thread =
         if work.codec == VideoCodec::Hevc { ONE_THREAD_HEVC_PIXELS_PER_S } else { ONE_THREAD_PIXELS_PER_S };
-    decoder.set_property("max-threads", if pixels_per_s > one_thread { 2 } else { 1 });
+    let is_fast = pixels_per_s > one_thread && !work.rungs.is_empty();
+    decoder.set_property("max-threads", if is_fast { 2 } else { 1 });
     // The strict mode holds sixteen pictures back when a stream does not say how many it reorders.
     decoder.set_property_from_str("std-compliance", "normal");
     Ok(decoder)

@@ -71,7 +71,9 @@ impl Running {
         let mut backlog = Backlog::default();
         let mut watchdog = Watchdog::new(owner.spec.codec, !owner.running.is_empty());
         backlog.push_frame(wire::json_frame(Kind::Task, &owner.task()));
-        for unit in owner.recent.units() {
+        // Of pictures alone only the last one is made again.
+        let past = if owner.running.is_empty() { owner.recent.units().count().saturating_sub(1) } else { 0 };
+        for unit in owner.recent.units().skip(past) {
             if backlog.push_unit(unit) {
                 watchdog.fed(now);
             }
@@ -151,6 +153,8 @@ impl Running {
     async fn next(&mut self, owner: &mut Supervisor) -> Input {
         // A child that has exited takes nothing; what it left unread goes with it.
         let deadline = self.deadline.or_else(|| self.watchdog.deadline());
+        // Only where there are rungs that could be dropped or come back.
+        let is_regulated = self.is_ready && !self.is_draining && !owner.rungs.is_empty();
         let write = async {
             match (self.stdin.as_mut(), self.backlog.front()) {
                 (Some(stdin), Some(front)) => stdin.write_buf(front).await,
@@ -165,7 +169,7 @@ impl Running {
             written = write => Input::Written(written),
             read = self.stdout.read_buf(&mut self.received), if owner.outbox.len() < OUTBOX_MAX => Input::Read(read),
             read = self.stderr.read_buf(&mut self.complaints), if self.has_stderr => Input::Complained(read),
-            () = sleep_until(self.look_at), if self.is_ready && !self.is_draining => Input::Look,
+            () = sleep_until(self.look_at), if is_regulated => Input::Look,
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Input::Deadline,
         }
     }

@@ -139,6 +139,7 @@ impl Rig {
         config.cluster.secret = Secret::new(SECRET);
         config.data_dir = data.path().to_owned();
         config.transcoder.ladder = "none".to_owned();
+        config.transcoder.pictures = false;
         config.hls.segment_ms = 1_000;
         change(&mut config);
         let redis = RedisConfig { url: Secret::new(services::redis_url()), prefix: services::redis_prefix() };
