@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
-use transcoder::worker::{RESTORE_AFTER, Rung, Supervisor, WorkerEvent, WorkerSpec};
+use transcoder::worker::{Encoder, RESTORE_AFTER, Rung, Supervisor, WorkerEvent, WorkerSpec};
 
 use crate::process;
 
@@ -81,6 +81,7 @@ async fn child(clip: &Bytes) -> anyhow::Result<Duration> {
         width: config.width,
         height: config.height,
         frame_rate: (30, 1),
+        encoder: Encoder::Software,
         rungs: rungs.clone(),
         thumbnail_every_s: 10,
         tile_every_s: 5,

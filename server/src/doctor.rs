@@ -56,6 +56,7 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     lines.push(redis(&config).await);
     lines.push(bucket(&config).await);
     lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
+    lines.push(transcoder::worker::doctor_encoder(&config.transcoder).into());
     let failed = lines.iter().any(|line| line.status == "fail");
     if as_json {
         println!("{}", serde_json::to_string_pretty(&lines)?);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use kit::config::EncoderWish;
 use kit::edge::EdgePass;
 use kit::{Config, Stop, inproc};
 use live::playback::Gate;
@@ -78,6 +79,8 @@ pub struct Transcoder {
     recorder: Recorder,
     recorder_task: RecorderTask,
     objects: objects::Objects,
+    admission: worker::Admission,
+    exe: PathBuf,
     cellar: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     tasks: TaskTracker,
     hard: Stop,
@@ -100,13 +103,14 @@ impl Transcoder {
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
         let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));
         let gate = Gate::new(deps.live.clone(), &deps.config.auth.secret);
+        let admission = worker::Admission::new(deps.config.transcoder.cpu_budget);
         let shared = Shared {
             pool: deps.pool.clone(),
             recorder: recorder.clone(),
-            admission: worker::Admission::new(deps.config.transcoder.cpu_budget),
+            admission: admission.clone(),
             ladder: deps.config.transcoder.rungs(),
             cellar,
-            exe: deps.exe,
+            exe: deps.exe.clone(),
             cutting: Cutting { part_ms: deps.config.hls.part_ms, segment_ms: deps.config.hls.segment_ms },
             tasks: tasks.clone(),
             stop: hard.clone(),
@@ -125,6 +129,8 @@ impl Transcoder {
             objects: deps.objects,
             gate,
             pool: deps.pool,
+            admission,
+            exe: deps.exe,
             cellar: Box::pin(cellar_task),
             config: deps.config,
             live: deps.live,
@@ -208,6 +214,11 @@ impl Transcoder {
             link::serve(listener, local, &config.cluster.secret, known, &lanes, soft, harder).await;
             Ok(())
         });
+        // Streams that come back sooner than this is known begin with x264.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = choose_encoder(self.exe, Arc::clone(&self.config), self.admission) => {}
+        }
         self.health.up("transcoder");
 
         let failed = tokio::select! {
@@ -237,6 +248,29 @@ impl Transcoder {
             }
         }
     }
+}
+
+/// Tries the hardware encoders, if there are any, and says what it came to.
+async fn choose_encoder(exe: PathBuf, config: Arc<Config>, admission: worker::Admission) {
+    if config.transcoder.rungs().is_empty() {
+        return;
+    }
+    let wish = config.transcoder.encoder;
+    let choice = tokio::task::spawn_blocking(move || worker::choose(&exe, &config.transcoder)).await;
+    let Ok(worker::Choice { encoder, reason, escapes }) = choice else { return };
+    if !escapes.is_empty() {
+        tracing::warn!(?escapes, "a process with the hardware encoder can do what its walls should forbid");
+    }
+    match (&encoder, wish) {
+        (worker::Encoder::Hardware(name), _) => {
+            tracing::info!(encoder = name, reason, "renditions are made in hardware")
+        }
+        (worker::Encoder::Software, EncoderWish::Vaapi | EncoderWish::Nvenc) => {
+            tracing::warn!(?wish, reason, "the hardware encoder cannot be used, renditions are made with x264");
+        }
+        (worker::Encoder::Software, _) => tracing::debug!(reason, "renditions are made with x264"),
+    }
+    admission.encode_with(encoder);
 }
 
 /// Ingest learns of the stop by itself and ends its streams; those that are still there afterwards are interrupted.

@@ -10,6 +10,7 @@ mod admission;
 mod child;
 mod cost;
 mod doctor;
+mod encoder;
 mod gstreamer_setup;
 mod input;
 mod recent;
@@ -34,6 +35,7 @@ pub use admission::{Admission, Permit, Refusal};
 pub use child::child_main;
 pub use cost::{Mask, RungUsage, Source, Usage};
 pub use doctor::{Check, CheckStatus, doctor, doctor_of};
+pub use encoder::{Choice, Encoder, choose, choose_among, doctor_encoder};
 pub use input::WorkerInput;
 pub use supervisor::Supervisor;
 
@@ -131,6 +133,8 @@ pub struct WorkerSpec {
     pub height: u32,
     /// Frames per second as a fraction. A zero on either side means unknown.
     pub frame_rate: (u32, u32),
+    /// What encodes the rungs. A child that is lost with a hardware encoder is followed by one with x264.
+    pub encoder: Encoder,
     /// Tallest first. While none of them runs only as many key frames are decoded as pictures are due.
     pub rungs: Vec<Rung>,
     /// Seconds between thumbnails.

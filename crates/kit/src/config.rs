@@ -344,6 +344,8 @@ pub struct TranscoderConfig {
     pub origin_listen: SocketAddr,
     /// CPU cores live transcoding may plan with. 0: all cores but half of one.
     pub cpu_budget: f64,
+    /// What encodes the ladder: `software` (x264), `vaapi` (Intel, AMD), `nvenc` (NVIDIA), or `auto`: the first of the hardware encoders that works on this machine when it is tried at the start, else x264. `rillcast doctor` says which it is and why.
+    pub encoder: EncoderWish,
     /// Memory one stream's GStreamer process may use, in MiB.
     pub worker_memory_mib: u64,
     /// Most bytes of recordings that wait on disk for the bucket, in MiB. At 90 % new publishes are refused.
@@ -358,10 +360,22 @@ impl Default for TranscoderConfig {
             link_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             origin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             cpu_budget: 0.0,
+            encoder: EncoderWish::Auto,
             worker_memory_mib: 1_024,
             spool_mib_max: 20 * 1024,
         }
     }
+}
+
+/// Which encoder an operator wants. One in hardware that does not work is not used, whatever is wished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum EncoderWish {
+    Auto,
+    Software,
+    Vaapi,
+    Nvenc,
 }
 
 /// How long recordings are kept, and how much room they may take. `rillcast recordings rules` sets other rules for one channel.

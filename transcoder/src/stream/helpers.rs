@@ -48,6 +48,7 @@ pub(super) fn start_child(shared: &Shared, info: &StreamInfo, video: &VideoConfi
         width,
         height,
         frame_rate: video.frame_rate().map_or((0, 0), |rate| (rate.num, rate.den)),
+        encoder: permit.encoder(),
         rungs,
         thumbnail_every_s: THUMBNAIL_EVERY_S,
         tile_every_s: TILE_EVERY_S,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Rung;
 use super::cost::{Mask, Plan, Rates, Source, Usage};
+use super::{Encoder, Rung};
 
 /// Most that pictures alone are planned with, however large a stream says it is.
 const PICTURES_MILLICORES_MAX: u64 = 50;
@@ -27,11 +27,17 @@ struct Ledger {
     budget: u64,
     used: AtomicU64,
     rates: Mutex<Rates>,
+    /// What streams that begin now encode with.
+    encoder: Mutex<Encoder>,
 }
 
 impl Ledger {
     fn rates(&self) -> MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn encoder(&self) -> MutexGuard<'_, Encoder> {
+        self.encoder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes so much if there is room, or says how much is used.
@@ -52,27 +58,39 @@ impl Admission {
     pub fn new(cpu_budget: f64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         let budget = if cpu_budget > 0.0 { cpu_budget } else { (cores - SPARE_CORES).max(SPARE_CORES) };
-        let ledger = Ledger { budget: millicores(budget), used: AtomicU64::new(0), rates: Mutex::default() };
+        let ledger = Ledger {
+            budget: millicores(budget),
+            used: AtomicU64::new(0),
+            rates: Mutex::default(),
+            encoder: Mutex::default(),
+        };
         Self { ledger: Arc::new(ledger) }
+    }
+
+    /// What streams encode with that are admitted from now on. Until this is said, x264.
+    pub fn encode_with(&self, encoder: Encoder) {
+        *self.ledger.encoder() = encoder;
     }
 
     /// Room for decoding a source and making as many of `rungs` as fit; for thumbnails of its key frames when none does.
     /// The permit says which, and its drop gives the room back.
     pub fn try_admit(&self, source: Source, rungs: Vec<Rung>) -> Result<Permit, Refusal> {
         let plan = Plan { source, rungs };
+        let encoder = self.encoder_for(&plan);
+        let is_hardware = encoder.is_hardware();
         let mut mask = Mask::all(plan.rungs.len());
         let mut refusal = None;
         loop {
-            let needed = millicores(self.ledger.rates().cores(&plan, mask));
+            let rates = self.ledger.rates().with(is_hardware);
+            let needed = millicores(rates.cores(&plan, mask));
             match self.ledger.take(needed) {
                 Ok(()) => {
-                    let share = Share { mask, millicores: needed, measured: 0.0 };
+                    let share = Share { encoder, mask, millicores: needed, measured: 0.0 };
                     let share = Mutex::new(share);
                     return Ok(Permit { ledger: Arc::clone(&self.ledger), plan, share, refusal });
                 }
                 Err(used) => {
                     let refused = refusal.get_or_insert(Refusal { needed, used, budget: self.ledger.budget });
-                    let rates = *self.ledger.rates();
                     match rates.costliest(&plan, mask) {
                         Some(rung) => mask = mask.without(rung),
                         None => return Err(refused.clone()),
@@ -86,10 +104,16 @@ impl Admission {
     /// absence. `rungs` were refused and may run later.
     pub fn admit_pictures(&self, source: Source, rungs: Vec<Rung>) -> Permit {
         let plan = Plan { source, rungs };
+        let encoder = self.encoder_for(&plan);
         let planned = millicores(self.ledger.rates().cores(&plan, Mask::default())).min(PICTURES_MILLICORES_MAX);
         self.ledger.adjust(0, planned);
-        let share = Mutex::new(Share { mask: Mask::default(), millicores: planned, measured: 0.0 });
+        let share = Mutex::new(Share { encoder, mask: Mask::default(), millicores: planned, measured: 0.0 });
         Permit { ledger: Arc::clone(&self.ledger), plan, share, refusal: None }
+    }
+
+    /// Pictures alone need no card, and no door to one.
+    fn encoder_for(&self, plan: &Plan) -> Encoder {
+        if plan.rungs.is_empty() { Encoder::Software } else { self.ledger.encoder().clone() }
     }
 
     /// Cores that are planned for at the moment.
@@ -104,6 +128,7 @@ impl Admission {
 
 #[derive(Debug)]
 struct Share {
+    encoder: Encoder,
     mask: Mask,
     millicores: u64,
     /// What the child was last seen to use, in cores.
@@ -123,6 +148,38 @@ pub struct Permit {
 impl Permit {
     fn share(&self) -> MutexGuard<'_, Share> {
         self.share.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a pixel costs the stream's encoder.
+    fn rates(&self, share: &Share) -> Rates {
+        self.ledger.rates().with(share.encoder.is_hardware())
+    }
+
+    /// What the stream encodes with.
+    pub fn encoder(&self) -> Encoder {
+        self.share().encoder.clone()
+    }
+
+    /// From now on the stream encodes with x264, as many rungs as there is room for.
+    pub fn leave_hardware(&self) {
+        let mut share = self.share();
+        (share.encoder, share.measured) = (Encoder::Software, 0.0);
+        let rates = self.rates(&share);
+        loop {
+            let planned = millicores(rates.cores(&self.plan, share.mask));
+            let is_room = planned <= share.millicores || self.ledger.take(planned - share.millicores).is_ok();
+            match rates.costliest(&self.plan, share.mask) {
+                Some(rung) if !is_room => share.mask = share.mask.without(rung),
+                _ => {
+                    // Thumbnails alone cost next to nothing, and are not asked about.
+                    if !is_room || planned <= share.millicores {
+                        self.ledger.adjust(share.millicores, planned);
+                    }
+                    share.millicores = planned;
+                    return;
+                }
+            }
+        }
     }
 
     /// All rungs it was asked for.
@@ -151,21 +208,21 @@ impl Permit {
 
     /// The costliest of the running rungs.
     pub fn costliest(&self) -> Option<usize> {
-        let rates = *self.ledger.rates();
-        rates.costliest(&self.plan, self.mask())
+        let share = self.share();
+        self.rates(&share).costliest(&self.plan, share.mask)
     }
 
     /// The cheapest of the rungs that do not run.
     pub fn cheapest_missing(&self) -> Option<usize> {
-        let rates = *self.ledger.rates();
-        rates.cheapest_missing(&self.plan, self.mask())
+        let share = self.share();
+        self.rates(&share).cheapest_missing(&self.plan, share.mask)
     }
 
     /// Gives back what a rung costs.
     pub fn drop_rung(&self, rung: usize) {
         let mut share = self.share();
         let mask = share.mask.without(rung);
-        let rates = *self.ledger.rates();
+        let rates = self.rates(&share);
         let planned = millicores(rates.cores(&self.plan, mask));
         // What was measured was with the rung.
         share.measured = 0.0;
@@ -177,7 +234,7 @@ impl Permit {
     pub fn try_restore(&self, rung: usize) -> bool {
         let mut share = self.share();
         let mask = share.mask.with(rung);
-        let rates = *self.ledger.rates();
+        let rates = self.rates(&share);
         let planned = millicores(rates.cores(&self.plan, mask)).max(share.millicores);
         let is_room = self.ledger.take(planned - share.millicores).is_ok();
         if is_room {
@@ -189,12 +246,9 @@ impl Permit {
     /// Learns from what the child used in `wall`. The share becomes what is planned or measured, whichever is more: a child
     /// that is starved uses less than it needs.
     pub fn learn(&self, usage: &Usage, wall: Duration) {
-        let rates = {
-            let mut rates = self.ledger.rates();
-            rates.learn(&self.plan, usage);
-            *rates
-        };
         let mut share = self.share();
+        self.ledger.rates().learn(&self.plan, usage, share.encoder.is_hardware());
+        let rates = self.rates(&share);
         let seconds = wall.as_secs_f64();
         if seconds > 0.5 {
             let cores = usage.process_ns as f64 / 1e9 / seconds;
@@ -336,6 +390,25 @@ mod tests {
         assert!(permit.cores() >= 2.9, "{}", permit.cores());
         assert_eq!(admission.used_cores(), permit.cores());
         assert!(admission.try_admit(source(1_280, 720), rungs(&[480])).expect("for thumbnails").mask().is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_leaves_the_hardware_takes_what_there_is_room_for() {
+        let admission = Admission::new(0.7);
+        admission.encode_with(Encoder::Hardware("card".to_owned()));
+        let first = admission.try_admit(source(1_280, 720), rungs(&[480, 360])).expect("room");
+        let second = admission.try_admit(source(1_280, 720), rungs(&[480, 360])).expect("room");
+        assert_eq!((first.mask(), second.mask()), (Mask::all(2), Mask::all(2)), "a card carries both");
+        assert!(first.encoder().is_hardware());
+        first.leave_hardware();
+        assert_eq!((first.encoder(), second.encoder().is_hardware()), (Encoder::Software, true));
+        second.leave_hardware();
+        let kept = first.mask().indices().count() + second.mask().indices().count();
+        assert!((1..4).contains(&kept), "{:?} {:?}", first.mask(), second.mask());
+        assert!(admission.used_cores() <= 0.7, "{}", admission.used_cores());
+        assert!((admission.used_cores() - first.cores() - second.cores()).abs() < 1e-9);
+        drop((first, second));
+        assert_eq!(admission.used_cores(), 0.0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! then does a byte of a stranger's media come in.
 
 mod cadence;
+mod hardware;
 mod pictures;
 mod pipeline;
 mod probe;
@@ -12,6 +13,7 @@ mod sandbox;
 mod scale;
 mod syscalls;
 mod timeline;
+mod trial;
 mod usage;
 
 use std::fs::File;
@@ -23,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::cost::Mask;
+use super::encoder::Encoder;
 use super::gstreamer_setup;
 use super::wire::{self, FRAME_HEADER_LEN, FoundPlugin, INPUT_BYTES_MAX, Kind, Report, Task, Unit, Work};
 
@@ -70,6 +73,9 @@ fn run() -> Result<(), Trouble> {
         Task::SelfCheck { memory_mib, parent_pid } => {
             self_check(*memory_mib, *parent_pid, &output).map_err(Trouble::Failed)
         }
+        Task::TryEncoder { name, memory_mib, parent_pid } => {
+            try_encoder(name, *memory_mib, *parent_pid, &output).map_err(Trouble::Failed)
+        }
     };
     if let Err(trouble) = &done {
         let kind = match trouble {
@@ -89,8 +95,10 @@ fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), Trouble
         let (codec, element) = (work.codec.name(), plugin.elements.join(", "));
         Trouble::Unable(format!("{codec} is not decoded here: {element} of {} is missing", plugin.package))
     })?;
-    let pipeline = pipeline::Pipeline::build(work, decoder, output.clone())?;
-    let measures = sandbox::enter(work.memory_mib, work.parent_pid)?;
+    let candidate = work.encoder.candidate()?;
+    candidate.map_or(Ok(()), hardware::load)?;
+    let pipeline = pipeline::Pipeline::build(work, decoder, candidate, output.clone())?;
+    let measures = sandbox::enter(work.memory_mib, work.parent_pid, candidate)?;
     pipeline.play()?;
     let report = Report { measures, ..Report::default() };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())?;
@@ -128,9 +136,28 @@ fn self_check(memory_mib: u64, parent_pid: i32, output: &Output) -> Result<(), S
         FoundPlugin { elements: format!("decoder for {}", codec.name()), path, failure, hint, is_optional: true }
     });
     let plugins = plugins.chain(decoders).collect();
-    let measures = sandbox::enter(memory_mib, parent_pid)?;
-    let report = Report { plugins, measures, probes: probe::all(parent_pid) };
+    let measures = sandbox::enter(memory_mib, parent_pid, None)?;
+    let report = Report { plugins, measures, probes: probe::all(parent_pid), trial: None };
     output.send_frame(&wire::json_frame(Kind::Ready, &report)).map_err(|error| error.to_string())
+}
+
+/// What a working child does with a hardware encoder, with pictures of our own.
+fn try_encoder(name: &str, memory_mib: u64, parent_pid: i32, output: &Output) -> Result<(), String> {
+    sandbox::prepare(parent_pid)?;
+    gstreamer_setup::load()?;
+    let candidate = Encoder::Hardware(name.to_owned()).candidate()?.ok_or("x264 needs no trial")?;
+    hardware::load(candidate)?;
+    let bench = trial::Bench::build(candidate)?;
+    let measures = sandbox::enter(memory_mib, parent_pid, Some(candidate))?;
+    let probes = probe::all(parent_pid);
+    // An encoder that hangs is put away after the answer, if at all.
+    let frame = match bench.run() {
+        Ok(trial) => {
+            wire::json_frame(Kind::Ready, &Report { measures, probes, trial: Some(trial), ..Report::default() })
+        }
+        Err(reason) => wire::frame(Kind::Failed, reason.as_bytes()),
+    };
+    output.send_frame(&frame).map_err(|error| error.to_string())
 }
 
 /// Our own copies of the standard streams. What a library prints goes to standard error from here on.

@@ -29,6 +29,8 @@ const HEVC_DECODE_NS_PER_PIXEL: f64 = 6.0;
 const AV1_DECODE_NS_PER_PIXEL: f64 = 6.0;
 const SCALE_NS_PER_PIXEL: f64 = 3.0;
 const ENCODE_NS_PER_PIXEL: f64 = 12.0;
+/// With a hardware encoder: another layout of the pixels, a copy, and waiting.
+const HARDWARE_NS_PER_PIXEL: f64 = 1.5;
 
 /// How far one report moves a figure.
 const LEARNING: f64 = 0.1;
@@ -132,6 +134,8 @@ pub(super) struct Rates {
     decode: Decode,
     scale: f64,
     encode: f64,
+    /// The processor's part of encoding on a card.
+    hardware: f64,
 }
 
 /// The same for each codec.
@@ -160,11 +164,21 @@ impl Decode {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { decode: Decode::FIRST, scale: SCALE_NS_PER_PIXEL, encode: ENCODE_NS_PER_PIXEL }
+        Self {
+            decode: Decode::FIRST,
+            scale: SCALE_NS_PER_PIXEL,
+            encode: ENCODE_NS_PER_PIXEL,
+            hardware: HARDWARE_NS_PER_PIXEL,
+        }
     }
 }
 
 impl Rates {
+    /// The same for planning a child that encodes so.
+    pub(super) fn with(self, is_hardware: bool) -> Self {
+        if is_hardware { Self { encode: self.hardware, ..self } } else { self }
+    }
+
     /// Cores the plan takes with the rungs of `mask`; without any, pictures alone.
     pub(super) fn cores(&self, plan: &Plan, mask: Mask) -> f64 {
         let decode = plan.source.pixels() * self.decode.get(plan.source.codec);
@@ -191,14 +205,15 @@ impl Rates {
         missing.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(number, _)| number)
     }
 
-    pub(super) fn learn(&mut self, plan: &Plan, usage: &Usage) {
+    pub(super) fn learn(&mut self, plan: &Plan, usage: &Usage, is_hardware: bool) {
         if usage.decoded < PICTURES_MIN {
             return;
         }
         let ran = usage.rungs.iter().enumerate().filter(|(_, rung)| rung.pictures > 0);
         let mask = ran.fold(Mask::default(), |mask, (rung, _)| mask.with(rung));
         let of = |number: usize| usage.rungs.get(number).copied().unwrap_or_default();
-        if mask.is_empty() || plan.running(mask).any(|(number, ..)| of(number).ns == 0) {
+        let is_told = plan.running(mask).all(|(number, ..)| of(number).ns > 0);
+        if mask.is_empty() || !(is_told || is_hardware) {
             return;
         }
         let (mut encode_pixels, mut encode_ns, mut scale_ns) = (0.0, 0.0, 0.0);
@@ -213,6 +228,12 @@ impl Rates {
         let decode = self.decode.get(codec);
         let decode_ns = plan.source.pixels() * usage.decoded as f64 * decode;
         if encode_pixels <= 0.0 || decode_ns <= 0.0 {
+            return;
+        }
+        if is_hardware {
+            // Its work is spread over threads of the driver: what decoding and scaling leave is its own.
+            let own_ns = (usage.process_ns as f64 - decode_ns - scale_ns).max(0.0);
+            self.hardware = moved(self.hardware, own_ns / encode_pixels, HARDWARE_NS_PER_PIXEL);
             return;
         }
         self.encode = moved(self.encode, encode_ns / encode_pixels, ENCODE_NS_PER_PIXEL);
@@ -283,19 +304,19 @@ mod tests {
             Usage { process_ns: rungs.iter().map(|rung| rung.ns).sum::<u64>() + others as u64, decoded: 60, rungs }
         };
         for _ in 0..100 {
-            rates.learn(&plan, &usage(2.0, 0.5));
+            rates.learn(&plan, &usage(2.0, 0.5), false);
         }
         assert!((rates.encode / ENCODE_NS_PER_PIXEL - 2.0).abs() < 0.05, "{rates:?}");
         assert!((rates.decode.avc / DECODE_NS_PER_PIXEL - 0.5).abs() < 0.05, "{rates:?}");
         assert_eq!(rates.decode.hevc, HEVC_DECODE_NS_PER_PIXEL, "one codec says nothing about another");
         for _ in 0..1_000 {
-            rates.learn(&plan, &usage(1e6, 1e6));
+            rates.learn(&plan, &usage(1e6, 1e6), false);
         }
         assert!(
             rates.encode <= ENCODE_NS_PER_PIXEL * LEARNED_MAX && rates.decode.avc <= DECODE_NS_PER_PIXEL * LEARNED_MAX
         );
         for _ in 0..1_000 {
-            rates.learn(&plan, &usage(0.0, 0.0));
+            rates.learn(&plan, &usage(0.0, 0.0), false);
         }
         assert!(rates.cores(&plan, Mask::all(2)) > 0.02, "{rates:?}");
     }
@@ -311,10 +332,28 @@ mod tests {
         let rungs = vec![RungUsage { pictures: 60, ns: encode_ns }];
         let usage = Usage { process_ns: encode_ns + others_ns as u64, decoded: 60, rungs };
         for _ in 0..100 {
-            rates.learn(&hevc, &usage);
+            rates.learn(&hevc, &usage, false);
         }
         assert!((rates.decode.hevc - 12.0).abs() < 0.1, "{rates:?}");
         assert_eq!((rates.decode.avc, rates.scale), (DECODE_NS_PER_PIXEL, SCALE_NS_PER_PIXEL));
+    }
+
+    #[test]
+    fn what_a_card_costs_is_learned_apart_from_x264() {
+        let plan = plan(&[480]);
+        let (first, mask) = (Rates::default(), Mask::all(1));
+        assert!(first.with(true).cores(&plan, mask) * 1.5 < first.cores(&plan, mask));
+        let (pixels, own) = (1_280.0 * 720.0, 854.0 * 480.0);
+        let others = pixels * (DECODE_NS_PER_PIXEL + SCALE_NS_PER_PIXEL);
+        // The driver's own threads did the work: the element's tells nothing.
+        let rungs = vec![RungUsage { pictures: 60, ns: 0 }];
+        let usage = Usage { process_ns: (60.0 * (others + own * 4.0)) as u64, decoded: 60, rungs };
+        let mut rates = first;
+        for _ in 0..100 {
+            rates.learn(&plan, &usage, true);
+        }
+        assert!((rates.hardware - 4.0).abs() < 0.1, "{rates:?}");
+        assert_eq!(Rates { hardware: first.hardware, ..rates }, first, "nothing else moved");
     }
 
     #[test]

@@ -106,20 +106,24 @@ fn probed(probe: Probe) -> Check {
 
 /// Starts a child that puts up its walls, tries to get out and says what happened.
 fn self_check(exe: &Path) -> Result<Report, String> {
+    let task = Task::SelfCheck { memory_mib: SELF_CHECK_MEMORY_MIB, parent_pid: nix::unistd::getpid().as_raw() };
+    ask(exe, &task, SELF_CHECK_MAX)
+}
+
+/// Starts a child for one question and gives its answer, or why there is none after `max`.
+pub(super) fn ask(exe: &Path, task: &Task, max: Duration) -> Result<Report, String> {
     let mut child = spawn::command(exe).spawn().map_err(|error| format!("{}: {error}", exe.display()))?;
-    let report = converse(&mut child);
+    let report = converse(&mut child, task, max);
     let _ = child.kill();
     let _ = child.wait();
     report
 }
 
-fn converse(child: &mut Child) -> Result<Report, String> {
+fn converse(child: &mut Child, task: &Task, max: Duration) -> Result<Report, String> {
     let gone = || "the process has no standard streams".to_owned();
     let mut stdin = child.stdin.take().ok_or_else(gone)?;
     let stdout = child.stdout.take().ok_or_else(gone)?;
-    let parent_pid = nix::unistd::getpid().as_raw();
-    let task = Task::SelfCheck { memory_mib: SELF_CHECK_MEMORY_MIB, parent_pid };
-    stdin.write_all(&wire::json_frame(Kind::Task, &task)).map_err(|error| format!("it does not listen: {error}"))?;
+    stdin.write_all(&wire::json_frame(Kind::Task, task)).map_err(|error| format!("it does not listen: {error}"))?;
     let started = Instant::now();
     let mut received = BytesMut::new();
     // A reader that stays behind ends with the child, which is killed in any case.
@@ -128,11 +132,11 @@ fn converse(child: &mut Child) -> Result<Report, String> {
         scope.spawn(move || {
             let _ = answer.send(read_report(stdout, &mut received));
         });
-        let wait = SELF_CHECK_MAX.saturating_sub(started.elapsed());
+        let wait = max.saturating_sub(started.elapsed());
         let report = answered.recv_timeout(wait);
         // Ends the reader, too.
         let _ = child.kill();
-        report.unwrap_or_else(|_| Err(format!("it did not answer within {SELF_CHECK_MAX:?}")))
+        report.unwrap_or_else(|_| Err(format!("it did not answer within {max:?}")))
     })
 }
 

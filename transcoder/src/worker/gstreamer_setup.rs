@@ -82,7 +82,7 @@ fn decoders(codec: VideoCodec) -> &'static [Plugin] {
 }
 
 /// The folder of plugins that belongs to the GStreamer library this process is linked with.
-fn plugin_dir() -> Option<PathBuf> {
+pub(super) fn plugin_dir() -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let library = maps.lines().find_map(|line| {
         let path = line.get(line.find('/')?..)?;
@@ -113,6 +113,11 @@ pub(super) fn load_each() -> Result<Vec<Loaded>, String> {
 /// systems have.
 pub(super) fn load_decoder(codec: VideoCodec) -> Result<(&'static str, PathBuf), (&'static Plugin, String)> {
     first_of(decoders(codec))
+}
+
+/// Loads a plugin that only some children need.
+pub(super) fn load_more(plugin: &Plugin) -> Result<(), String> {
+    plugin.load(&start()?).map(drop).map_err(|reason| format!("{reason} (package {})", plugin.package))
 }
 
 /// The error belongs to the last one.

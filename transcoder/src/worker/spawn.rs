@@ -48,8 +48,11 @@ pub(super) fn command(exe: &Path) -> std::process::Command {
         .env("GST_PLUGIN_PATH_1_0", "")
         // Two heaps instead of eight per core: the memory limit counts them.
         .env("MALLOC_ARENA_MAX", "2");
-    if let Some(paths) = std::env::var_os("LD_LIBRARY_PATH") {
-        command.env("LD_LIBRARY_PATH", paths);
+    // Where libraries and drivers are, and which card: the operator's words to the machine, not to us.
+    for name in ["LD_LIBRARY_PATH", "LIBVA_DRIVERS_PATH", "LIBVA_DRIVER_NAME", "CUDA_VISIBLE_DEVICES"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -23,7 +23,7 @@ use super::regulator::{Advice, Regulator};
 use super::respawn::{RESPAWNS_MAX, Respawns};
 use super::spawn;
 use super::wire::{self, Kind, Task, Unit, Work, WorkRung};
-use super::{Mask, Rung, TICKS_PER_SECOND, WorkerEvent, WorkerSpec};
+use super::{Encoder, Mask, Rung, TICKS_PER_SECOND, WorkerEvent, WorkerSpec};
 use running::Running;
 
 /// Access units between the caller and the supervisor's task.
@@ -118,6 +118,7 @@ impl Supervisor {
                 }
             };
             metrics::counter!("rillcast_worker_lost_total").increment(1);
+            self.leave_hardware(&reason);
             let Some(wait) = self.respawns.next(Instant::now()) else {
                 warn!(reason, "the GStreamer process keeps dying, the stream goes on without it");
                 let reason = format!("{} GStreamer processes died within a minute: {reason}", RESPAWNS_MAX + 1);
@@ -196,6 +197,21 @@ impl Supervisor {
         Some(wire::frame(Kind::Rungs, &[self.running.0]))
     }
 
+    /// A card may have no session left, a driver may crash: whatever it was, x264 is tried next, and stays.
+    fn leave_hardware(&mut self, reason: &str) {
+        let Encoder::Hardware(name) = std::mem::take(&mut self.spec.encoder) else { return };
+        metrics::counter!("rillcast_worker_hardware_lost_total").increment(1);
+        warn!(encoder = name, reason, "the hardware encoder is left, the stream goes on with x264");
+        let Some(share) = &self.spec.share else { return };
+        share.leave_hardware();
+        let running = share.mask();
+        if running != self.running {
+            self.running = running;
+            self.key_only.store(running.is_empty(), Ordering::Relaxed);
+            self.outbox.push_back(WorkerEvent::Rungs { running });
+        }
+    }
+
     fn keep(&mut self, unit: &Unit) {
         // Where pictures alone are made nothing comes back, and nothing before the last key frame is of use.
         let delivered = if self.running.is_empty() { self.newest } else { self.delivered() };
@@ -237,6 +253,7 @@ impl Supervisor {
             width: self.spec.width,
             height: self.spec.height,
             frame_rate: self.spec.frame_rate,
+            encoder: self.spec.encoder.clone(),
             rungs: self.spec.rungs.iter().zip(&self.rungs).map(plan).collect(),
             running: self.running,
             thumbnail_every_s: self.spec.thumbnail_every_s,

@@ -75,6 +75,12 @@ pub(crate) enum Task {
         memory_mib: u64,
         parent_pid: i32,
     },
+    /// Encode some pictures with the hardware encoder of that name, inside the sandbox, report and exit.
+    TryEncoder {
+        name: String,
+        memory_mib: u64,
+        parent_pid: i32,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,6 +90,7 @@ pub(crate) struct Work {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) frame_rate: (u32, u32),
+    pub(crate) encoder: super::Encoder,
     pub(crate) rungs: Vec<WorkRung>,
     /// Those of them that run from the beginning.
     pub(crate) running: super::Mask,
@@ -108,6 +115,16 @@ pub(crate) struct Report {
     pub(crate) plugins: Vec<FoundPlugin>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) probes: Vec<Probe>,
+    /// Of a hardware encoder that was tried.
+    pub(crate) trial: Option<Trial>,
+}
+
+/// What a hardware encoder showed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) pictures: usize,
+    pub(crate) codecs: String,
+    pub(crate) took_ms: u64,
 }
 
 /// One plugin of the allow-list.

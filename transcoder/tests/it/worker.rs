@@ -4,6 +4,7 @@ mod alone;
 mod clip;
 mod codecs;
 mod faults;
+mod hardware;
 mod load;
 mod media;
 mod rig;

@@ -17,6 +17,7 @@ use gstreamer_video::VideoMeta;
 use media::codec::VideoCodec;
 
 use super::super::cost::Mask;
+use super::super::encoder::table::Candidate;
 use super::super::wire::{Kind, Unit, Work};
 use super::Output;
 use super::pictures::Pictures;
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     /// The rungs that are to run, a bit for each.
     running: AtomicU8,
     pub(super) meter: Meter,
+    /// What encodes, when it is not x264.
+    pub(super) hardware: Option<&'static Candidate>,
 }
 
 impl Shared {
@@ -71,18 +74,30 @@ impl Shared {
 }
 
 impl Pipeline {
-    /// `decoder` is the element that decodes the source's codec.
-    pub(super) fn build(work: &Work, decoder: &str, output: Output) -> Result<Self, String> {
-        Self::assemble(work, decoder, output).map_err(|error| format!("the pipeline cannot be built: {error}"))
+    /// `decoder` is the element that decodes the source's codec; `hardware` encodes in the place of x264.
+    pub(super) fn build(
+        work: &Work,
+        decoder: &str,
+        hardware: Option<&'static Candidate>,
+        output: Output,
+    ) -> Result<Self, String> {
+        Self::assemble(work, decoder, hardware, output)
+            .map_err(|error| format!("the pipeline cannot be built: {error}"))
     }
 
-    fn assemble(work: &Work, decoder: &str, output: Output) -> Result<Self, glib::BoolError> {
+    fn assemble(
+        work: &Work,
+        decoder: &str,
+        hardware: Option<&'static Candidate>,
+        output: Output,
+    ) -> Result<Self, glib::BoolError> {
         let state = Arc::new(Shared {
             output,
             timeline: Timeline::default(),
             keys: Mutex::new(BTreeSet::new()),
             running: AtomicU8::new(work.running.0),
             meter: Meter::new(work.rungs.len()),
+            hardware,
         });
         let pictures = Arc::new(Mutex::new(Pictures::new(work, &state)?));
         let pipeline = gst::Pipeline::new();

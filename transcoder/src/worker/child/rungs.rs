@@ -1,6 +1,6 @@
 //! The encoders of one child: a small pipeline for each rung, and one for each kind of still picture.
 //!
-//! `appsrc → x264enc → appsink` each, built before the walls go up and running from the first picture they are given. The
+//! `appsrc → x264enc → appsink` each, or with a hardware encoder (`hardware`) in the place of x264, built before the walls go up and running from the first picture they are given. The
 //! encoder makes no B-frames and looks not ahead, so each picture leaves with its own presentation time; it makes a key
 //! frame where it is told to and nowhere else.
 
@@ -14,6 +14,7 @@ use gstreamer_video::VideoInfo;
 
 use super::super::Rung;
 use super::super::wire::{Kind, Unit};
+use super::hardware;
 use super::pipeline::{Shared, caught, pad, report_errors, sink};
 use super::usage::thread_ns;
 
@@ -42,11 +43,17 @@ impl Encoder {
         pixels_per_s: f64,
         state: &Arc<Shared>,
     ) -> Result<Self, glib::BoolError> {
+        if let Some(candidate) = state.hardware {
+            let chain = hardware::chain(candidate, rung.bitrate_kbps)?;
+            let [first, encoder, ..] = &chain[..] else { return Err(glib::bool_error!("there is no encoder")) };
+            force_keys(&pad(first, "sink")?, encoder);
+            let sink = sink(avc_caps(), send_pictures(number, true, Arc::clone(state)));
+            return Self::new(&chain.iter().chain([sink.upcast_ref()]).collect::<Vec<_>>(), state);
+        }
         let threads = threads(pixels_per_s);
         let encoder = x264(rung.bitrate_kbps, threads)?;
-        force_keys(&encoder)?;
-        let caps = gst::Caps::builder("video/x-h264").field("stream-format", "avc").field("alignment", "au").build();
-        let sink = sink(caps, send_pictures(number, threads == 1, Arc::clone(state)));
+        force_keys(&pad(&encoder, "sink")?, &encoder);
+        let sink = sink(avc_caps(), send_pictures(number, threads == 1, Arc::clone(state)));
         Self::new(&[&encoder, sink.upcast_ref()], state)
     }
 
@@ -146,10 +153,15 @@ fn x264(bitrate_kbps: u32, threads: u32) -> Result<gst::Element, glib::BoolError
         .build()
 }
 
-/// Asks for a key frame just before a picture that is to become one goes in.
-fn force_keys(encoder: &gst::Element) -> Result<(), glib::BoolError> {
+/// What an encoder is to give: access units with lengths, parameter sets apart.
+pub(super) fn avc_caps() -> gst::Caps {
+    gst::Caps::builder("video/x-h264").field("stream-format", "avc").field("alignment", "au").build()
+}
+
+/// Asks the encoder for a key frame just before a picture that is to become one goes in by `pad`.
+pub(super) fn force_keys(pad: &gst::Pad, encoder: &gst::Element) {
     let weak = encoder.downgrade();
-    pad(encoder, "sink")?.add_probe(PadProbeType::BUFFER, move |_, info| {
+    pad.add_probe(PadProbeType::BUFFER, move |_, info| {
         let is_key = info.buffer().is_some_and(|picture| picture.flags().contains(KEY));
         if let (true, Some(encoder)) = (is_key, weak.upgrade()) {
             let request =
@@ -158,7 +170,6 @@ fn force_keys(encoder: &gst::Element) -> Result<(), glib::BoolError> {
         }
         PadProbeReturn::Ok
     });
-    Ok(())
 }
 
 /// `is_alone`: the encoder works on the thread this is called on, so that the thread's time is its cost.

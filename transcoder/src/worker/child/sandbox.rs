@@ -6,19 +6,27 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope,
+};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid};
 
+use super::super::encoder::table::Candidate;
 use super::super::wire::Measure;
-use super::syscalls;
+use super::syscalls::{self, Door};
 
 /// Open files a child may have: its streams, and what the C library and GLib need to wake threads.
 const FILES_MAX: u64 = 64;
+/// The same with a hardware encoder, whose driver opens its devices again and again.
+const DRIVER_FILES_MAX: u64 = 256;
 /// The user that root's children become: nobody.
 const NOBODY: u32 = 65_534;
 /// How much later than other processes a child gets the processor.
@@ -46,24 +54,32 @@ pub(super) fn prepare(parent_pid: i32) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts up the walls. The error means that one which is not optional does not stand.
-pub(super) fn enter(memory_mib: u64, parent_pid: i32) -> Result<Vec<Measure>, String> {
+/// Puts up the walls, with a door to its devices for a hardware encoder. The error means that one which is not optional does
+/// not stand.
+pub(super) fn enter(memory_mib: u64, parent_pid: i32, hardware: Option<&Candidate>) -> Result<Vec<Measure>, String> {
+    let devices = hardware.map_or(Ok(Vec::new()), |candidate| candidate.family.devices())?;
     limit_memory(memory_mib)?;
     let mut measures = vec![
         measure("memory limit", Ok::<_, String>(format!("{memory_mib} MiB"))),
-        measure("limits on files and core dumps", limit_files()),
+        measure(
+            "limits on files and core dumps",
+            limit_files(if devices.is_empty() { FILES_MAX } else { DRIVER_FILES_MAX }),
+        ),
         measure("low priority", priority()),
         measure("own network namespace", leave_network()),
-        measure("unprivileged user", drop_user()),
+        measure("unprivileged user", drop_user(&devices)),
     ];
     // Becoming somebody else cleared it.
     die_with_parent(parent_pid)?;
     measures.push(measure("dies with its parent", Ok::<_, String>(String::new())));
     measures.push(measure("no new privileges", prctl::set_no_new_privs().map(|()| String::new())));
     measures.push(measure("not inspectable", prctl::set_dumpable(false).map(|()| String::new())));
-    measures.push(measure("landlock", landlock()));
+    let landlock = landlock(&devices);
+    // Where no path can be opened but the devices', the call that opens them does no harm.
+    let door = Door::of(hardware, landlock.is_ok());
+    measures.push(measure("landlock", landlock));
     // Last: it forbids the calls that put up the others.
-    measures.push(measure("seccomp", seccomp()));
+    measures.push(measure("seccomp", seccomp(door)));
     Ok(measures)
 }
 
@@ -86,14 +102,14 @@ fn limit_memory(mib: u64) -> Result<(), String> {
     setrlimit(Resource::RLIMIT_DATA, bytes, bytes).map_err(|error| format!("cannot limit the memory: {error}"))
 }
 
-fn limit_files() -> nix::Result<String> {
+fn limit_files(max: u64) -> nix::Result<String> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     // A write to a file fails instead of killing: standard error may be one.
     SigSet::from(Signal::SIGXFSZ).thread_block()?;
     setrlimit(Resource::RLIMIT_FSIZE, 0, 0)?;
     setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0)?;
-    setrlimit(Resource::RLIMIT_NOFILE, FILES_MAX, FILES_MAX)?;
-    Ok(format!("{FILES_MAX} open files, none grows"))
+    setrlimit(Resource::RLIMIT_NOFILE, max, max)?;
+    Ok(format!("{max} open files, none grows"))
 }
 
 fn priority() -> Result<String, String> {
@@ -113,25 +129,33 @@ fn leave_network() -> nix::Result<String> {
     }
 }
 
-fn drop_user() -> Result<String, String> {
+/// Keeps the groups that may use the devices, if they are not root's.
+fn drop_user(devices: &[PathBuf]) -> Result<String, String> {
     if !Uid::effective().is_root() {
         return Ok(format!("already user {}", Uid::effective()));
     }
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    nix::unistd::setgroups(&[group])
+    let of_devices = devices.iter().filter_map(|device| fs::metadata(device).ok()).map(|it| Gid::from_raw(it.gid()));
+    let mut groups: Vec<Gid> = of_devices.filter(|gid| gid.as_raw() != 0).chain([group]).collect();
+    groups.sort_unstable_by_key(|gid| gid.as_raw());
+    groups.dedup();
+    nix::unistd::setgroups(&groups)
         .and_then(|()| nix::unistd::setresgid(group, group, group))
         .and_then(|()| nix::unistd::setresuid(user, user, user))
         .map_err(|error| error.to_string())?;
     Ok(format!("user {NOBODY}"))
 }
 
-/// No path can be opened, no port bound or connected, no outside process signalled.
-fn landlock() -> Result<String, String> {
+/// No path can be opened but the devices', no port bound or connected, no outside process signalled.
+fn landlock(devices: &[PathBuf]) -> Result<String, String> {
+    let door = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let open = |device: &PathBuf| PathFd::new(device).ok().map(|fd| Ok::<_, RulesetError>(PathBeneath::new(fd, door)));
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(LANDLOCK)))
         .and_then(|rules| rules.scope(Scope::from_all(LANDLOCK)))
         .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(devices.iter().filter_map(open)))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(|error| error.to_string())?;
     match status.ruleset {
@@ -141,9 +165,9 @@ fn landlock() -> Result<String, String> {
     }
 }
 
-fn seccomp() -> Result<String, String> {
-    for filter in syscalls::filters(nix::unistd::getpid().as_raw())? {
+fn seccomp(door: Door) -> Result<String, String> {
+    for filter in syscalls::filters(nix::unistd::getpid().as_raw(), door)? {
         seccompiler::apply_filter_all_threads(&filter).map_err(|error| error.to_string())?;
     }
-    Ok("only the system calls of computing".to_owned())
+    Ok(door.described().to_owned())
 }

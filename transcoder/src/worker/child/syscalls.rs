@@ -9,6 +9,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
+use super::super::encoder::table::{Candidate, Family};
+
 /// Memory, threads, time and files that are open already: what decoding takes, and no way to get at anything new.
 const ALLOWED: &[libc::c_long] = &[
     libc::SYS_read,
@@ -73,8 +75,46 @@ const ALLOWED_HERE: &[libc::c_long] =
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[libc::c_long] = &[];
 
+/// What a hardware encoder's driver takes besides: talking to its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Closed,
+    /// The calls of the kernel's graphics drivers, on devices that are open.
+    Graphics {
+        may_open: bool,
+    },
+    /// Any call on any open file, because this driver has no letter of its own.
+    Any {
+        may_open: bool,
+    },
+}
+
+impl Door {
+    /// `is_walled`: whether no path can be opened but the devices'.
+    pub(super) fn of(hardware: Option<&Candidate>, is_walled: bool) -> Self {
+        match hardware.map(|candidate| candidate.family) {
+            None => Self::Closed,
+            Some(Family::Nvenc) => Self::Any { may_open: is_walled },
+            Some(_) => Self::Graphics { may_open: is_walled },
+        }
+    }
+
+    pub(super) fn described(self) -> &'static str {
+        match self {
+            Self::Closed => "only the system calls of computing",
+            Self::Graphics { may_open: false } | Self::Any { may_open: false } => {
+                "those of computing, and of open devices"
+            }
+            Self::Graphics { may_open: true } | Self::Any { may_open: true } => "those of computing, and of devices",
+        }
+    }
+}
+
+/// The letters of `ioctl` requests (bits 8 to 15) that VA-API drivers use: DRM, DMA-BUF, and fences.
+const GRAPHICS: [u8; 3] = [b'd', b'b', b'>'];
+
 /// The filters, in the order they are to be installed.
-pub(super) fn filters(pid: i32) -> Result<[BpfProgram; 2], String> {
+pub(super) fn filters(pid: i32, door: Door) -> Result<[BpfProgram; 2], String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
     let compile = |rules, otherwise, then| {
         SeccompFilter::new(rules, otherwise, then, arch).and_then(BpfProgram::try_from).map_err(|e| e.to_string())
@@ -84,11 +124,11 @@ pub(super) fn filters(pid: i32) -> Result<[BpfProgram; 2], String> {
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     Ok([
         compile(no_clone3, SeccompAction::Allow, missing)?,
-        compile(rules(pid).map_err(|error| error.to_string())?, denied, SeccompAction::Allow)?,
+        compile(rules(pid, door).map_err(|error| error.to_string())?, denied, SeccompAction::Allow)?,
     ])
 }
 
-fn rules(pid: i32) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+fn rules(pid: i32, door: Door) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
     let own_pid = u64::from(pid.unsigned_abs());
@@ -111,6 +151,19 @@ fn rules(pid: i32) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
     for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC] {
         only(libc::SYS_fcntl, 1, Op::Eq, u64::from(command.unsigned_abs()))?;
     }
+    if let Door::Graphics { .. } = door {
+        for letter in GRAPHICS {
+            only(libc::SYS_ioctl, 1, Op::MaskedEq(0xff00), u64::from(letter) << 8)?;
+        }
+    }
+    if let Door::Any { .. } = door {
+        rules.insert(libc::SYS_ioctl, Vec::new());
+    }
+    if let Door::Graphics { may_open: true } | Door::Any { may_open: true } = door {
+        for call in [libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx] {
+            rules.insert(call, Vec::new());
+        }
+    }
     Ok(rules)
 }
 
@@ -120,7 +173,7 @@ mod tests {
 
     #[test]
     fn nothing_that_opens_connects_or_starts_is_on_the_list() {
-        let rules = rules(1).unwrap();
+        let rules = rules(1, Door::Closed).unwrap();
         let forbidden = [
             libc::SYS_openat,
             libc::SYS_openat2,
@@ -153,7 +206,27 @@ mod tests {
 
     #[test]
     fn the_filters_compile_for_this_machine() {
-        let filters = filters(1).expect("a known architecture");
-        assert!(filters.iter().all(|program| !program.is_empty()));
+        for door in [Door::Closed, Door::Graphics { may_open: true }, Door::Any { may_open: false }] {
+            let filters = filters(1, door).expect("a known architecture");
+            assert!(filters.iter().all(|program| !program.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_hardware_encoder_gets_its_devices_and_nothing_else() {
+        let closed = rules(1, Door::Closed).unwrap();
+        let more = |door| -> Vec<i64> {
+            let mut more: Vec<_> = rules(1, door).unwrap().into_keys().collect();
+            more.retain(|call| !closed.contains_key(call));
+            more
+        };
+        assert_eq!(more(Door::of(None, true)), [] as [i64; 0]);
+        assert_eq!(more(Door::Graphics { may_open: false }), [libc::SYS_ioctl]);
+        assert_eq!(more(Door::Any { may_open: false }), [libc::SYS_ioctl]);
+        let mut open = [libc::SYS_ioctl, libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx];
+        open.sort_unstable();
+        assert_eq!(more(Door::Graphics { may_open: true }), open);
+        let graphics = rules(1, Door::Graphics { may_open: false }).unwrap();
+        assert_eq!(graphics[&libc::SYS_ioctl].len(), GRAPHICS.len(), "not any request");
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
-use transcoder::worker::{Mask, RESTORE_AFTER, Rung, Supervisor, WorkerEvent, WorkerInput, WorkerSpec};
+use transcoder::worker::{Encoder, Mask, RESTORE_AFTER, Rung, Supervisor, WorkerEvent, WorkerInput, WorkerSpec};
 
 use super::clip::{Clip, SourceUnit};
 
@@ -99,6 +99,7 @@ pub(crate) fn spec(clip: &Clip) -> WorkerSpec {
         width: clip.config.size().0,
         height: clip.config.size().1,
         frame_rate: (30, 1),
+        encoder: Encoder::Software,
         rungs: vec![rung(480, 1_200)],
         thumbnail_every_s: 2,
         tile_every_s: 1,
