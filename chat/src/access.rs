@@ -153,7 +153,7 @@ impl Gateway {
 
     fn emit(&self, target: &Target, event: &str, payload: &Value) {
         if let Ok(raw) = serde_json::value::to_raw_value(payload) {
-            self.registry.emit(target, event, &raw);
+            self.speaker.say(target, event, &raw);
         }
     }
 }

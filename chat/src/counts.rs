@@ -94,7 +94,7 @@ impl Gateway {
                 payload["stale"] = json!(true);
             }
             if let Ok(raw) = serde_json::value::to_raw_value(&payload) {
-                self.registry.emit(&Target::Channel(name), "viewers", &raw);
+                self.speaker.say(&Target::Channel(name), "viewers", &raw);
             }
         }
     }

@@ -21,19 +21,22 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
 use kit::net::{TrustedProxies, limit_key};
 use kit::{Problem, Stop};
 use socketioxide::service::SocketIoService;
 use socketioxide::socket::Sid;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::limits::{POST_WAIT_MAX, UPGRADE_WAIT_MAX};
-use crate::line::{Guarded, Line, Slots};
+use crate::line::{Line, Slots};
 use crate::origin::{Origins, Visit};
 use crate::registry::Registry;
+use crate::wire::{Guarded, Wire};
 
 pub(crate) const PATH: &str = "/socket.io";
 
@@ -219,11 +222,18 @@ impl Door {
         parts.headers = HeaderMap::new();
         parts.extensions = http::Extensions::new();
         parts.extensions.insert(Arc::clone(&line));
-        let mut io = self.io.clone();
+        let (mut io, is_first) = (self.io.clone(), sid.is_none());
         self.tracker.spawn(async move {
             let Ok(Ok(upgraded)) = timeout(UPGRADE_WAIT_MAX, on_upgrade).await else { return };
-            let guarded = Guarded::new(TokioIo::new(upgraded), line);
-            let taken = Service::<(Guarded<_>, Request<()>)>::call(&mut io, (guarded, Request::from_parts(parts, ())));
+            let Ok(parts_of) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+                return tracing::error!("a WebSocket came on something that is no TCP connection");
+            };
+            let wire = Wire::new(parts_of.io.into_inner());
+            if is_first {
+                line.set_wire(&wire);
+            }
+            let guarded = Guarded::new(wire, &parts_of.read_buf, line);
+            let taken = Service::<(Guarded, Request<()>)>::call(&mut io, (guarded, Request::from_parts(parts, ())));
             if let Err(error) = taken.await {
                 tracing::debug!(%error, "a checked request was refused");
             }

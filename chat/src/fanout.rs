@@ -167,7 +167,7 @@ impl Gateway {
                     self.told.insert(id, ());
                 }
                 if let Ok(raw) = serde_json::value::to_raw_value(&push.payload) {
-                    self.registry.emit(&push.target, event, &raw);
+                    self.speaker.say(&push.target, event, &raw);
                 }
             }
         }
@@ -192,7 +192,7 @@ impl Gateway {
                         continue;
                     }
                     if let Ok(raw) = serde_json::value::to_raw_value(&message.view(&name)) {
-                        self.registry.emit(&Target::Channel(name.clone()), "chat:message", &raw);
+                        self.speaker.say(&Target::Channel(name.clone()), "chat:message", &raw);
                     }
                 }
                 match page.last() {

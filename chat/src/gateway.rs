@@ -29,6 +29,7 @@ use crate::line::Line;
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
 use crate::session::{Admission, Identity, Session};
+use crate::speaker::Speaker;
 
 /// How long a goodbye may take to reach the client before the connection is cut.
 const GOODBYE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -44,6 +45,7 @@ pub(crate) struct Gateway {
     pub viewers: Viewers,
     pub presence: Presence,
     pub registry: Arc<Registry>,
+    pub speaker: Arc<Speaker>,
     pub counts: Counts,
     pub outward: Outward,
     /// Messages this node's sockets have been told of.
@@ -281,7 +283,7 @@ impl Gateway {
             self.told.insert(id, ());
         }
         let Ok(raw) = serde_json::value::to_raw_value(&news.payload) else { return };
-        self.registry.emit(&news.target, news.event, &raw);
+        self.speaker.say(&news.target, news.event, &raw);
         self.outward.send(live::fanout::Push {
             target: news.target,
             event: news.event.to_owned(),

@@ -19,7 +19,9 @@ mod pace;
 mod refusal;
 mod registry;
 mod session;
+mod speaker;
 mod sweep;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,7 @@ use crate::limits::*;
 use crate::line::Slots;
 use crate::origin::Origins;
 use crate::registry::Registry;
+use crate::speaker::Speaker;
 
 const HEALTH_PART: &str = "chat-history";
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
@@ -111,6 +114,7 @@ impl Chat {
             chat_quota: Quota::new(config.limits.chat_per_user_per_3s, CHAT_WINDOW),
             viewers: Viewers::new(deps.live.clone()),
             presence: Presence::new(deps.live.clone()),
+            speaker: Arc::new(Speaker::new(Arc::clone(&registry))),
             registry: Arc::clone(&registry),
             counts: Counts::default(),
             outward,
@@ -145,6 +149,7 @@ impl Chat {
         tasks.spawn(fanout::tell_others(live.clone(), waiting, child.clone()));
         tasks.spawn(fanout::hear_others(Arc::clone(&gateway), live, child.clone()));
         tasks.spawn(fanout::beat(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(Arc::clone(&gateway.speaker).run(child.clone()));
         tasks.spawn(counts::tell(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::vouch(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::note_peaks(Arc::clone(&gateway), child.clone()));

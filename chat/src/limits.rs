@@ -20,6 +20,8 @@ pub(crate) const UPGRADE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) const POST_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A client that has taken no byte for this long, while bytes wait, is gone.
 pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
+/// Bytes waiting for one client beyond what the kernel holds. More, and it is disconnected.
+pub(crate) const WAITING_BYTES_MAX: usize = 128 * 1024;
 /// What one WebSocket may send, whatever it is.
 pub(crate) const READ_BYTES_PER_S: u32 = 64 * 1024;
 pub(crate) const READ_BURST_BYTES: u32 = 512 * 1024;
@@ -54,6 +56,10 @@ pub(crate) const AUTH_SWEEP_MAX: usize = 2_000;
 /// Pushes waiting to be told to other nodes, and how stale one may get before it is not worth telling.
 pub(crate) const OUTWARD_MAX: usize = 2_048;
 pub(crate) const OUTWARD_AGE_MAX: Duration = Duration::from_secs(3);
+/// After a room was told something, what is said next waits this long for each socket in it, so that several messages share
+/// a write: about what telling them costs.
+pub(crate) const SAYING_WAIT_PER_SOCKET: Duration = Duration::from_micros(15);
+pub(crate) const SAYING_WAIT_MAX: Duration = Duration::from_millis(40);
 /// How often viewer counts are looked at; a channel hears of its own at most once a second.
 pub(crate) const COUNT_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const COUNT_TOLD_EVERY: Duration = Duration::from_millis(1_000);

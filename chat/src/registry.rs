@@ -8,19 +8,36 @@ use std::sync::{Arc, RwLock};
 use domain::UserId;
 use domain::user::Username;
 use live::fanout::Target;
-use serde_json::value::RawValue;
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 use socketioxide::{SendError, SocketError};
 
 use crate::limits::ROOMS_MAX;
 use crate::session::{Identity, Session};
+use crate::speaker::Saying;
+use crate::wire::Full;
 
 /// One open socket.
 #[derive(Clone)]
 pub(crate) struct Member {
     pub socket: SocketRef,
     pub session: Arc<Session>,
+}
+
+impl Member {
+    /// Hands something over. A socket that takes no more is cut.
+    fn hear(&self, saying: &Saying) {
+        let is_full = match self.session.wire() {
+            Some(wire) => wire.upgrade().is_some_and(|wire| wire.send(&saying.frames) == Err(Full)),
+            None => saying.events.iter().any(|(event, payload)| {
+                matches!(self.socket.emit(event, payload), Err(SendError::Socket(SocketError::InternalChannelFull)))
+            }),
+        };
+        if is_full {
+            metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
+            self.session.cut(&self.socket);
+        }
+    }
 }
 
 /// A viewer and the channel it watches.
@@ -176,33 +193,29 @@ impl Registry {
         inner.leave_room(sid, name, &viewer)
     }
 
-    /// Sends an event to every socket that is meant. Sockets that take nothing are cut. Returns how many were reached.
-    pub(crate) fn emit(&self, target: &Target, event: &str, payload: &RawValue) -> usize {
-        let mut reached = 0;
-        let mut full = Vec::new();
-        {
-            let inner = self.read();
-            let mut send = |member: &Member| match member.socket.emit(event, payload) {
-                Ok(()) => reached += 1,
-                Err(SendError::Socket(SocketError::InternalChannelFull)) => full.push(member.clone()),
-                Err(_) => {}
-            };
-            match target {
-                Target::Channel(name) => {
-                    inner.rooms.get(name).into_iter().flat_map(|r| r.members.values()).for_each(send)
-                }
-                Target::User(user) => {
-                    let sids = inner.users.get(user).into_iter().flatten();
-                    sids.filter_map(|sid| inner.sockets.get(sid)).for_each(|entry| send(&entry.member));
-                }
-                Target::Site => inner.sockets.values().for_each(|entry| send(&entry.member)),
+    /// Tells every socket that is meant. Those that take nothing are cut.
+    pub(crate) fn tell(&self, target: &Target, saying: &Saying) {
+        for member in self.meant(target) {
+            member.hear(saying);
+        }
+    }
+
+    fn meant(&self, target: &Target) -> Vec<Member> {
+        let inner = self.read();
+        match target {
+            Target::Channel(name) => {
+                inner.rooms.get(name).map_or_else(Vec::new, |r| r.members.values().cloned().collect())
             }
+            Target::User(user) => {
+                let sids = inner.users.get(user).into_iter().flatten();
+                sids.filter_map(|sid| inner.sockets.get(sid)).map(|entry| entry.member.clone()).collect()
+            }
+            Target::Site => inner.sockets.values().map(|entry| entry.member.clone()).collect(),
         }
-        for member in full {
-            metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
-            member.session.cut(&member.socket);
-        }
-        reached
+    }
+
+    pub(crate) fn sockets_in(&self, name: &Username) -> usize {
+        self.read().rooms.get(name).map_or(0, |room| room.members.len())
     }
 
     /// Every socket in a room.

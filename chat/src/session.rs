@@ -1,7 +1,7 @@
 //! What is known of one socket: who it speaks for, as which viewer it counts, and how fast it may ask.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 use domain::{SessionId, StreamId, UserId};
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::limits::{EVENTS_BURST, EVENTS_PER_S, IN_FLIGHT_MAX, REFUSED_MAX};
 use crate::line::Line;
 use crate::pace::Pace;
+use crate::wire::Wire;
 
 /// Links of one socket that are remembered; more than the rooms it may sit in.
 const LINKS_MAX: usize = 32;
@@ -113,6 +114,9 @@ impl Session {
     }
 
     pub(crate) fn admit(&self) -> Admission {
+        if let Some(line) = &self.line {
+            line.set_spoken();
+        }
         let mut allowance = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let wait = match allowance.pace.take(1, Instant::now()) {
             Ok(()) => match Arc::clone(&self.in_flight).try_acquire_owned() {
@@ -139,6 +143,11 @@ impl Session {
 
     pub(crate) fn set_gone(&self) {
         self.is_gone.store(true, Ordering::Release);
+    }
+
+    /// What may be written to directly, past the library.
+    pub(crate) fn wire(&self) -> Option<&Weak<Wire>> {
+        self.line.as_ref()?.wire()
     }
 
     pub(crate) fn line(&self) -> Option<Arc<Line>> {
