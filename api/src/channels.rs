@@ -3,6 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::event::Event;
+use domain::notification::Bell;
 use domain::user::Username;
 use domain::{Classify, Kind, Timestamp, UserId};
 use http::StatusCode;
@@ -25,12 +26,14 @@ pub(crate) enum ChannelError {
     NotFound,
     #[error("you cannot follow yourself")]
     FollowSelf,
+    #[error("you do not follow this channel")]
+    NotFollowed,
 }
 
 impl Classify for ChannelError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound => Kind::NotFound,
+            Self::NotFound | Self::NotFollowed => Kind::NotFound,
             Self::FollowSelf => Kind::Conflict,
         }
     }
@@ -39,6 +42,7 @@ impl Classify for ChannelError {
         match self {
             Self::NotFound => "channel.not-found",
             Self::FollowSelf => "follow.self",
+            Self::NotFollowed => "follow.not-followed",
         }
     }
 }
@@ -66,8 +70,50 @@ pub(crate) struct Channel {
     followers_count: i64,
     /// Whether the caller follows it.
     is_following: bool,
+    /// How much the caller hears of it. Null when they do not follow it.
+    bell: Option<BellName>,
     created_at: DateTime<Utc>,
     live: Option<Stream>,
+}
+
+/// How much a follower hears of a channel.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Bell)]
+pub(crate) enum BellName {
+    /// Streams and recordings.
+    All,
+    /// Streams.
+    LiveOnly,
+    /// Nothing.
+    None,
+}
+
+impl From<Bell> for BellName {
+    fn from(bell: Bell) -> Self {
+        match bell {
+            Bell::All => Self::All,
+            Bell::LiveOnly => Self::LiveOnly,
+            Bell::None => Self::None,
+        }
+    }
+}
+
+impl From<BellName> for Bell {
+    fn from(name: BellName) -> Self {
+        match name {
+            BellName::All => Self::All,
+            BellName::LiveOnly => Self::LiveOnly,
+            BellName::None => Self::None,
+        }
+    }
+}
+
+/// What a follower changes about following.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateFollow {
+    bell: BellName,
 }
 
 /// A channel in the caller's list.
@@ -139,7 +185,8 @@ pub(crate) async fn channel(
         avatar_url: face.avatar_url,
         bio: channel.bio,
         followers_count: channel.followers_count,
-        is_following: channel.is_following,
+        is_following: channel.bell.is_some(),
+        bell: channel.bell.map(BellName::from),
         created_at: channel.created_at,
         live,
     }))
@@ -175,6 +222,36 @@ pub(crate) async fn follow(
     }
     db::commit(tx).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets how much the caller hears of a channel they follow.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/channels/{username}/follow",
+    operation_id = "update_follow",
+    params(ChannelPath),
+    request_body = UpdateFollow,
+    responses(
+        (status = 204, description = "Set"),
+        (status = "4XX", description = "What went wrong; `follow.not-followed` when the caller does not follow it", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "channels",
+)]
+pub(crate) async fn update_follow(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<ChannelPath>,
+    Json(body): Json<UpdateFollow>,
+) -> Result<StatusCode, Problem> {
+    let username = path.parse()?;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let channel = db::channels::id_of(&mut conn, username.as_str()).await?.ok_or(ChannelError::NotFound)?;
+    if db::follows::set_bell(&mut conn, channel, account.id, body.bell.into()).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ChannelError::NotFollowed.into())
+    }
 }
 
 /// Stops following a channel. Doing it again changes nothing.

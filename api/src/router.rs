@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, auth, avatar, categories, channels, docs, health, layers, live_playback, me, notifications, ops, site,
-    streams, takeover, throttle, vod_playback, vods,
+    account, auth, avatar, categories, channels, docs, feeds, health, layers, live_playback, me, notification_settings,
+    notifications, ops, site, streams, takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -41,7 +41,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(health::my_ingest_health))
         .routes(routes!(channels::following))
         .routes(routes!(channels::channel))
-        .routes(routes!(channels::follow, channels::unfollow))
+        .routes(routes!(channels::follow, channels::update_follow, channels::unfollow))
         .routes(routes!(channels::followers))
         .routes(routes!(categories::categories))
         .routes(routes!(categories::put_category, categories::delete_category))
@@ -55,7 +55,12 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(vods::count_view))
         .routes(routes!(notifications::notifications))
         .routes(routes!(notifications::read_notification))
+        .routes(routes!(notifications::read_notifications))
         .routes(routes!(notifications::read_all_notifications))
+        .routes(routes!(
+            notification_settings::notification_settings,
+            notification_settings::update_notification_settings
+        ))
 }
 
 fn upload() -> OpenApiRouter<App> {
@@ -67,6 +72,8 @@ fn media() -> OpenApiRouter<App> {
         .routes(routes!(live_playback::live_media))
         .routes(routes!(live_playback::time))
         .routes(routes!(avatar::avatar))
+        .routes(routes!(feeds::channel_rss))
+        .routes(routes!(feeds::channel_json_feed))
         .merge(vod_playback::router())
 }
 

@@ -131,6 +131,12 @@ const user = {
   bio: people[0].bio,
   created_at: iso(9e6),
 };
+const bells = {};
+const choices = ["stream_online", "vod_ready", "new_follower", "recording_stopped"].map((type) => ({
+  type,
+  in_app: true,
+  is_fixed: type === "recording_stopped",
+}));
 const followed = new Set(["orbit", "kasia", "rosa", "velodrome"]);
 let settings = {
   title: titles[0][1],
@@ -299,6 +305,7 @@ const channelOf = (username) => {
     avatar_url: null,
     followers_count: 4_180 + who.username.length,
     is_following: followed.has(username),
+    bell: followed.has(username) ? (bells[username] ?? "all") : null,
     live,
   };
 };
@@ -491,13 +498,42 @@ const routes = [
   [
     "GET",
     /^\/notifications$/,
-    () => ({ body: page(notices, { unread_count: notices.filter((n) => !n.is_read).length }) }),
+    (_, __, query) => {
+      const type = query?.get("type");
+      const shown = notices.filter((n) => (!type || n.type === type) && !(query?.get("unread") && n.is_read));
+      return { body: page(shown, { unread_count: notices.filter((n) => !n.is_read).length }) };
+    },
   ],
   [
     "POST",
     /^\/notifications\/read-all$/,
     () => {
       notices = notices.map((n) => ({ ...n, is_read: true }));
+      return { status: 204 };
+    },
+  ],
+  ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices } })],
+  [
+    "PATCH",
+    /^\/me\/notification-settings$/,
+    (_, body) => {
+      for (const { type, in_app } of body.types) choices.find((one) => one.type === type).in_app = in_app;
+      return { body: { types: choices } };
+    },
+  ],
+  [
+    "PATCH",
+    /^\/channels\/([^/]+)\/follow$/,
+    ([name], body) => {
+      bells[name] = body.bell;
+      return { status: 204 };
+    },
+  ],
+  [
+    "POST",
+    /^\/notifications\/read$/,
+    (_, body) => {
+      notices = notices.map((n) => (body.ids.includes(n.id) ? { ...n, is_read: true } : n));
       return { status: 204 };
     },
   ],

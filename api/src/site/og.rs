@@ -49,6 +49,8 @@ pub(super) struct Preview {
     description: String,
     url: String,
     image: Option<String>,
+    /// It has feeds beside it.
+    has_feeds: bool,
 }
 
 impl Preview {
@@ -66,6 +68,14 @@ impl Preview {
         tag("name", "twitter:card", if self.image.is_some() { "summary_large_image" } else { "summary" });
         if let Some(image) = &self.image {
             tag("property", "og:image", image);
+        }
+        if self.has_feeds {
+            for (mime, file) in [("application/rss+xml", "feed.xml"), ("application/feed+json", "feed.json")] {
+                let (url, title) = (escape(&self.url), escape(&self.title));
+                tags.push_str(&format!(
+                    "<link rel=\"alternate\" type=\"{mime}\" href=\"{url}/{file}\" title=\"{title}\" />"
+                ));
+            }
         }
         tags.push_str(&format!("<link rel=\"canonical\" href=\"{}\" />", escape(&self.url)));
         tags
@@ -125,6 +135,7 @@ async fn channel(app: &App, name: &Username) -> Result<Option<Preview>, db::DbEr
         description: short(&description),
         url: format!("{}/c/{name}", app.site_url),
         image: image.map(|path| format!("{}{path}", app.site_url)),
+        has_feeds: true,
     }))
 }
 
@@ -140,6 +151,7 @@ async fn vod(app: &App, id: VodId) -> Result<Option<Preview>, db::DbError> {
             .thumbnail_key
             .filter(|_| !vod.visibility.needs_token())
             .map(|_| format!("{}/vod/{id}/thumbnail.jpg", app.site_url)),
+        has_feeds: false,
     }))
 }
 
@@ -167,6 +179,7 @@ mod tests {
             description: String::new(),
             url: "https://tv.example/c/a".to_owned(),
             image: None,
+            has_feeds: true,
         };
         let tags = preview.tags();
         assert!(!tags.contains("<script>") && !tags.contains("'x'"));

@@ -1,5 +1,8 @@
 //! Channels, following, categories, stream settings and notifications: who may see and do what.
 
+use std::time::Duration;
+
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::harness::{Site, names};
@@ -208,4 +211,106 @@ async fn notifications_are_read_one_by_one_and_all_at_once_by_their_owner_only()
     assert_eq!(list("").await.expect(200).json["unread_count"], 0);
     site.post("/api/v1/notifications/not-an-id/read").bearer(&bob.token).send().await.refused(404, "not-found");
     site.get("/api/v1/notifications").send().await.refused(401, "auth.required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_sets_how_much_they_hear_and_nobody_else_can() {
+    let site = Site::start().await;
+    let (_alice, bob) = (site.register("alice").await, site.register("bob").await);
+    let follow = "/api/v1/channels/alice/follow";
+    let set = |bell: &'static str| site.call("PATCH", follow).bearer(&bob.token).json(json!({"bell": bell})).send();
+    let bell = || async {
+        let page = site.get("/api/v1/channels/alice").bearer(&bob.token).send().await.expect(200);
+        page.json["bell"].clone()
+    };
+    assert_eq!(bell().await, Value::Null);
+    set("none").await.refused(404, "follow.not-followed");
+    site.call("PUT", follow).bearer(&bob.token).send().await.expect(204);
+    assert_eq!(bell().await, "all");
+    for level in ["live_only", "none", "none", "all", "live_only"] {
+        set(level).await.expect(204);
+        assert_eq!(bell().await, level);
+    }
+    // Following again is no way to lose what was chosen.
+    site.call("PUT", follow).bearer(&bob.token).send().await.expect(204);
+    assert_eq!(bell().await, "live_only");
+    set("loud").await.refused(422, "request.malformed");
+    site.call("PATCH", "/api/v1/channels/nobody/follow")
+        .bearer(&bob.token)
+        .json(json!({"bell": "all"}))
+        .send()
+        .await
+        .refused(404, "channel.not-found");
+    site.call("PATCH", follow).json(json!({"bell": "all"})).send().await.refused(401, "auth.required");
+    assert_eq!(site.get("/api/v1/channels/alice").send().await.expect(200).json["bell"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_of_notification_are_turned_off_one_by_one() {
+    let site = Site::start().await;
+    let (alice, bob) = (site.register("alice").await, site.register("bob").await);
+    let page = "/api/v1/me/notification-settings";
+    let change = |kind: &'static str, in_app: bool| {
+        let body = json!({"types": [{"type": kind, "in_app": in_app}]});
+        site.call("PATCH", page).bearer(&bob.token).json(body).send()
+    };
+    let wanted = |answer: &crate::harness::Answer| -> Vec<String> {
+        let types = answer.json["types"].as_array().expect("types");
+        types.iter().filter(|t| t["in_app"] == true).map(|t| t["type"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = ["stream_online", "vod_ready", "new_follower", "recording_stopped"];
+    let mine = site.get(page).bearer(&bob.token).send().await.expect(200);
+    assert_eq!(wanted(&mine), all, "everything, until somebody says otherwise");
+    let changed = change("vod_ready", false).await.expect(200);
+    assert_eq!(wanted(&changed), ["stream_online", "new_follower", "recording_stopped"]);
+    assert_eq!(wanted(&site.get(page).bearer(&alice.token).send().await.expect(200)), all, "everybody for themselves");
+    assert_eq!(wanted(&change("vod_ready", true).await.expect(200)), all);
+    change("recording_stopped", false).await.refused(422, "request.invalid");
+    change("weather", false).await.refused(422, "request.invalid");
+    assert_eq!(wanted(&change("recording_stopped", true).await.expect(200)), all);
+    site.get(page).send().await.refused(401, "auth.required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_notifications_are_read_together_and_every_tab_hears_of_it() {
+    let site = Site::start().await;
+    let (alice, bob) = (site.register("alice").await, site.register("bob").await);
+    let mut ids = Vec::new();
+    for kind in ["new_follower", "new_follower", "vod_ready"] {
+        let id = kit::ids::uuid();
+        let about = kit::ids::uuid();
+        site.sql(&format!(
+            "INSERT INTO notifications (notification_id, user_id, type, message, entity_type, entity_id) \
+             VALUES ('{id}', '{}', '{kind}', 'm', 'user', '{about}')",
+            bob.id
+        ))
+        .await;
+        ids.push(id.to_string());
+    }
+    let list = |query: &'static str| site.get(&format!("/api/v1/notifications{query}")).bearer(&bob.token).send();
+    assert_eq!(names(&list("?type=new_follower").await.expect(200), "type"), ["new_follower", "new_follower"]);
+    list("?type=weather").await.refused(422, "request.invalid");
+
+    let mut heard = live::fanout::subscribe(&site.live).await.expect("a subscription");
+    let read = |token: &str, ids: &[String]| {
+        site.post("/api/v1/notifications/read").bearer(token).json(json!({"ids": ids})).send()
+    };
+    read(&alice.token, &ids).await.expect(204);
+    assert_eq!(list("?unread=true").await.expect(200).json["unread_count"], 3, "they are not alice's to read");
+    read(&bob.token, &ids[..2]).await.expect(204);
+    assert_eq!(names(&list("?unread=true").await.expect(200), "type"), ["vod_ready"]);
+    site.post("/api/v1/notifications/read-all").bearer(&bob.token).send().await.expect(204);
+    assert_eq!(names(&list("?unread=true").await.expect(200), "type"), Vec::<String>::new());
+
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let push = tokio::time::timeout(Duration::from_secs(5), heard.next()).await.expect("a push").expect("a push");
+        if push.target == live::fanout::Target::User(domain::UserId::from_uuid(bob.id.parse().expect("an id"))) {
+            assert_eq!(push.event, "notification:read");
+            told.push(push.payload);
+        }
+    }
+    assert_eq!(told, [json!({"ids": ids[..2], "unread_count": 1}), json!({"all": true, "unread_count": 0})]);
+    read(&bob.token, &[]).await.refused(422, "request.invalid");
+    read(&bob.token, &vec![ids[0].clone(); 101]).await.refused(422, "request.invalid");
 }

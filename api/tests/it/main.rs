@@ -6,6 +6,7 @@ mod channels;
 mod edge;
 mod far;
 mod faults;
+mod feeds;
 mod harness;
 mod health;
 mod lists;

@@ -1,5 +1,6 @@
 //! SQL for channels: stream keys, settings of the next stream, and what visitors see.
 
+use domain::notification::Bell;
 use domain::{Timestamp, UserId, Visibility};
 
 use crate::Conn;
@@ -17,8 +18,8 @@ pub struct Channel {
     pub bio: String,
     pub followers_count: i64,
     pub created_at: Timestamp,
-    /// Whether the asking member follows it.
-    pub is_following: bool,
+    /// How much the asking member hears of it; none when they do not follow it.
+    pub bell: Option<Bell>,
     /// Whether the asking member is of the site's staff.
     pub is_viewer_staff: bool,
 }
@@ -79,8 +80,7 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
     let row = sqlx::query!(
         r#"
         SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.bio, u.created_at, c.followers_count,
-               EXISTS (SELECT FROM follows f
-                        WHERE f.channel_id = c.channel_id AND f.follower_id = $2) AS "is_following!",
+               (SELECT f.bell FROM follows f WHERE f.channel_id = c.channel_id AND f.follower_id = $2) AS bell,
                EXISTS (SELECT FROM users e
                         WHERE e.user_id = $2 AND NOT e.is_suspended AND e.role IN ('moderator', 'admin')) AS "is_viewer_staff!"
           FROM users u
@@ -93,13 +93,16 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Channel {
+    let Some(row) = row else { return Ok(None) };
+    let bell =
+        row.bell.as_deref().map(|bell| Bell::parse(bell).ok_or(DbError::Corrupt { what: "bell" })).transpose()?;
+    Ok(Some(Channel {
         id: UserId::from_uuid(row.user_id),
         owner: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
         bio: row.bio,
         followers_count: row.followers_count,
         created_at: row.created_at,
-        is_following: row.is_following,
+        bell,
         is_viewer_staff: row.is_viewer_staff,
     }))
 }

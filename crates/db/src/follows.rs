@@ -1,5 +1,6 @@
 //! SQL for who follows whom. A trigger keeps the channels' counts.
 
+use domain::notification::Bell;
 use domain::{Timestamp, UserId};
 
 use crate::Conn;
@@ -33,6 +34,19 @@ pub async fn delete(conn: &mut Conn, channel: UserId, follower: UserId) -> Resul
         "DELETE FROM follows WHERE channel_id = $1 AND follower_id = $2",
         channel.as_uuid(),
         follower.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets how much a follower hears of a channel. False when they do not follow it.
+pub async fn set_bell(conn: &mut Conn, channel: UserId, follower: UserId, bell: Bell) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE follows SET bell = $3 WHERE channel_id = $1 AND follower_id = $2",
+        channel.as_uuid(),
+        follower.as_uuid(),
+        bell.as_str(),
     )
     .execute(conn)
     .await?;

@@ -11,6 +11,7 @@ pub mod error;
 pub mod follows;
 pub mod health;
 pub mod keeping;
+pub mod notification_choices;
 pub mod notifications;
 pub mod notify;
 pub mod outbox;

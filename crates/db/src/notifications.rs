@@ -1,5 +1,6 @@
 //! SQL for reading one's notifications. Writing them is in `notify.rs`.
 
+use domain::notification::NotificationType;
 use domain::{NotificationId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -20,10 +21,18 @@ pub struct Notification {
     pub actor: Option<Person>,
 }
 
+/// Which of a member's notifications.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    pub kind: Option<NotificationType>,
+    pub is_unread_only: bool,
+}
+
 /// A member's notifications, latest first, after the given one. Those of what is not for the member any more are left out.
 pub async fn list(
     conn: &mut Conn,
     user: UserId,
+    filter: Filter,
     after: Option<NotificationId>,
     limit: i64,
 ) -> Result<Vec<Notification>> {
@@ -40,12 +49,16 @@ pub async fn list(
            AND (s.stream_id IS NULL OR is_listed_for(s.visibility, s.channel_id, $1))
            AND (v.vod_id IS NULL OR is_listed_for(v.visibility, v.channel_id, $1))
            AND ($2::uuid IS NULL OR n.notification_id < $2)
+           AND ($4::text IS NULL OR n.type = $4)
+           AND NOT ($5 AND n.is_read)
          ORDER BY n.notification_id DESC
          LIMIT $3
         "#,
         user.as_uuid(),
         after.map(NotificationId::as_uuid),
         limit,
+        filter.kind.map(NotificationType::as_str),
+        filter.is_unread_only,
     )
     .fetch_all(conn)
     .await?;
@@ -86,16 +99,17 @@ pub async fn unread_count(conn: &mut Conn, user: UserId) -> Result<i64> {
     .await?)
 }
 
-/// Marks one as read. False when the member has no such notification; true when it was read already.
-pub async fn mark_read(conn: &mut Conn, user: UserId, id: NotificationId) -> Result<bool> {
+/// Marks these as read. Returns how many of them the member has, read before or not.
+pub async fn mark_read(conn: &mut Conn, user: UserId, ids: &[NotificationId]) -> Result<u64> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let done = sqlx::query!(
-        "UPDATE notifications SET is_read = true WHERE notification_id = $1 AND user_id = $2",
-        id.as_uuid(),
+        "UPDATE notifications SET is_read = true WHERE notification_id = ANY($1) AND user_id = $2",
+        &ids,
         user.as_uuid(),
     )
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done.rows_affected())
 }
 
 /// Marks all as read. Returns how many were not.

@@ -1,6 +1,6 @@
 //! SQL behind notifications' fan-out: who must hear of a thing, and writing it into their lists once.
 
-use domain::notification::NotificationType;
+use domain::notification::{Bell, NotificationType};
 use domain::{NotificationId, PublishId, StreamId, Timestamp, UserId, Visibility, VodId};
 use uuid::Uuid;
 
@@ -25,23 +25,28 @@ pub struct Written {
     pub created_at: Timestamp,
 }
 
-/// Up to `limit` followers of a channel in the order of their ids, after the given one.
+/// Up to `limit` followers of a channel whose bell rings for such a thing, in the order of their ids, after the given one.
 pub async fn followers_after(
     conn: &mut Conn,
     channel: UserId,
+    kind: NotificationType,
     after: Option<UserId>,
     limit: i64,
 ) -> Result<Vec<UserId>> {
+    let bells: Vec<String> =
+        Bell::ALL.into_iter().filter(|bell| bell.rings_for(kind)).map(|bell| bell.as_str().to_owned()).collect();
     let rows = sqlx::query_scalar!(
         r#"
         SELECT follower_id
           FROM follows
          WHERE channel_id = $1
-           AND ($2::uuid IS NULL OR follower_id > $2)
+           AND bell = ANY($2)
+           AND ($3::uuid IS NULL OR follower_id > $3)
          ORDER BY follower_id
-         LIMIT $3
+         LIMIT $4
         "#,
         channel.as_uuid(),
+        &bells,
         after.map(UserId::as_uuid),
         limit,
     )
@@ -50,7 +55,40 @@ pub async fn followers_after(
     Ok(rows.into_iter().map(UserId::from_uuid).collect())
 }
 
-/// Writes one notification to each member who does not have it yet, and returns those rows.
+/// Behind which follower a job that was cut short goes on.
+pub async fn place(conn: &mut Conn, job: &str) -> Result<Option<UserId>> {
+    let place = sqlx::query_scalar!("SELECT follower_id FROM fanout_places WHERE job_id = $1", job)
+        .fetch_optional(conn)
+        .await?;
+    Ok(place.map(UserId::from_uuid))
+}
+
+/// Moves a job's place, in the transaction that wrote to everybody up to it. It never goes back: of two workers with one job
+/// the slower changes nothing.
+pub async fn keep_place(conn: &mut Conn, job: &str, follower: UserId) -> Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO fanout_places (job_id, follower_id) VALUES ($1, $2)
+        ON CONFLICT (job_id) DO UPDATE
+           SET follower_id = greatest(fanout_places.follower_id, EXCLUDED.follower_id), moved_at = now()
+        "#,
+        job,
+        follower.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the place of a job that is done, and those of jobs nobody has moved for a week.
+pub async fn drop_place(conn: &mut Conn, job: &str) -> Result<()> {
+    sqlx::query!("DELETE FROM fanout_places WHERE job_id = $1 OR moved_at < now() - interval '7 days'", job)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Writes one notification to each member who wants such and does not have it yet, and returns those rows.
 ///
 /// The unique key (member, type, entity) makes a repeated call write nothing.
 pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) -> Result<Vec<Written>> {
@@ -62,6 +100,8 @@ pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) ->
         SELECT fresh.id, fresh.user_id, $3, $4, $5, $6
           FROM unnest($1::uuid[], $2::uuid[]) AS fresh (id, user_id)
           JOIN users USING (user_id)
+         WHERE NOT $7 OR NOT EXISTS (SELECT FROM notification_choices c
+                                      WHERE c.user_id = fresh.user_id AND c.type = $3 AND NOT c.is_wanted)
         ON CONFLICT (user_id, type, entity_id) DO NOTHING
         RETURNING notification_id, user_id, created_at
         "#,
@@ -71,6 +111,7 @@ pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) ->
         new.message,
         new.kind.entity_type(),
         new.entity_id,
+        new.kind.is_optional(),
     )
     .fetch_all(conn)
     .await?;

@@ -23,7 +23,7 @@ pub(crate) async fn up(conn: &mut Conn) -> Result<()> {
     vods::find(conn, VodId::from_uuid(Uuid::nil()), None).await?;
     recordings::playable(conn, VodId::from_uuid(Uuid::nil())).await?;
     follows::following(conn, nobody, None, 1).await?;
-    notifications::list(conn, nobody, None::<NotificationId>, 1).await?;
+    notifications::list(conn, nobody, notifications::Filter::default(), None::<NotificationId>, 1).await?;
     notifications::unread_count(conn, nobody).await?;
     Ok(())
 }

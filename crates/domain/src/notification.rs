@@ -23,10 +23,15 @@ impl NotificationType {
         }
     }
 
+    pub const ALL: [Self; 4] = [Self::StreamOnline, Self::VodReady, Self::NewFollower, Self::RecordingStopped];
+
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::StreamOnline, Self::VodReady, Self::NewFollower, Self::RecordingStopped]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether a member may turn it off. What costs a broadcaster their recording is always told.
+    pub const fn is_optional(self) -> bool {
+        !matches!(self, Self::RecordingStopped)
     }
 
     /// What `entity_id` of such a notification names.
@@ -36,5 +41,68 @@ impl NotificationType {
             Self::VodReady => "vod",
             Self::NewFollower => "user",
         }
+    }
+}
+
+/// How much a follower wants to hear of one channel. The names are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bell {
+    /// Streams and recordings.
+    All,
+    /// Streams.
+    LiveOnly,
+    /// Nothing.
+    None,
+}
+
+impl Bell {
+    pub const ALL: [Self; 3] = [Self::All, Self::LiveOnly, Self::None];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::LiveOnly => "live_only",
+            Self::None => "none",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bell| bell.as_str() == text)
+    }
+
+    /// Whether a follower with this level hears of such a thing from the channel.
+    pub const fn rings_for(self, kind: NotificationType) -> bool {
+        match self {
+            Self::All => true,
+            Self::LiveOnly => matches!(kind, NotificationType::StreamOnline),
+            Self::None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_as_written() {
+        for kind in NotificationType::ALL {
+            assert_eq!(NotificationType::parse(kind.as_str()), Some(kind));
+        }
+        for bell in Bell::ALL {
+            assert_eq!(Bell::parse(bell.as_str()), Some(bell));
+        }
+        assert_eq!(Bell::parse("ALL"), None);
+    }
+
+    #[test]
+    fn a_bell_that_rings_less_rings_for_less() {
+        for kind in NotificationType::ALL {
+            assert!(Bell::All.rings_for(kind));
+            assert!(!Bell::None.rings_for(kind));
+        }
+        assert!(Bell::LiveOnly.rings_for(NotificationType::StreamOnline));
+        assert!(!Bell::LiveOnly.rings_for(NotificationType::VodReady));
     }
 }

@@ -40,13 +40,13 @@ impl Job {
         }
     }
 
-    /// Does the work. An error means: try again later.
-    pub(crate) async fn perform(self, deps: &Deps) -> anyhow::Result<()> {
+    /// Does the work as the queue's job `id`. An error means: try again later.
+    pub(crate) async fn perform(self, deps: &Deps, id: &str) -> anyhow::Result<()> {
         match self {
             Self::NotifyStreamOnline { stream_id, channel_id, .. } => {
-                notify::stream_online(deps, stream_id, channel_id).await
+                notify::stream_online(deps, id, stream_id, channel_id).await
             }
-            Self::NotifyVodReady { vod_id, channel_id, .. } => notify::vod_ready(deps, vod_id, channel_id).await,
+            Self::NotifyVodReady { vod_id, channel_id, .. } => notify::vod_ready(deps, id, vod_id, channel_id).await,
             Self::NotifyNewFollower { channel_id, follower_id } => {
                 notify::new_follower(deps, channel_id, follower_id).await
             }

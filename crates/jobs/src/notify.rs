@@ -12,7 +12,7 @@ use crate::job::message;
 /// Followers handled in one transaction: small enough that the API never waits behind it.
 const BATCH: i64 = 1_000;
 
-pub(crate) async fn stream_online(deps: &Deps, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
+pub(crate) async fn stream_online(deps: &Deps, job: &str, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some((title, visibility)) = db::notify::stream_title(&mut conn, stream).await? else { return Ok(()) };
     if !is_announced(visibility) {
@@ -25,10 +25,10 @@ pub(crate) async fn stream_online(deps: &Deps, stream: StreamId, channel: UserId
         message: message(NotificationType::StreamOnline, &who.display_name, &title),
         entity_id: stream.as_uuid(),
     };
-    to_followers(deps, channel, &new, &who).await
+    to_followers(deps, job, channel, &new, &who).await
 }
 
-pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyhow::Result<()> {
+pub(crate) async fn vod_ready(deps: &Deps, job: &str, vod: VodId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some((title, visibility)) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
@@ -39,7 +39,7 @@ pub(crate) async fn vod_ready(deps: &Deps, vod: VodId, channel: UserId) -> anyho
         entity_id: vod.as_uuid(),
     };
     to_users(deps, &new, &who, &[channel]).await?;
-    if is_announced(visibility) { to_followers(deps, channel, &new, &who).await } else { Ok(()) }
+    if is_announced(visibility) { to_followers(deps, job, channel, &new, &who).await } else { Ok(()) }
 }
 
 /// Whether followers hear of it. Whoever is told of something unlisted has its link from its owner.
@@ -71,20 +71,31 @@ pub(crate) async fn new_follower(deps: &Deps, channel: UserId, follower: UserId)
     to_users(deps, &new, &who, &[channel]).await
 }
 
-/// Walks the followers in the order of their ids. A run that was cut short starts over and writes only what is missing.
+/// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What
+/// decides that each hears once is the notifications' unique key.
 async fn to_followers(
     deps: &Deps,
+    job: &str,
     channel: UserId,
     new: &db::notify::NewNotification,
     who: &Person,
 ) -> anyhow::Result<()> {
-    let mut after = None;
+    let mut conn = deps.pool.acquire().await?;
+    let mut after = db::notify::place(&mut conn, job).await?;
+    drop(conn);
     loop {
-        let mut conn = deps.pool.acquire().await?;
-        let batch = db::notify::followers_after(&mut conn, channel, after, BATCH).await?;
-        drop(conn);
-        let Some(last) = batch.last().copied() else { return Ok(()) };
-        to_users(deps, new, who, &batch).await?;
+        // Given back between batches: the API waits for a connection behind one batch at most.
+        let mut tx = db::begin(&deps.pool).await?;
+        let batch = db::notify::followers_after(&mut tx, channel, new.kind, after, BATCH).await?;
+        let Some(last) = batch.last().copied() else {
+            db::notify::drop_place(&mut tx, job).await?;
+            db::commit(tx).await?;
+            return Ok(());
+        };
+        let written = db::notify::insert(&mut tx, new, &batch).await?;
+        db::notify::keep_place(&mut tx, job, last).await?;
+        db::commit(tx).await?;
+        tell(deps, new, who, &written).await;
         after = Some(last);
     }
 }
@@ -98,9 +109,16 @@ async fn to_users(
     let mut tx = db::begin(&deps.pool).await?;
     let written = db::notify::insert(&mut tx, new, users).await?;
     db::commit(tx).await?;
+    tell(deps, new, who, &written).await;
+    Ok(())
+}
+
+/// Tells those who are here. The list is the truth; a push that finds no Redis is only late.
+async fn tell(deps: &Deps, new: &db::notify::NewNotification, who: &Person, written: &[db::notify::Written]) {
     metrics::counter!("rillcast_notifications_total", "type" => new.kind.as_str()).increment(written.len() as u64);
-    for row in written {
-        let push = Push {
+    let pushes: Vec<Push> = written
+        .iter()
+        .map(|row| Push {
             target: Target::User(row.user_id),
             event: "notification".to_owned(),
             payload: json!({
@@ -118,12 +136,9 @@ async fn to_users(
                 },
             }),
             origin: None,
-        };
-        // The list is the truth; a push that finds no Redis is only late.
-        if let Err(error) = live::fanout::publish(&deps.live, &push).await {
-            tracing::debug!(%error, "notification not pushed");
-            break;
-        }
+        })
+        .collect();
+    if let Err(error) = live::fanout::publish_all(&deps.live, &pushes).await {
+        tracing::debug!(%error, "notifications not pushed");
     }
-    Ok(())
 }

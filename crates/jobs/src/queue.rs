@@ -99,7 +99,7 @@ pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
 async fn perform(job: Job, deps: Data<Deps>, task: TaskId, attempt: Attempt) -> Result<(), BoxDynError> {
     let name = job.name();
     let started = tokio::time::Instant::now();
-    let outcome = match tokio::time::timeout(RUN_MAX, job.perform(&deps)).await {
+    let outcome = match tokio::time::timeout(RUN_MAX, job.perform(&deps, &task.to_string())).await {
         Ok(outcome) => outcome,
         Err(_) => Err(anyhow::anyhow!("ran longer than {} s", RUN_MAX.as_secs())),
     };

@@ -49,6 +49,20 @@ pub async fn publish(live: &Live, push: &Push) -> Result<(), LiveError> {
     Ok(())
 }
 
+/// Tells every node many things in one way to Redis and back.
+pub async fn publish_all(live: &Live, pushes: &[Push]) -> Result<(), LiveError> {
+    if pushes.is_empty() {
+        return Ok(());
+    }
+    let mut pipe = redis::pipe();
+    for push in pushes {
+        publish_in(&mut pipe, live, push);
+    }
+    let mut connection = live.connection().await?;
+    let () = pipe.query_async(&mut connection).await?;
+    Ok(())
+}
+
 /// The same as part of a longer message to Redis.
 pub(crate) fn publish_in(pipe: &mut redis::Pipeline, live: &Live, push: &Push) {
     let body = serde_json::to_string(push).unwrap_or_default();

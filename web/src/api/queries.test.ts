@@ -25,8 +25,14 @@ it("a notification from the socket is counted once, however often it comes", () 
 });
 
 it("reading one lowers the count by one, reading it again by none", () => {
-  const once = withRead(list(notice("a"), notice("b")), "a");
+  const once = withRead(list(notice("a"), notice("b")), ["a"]);
   expect(once?.pages[0]?.unread_count).toBe(1);
-  expect(withRead(once, "a")?.pages[0]?.unread_count).toBe(1);
+  expect(withRead(once, ["a"])?.pages[0]?.unread_count).toBe(1);
   expect(withRead(once, "all")?.pages[0]).toMatchObject({ unread_count: 0 });
+});
+
+it("what another tab read is read here, and the server counts", () => {
+  const read = withRead(list(notice("a"), notice("b"), notice("c")), ["a", "c"], 7);
+  expect(read?.pages[0]?.items.map((one) => one.is_read)).toEqual([true, false, true]);
+  expect(read?.pages[0]?.unread_count).toBe(7);
 });

@@ -134,13 +134,16 @@ export const ingestHealth = (id: string, minutes: number) =>
     refetchInterval: minutes > 60 ? 60_000 : false,
   });
 
-export const notifications = () =>
+export type NoticeFilter = { type?: string; unread?: boolean };
+
+/** Without a filter this is the list the bell keeps; all lists of notifications begin with the same key. */
+export const notifications = (filter?: NoticeFilter) =>
   infiniteQueryOptions({
-    queryKey: ["notifications"],
+    queryKey: filter ? ["notifications", filter] : ["notifications"],
     queryFn: ({ pageParam, signal }) =>
       unwrap(
         api.GET("/api/v1/notifications", {
-          params: { query: { limit: 30, cursor: pageParam ?? undefined } },
+          params: { query: { ...filter, limit: 30, cursor: pageParam ?? undefined } },
           signal,
         }),
       ),
@@ -149,7 +152,13 @@ export const notifications = () =>
     staleTime: 60_000,
   });
 
-type NotificationPages = InfiniteData<NotificationPage, unknown>;
+export const notificationSettings = () =>
+  queryOptions({
+    queryKey: ["me", "notification-settings"],
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/notification-settings", { signal })),
+  });
+
+export type NotificationPages = InfiniteData<NotificationPage, unknown>;
 
 /** Puts a notification that came over the socket on top; one that is there already changes nothing. */
 export function withNotification(
@@ -166,23 +175,24 @@ export function withNotification(
   return { ...old, pages: [top, ...old.pages.slice(1)] };
 }
 
-/** Marks one notification, or all of them, as read. */
+/** Marks some notifications, or all of them, as read. The server's own count is believed where it is known. */
 export function withRead(
   old: NotificationPages | undefined,
-  id: string | "all",
+  ids: readonly string[] | "all",
+  unread?: number,
 ): NotificationPages | undefined {
   if (!old) return old;
   let changed = 0;
   const pages = old.pages.map((page) => ({
     ...page,
     items: page.items.map((item) => {
-      if (item.is_read || (id !== "all" && item.id !== id)) return item;
+      if (item.is_read || (ids !== "all" && !ids.includes(item.id))) return item;
       changed += 1;
       return { ...item, is_read: true };
     }),
   }));
-  const left = id === "all" ? 0 : Math.max(0, (old.pages[0]?.unread_count ?? 0) - changed);
-  return { ...old, pages: pages.map((page) => ({ ...page, unread_count: left })) };
+  const counted = ids === "all" ? 0 : Math.max(0, (old.pages[0]?.unread_count ?? 0) - changed);
+  return { ...old, pages: pages.map((page) => ({ ...page, unread_count: unread ?? counted })) };
 }
 
 /** Applies a change to a cached channel, if it is cached. */

@@ -143,7 +143,8 @@ export interface paths {
         delete: operations["unfollow"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Sets how much the caller hears of a channel they follow. */
+        patch: operations["update_follow"];
         trace?: never;
     };
     "/api/v1/channels/{username}/followers": {
@@ -213,6 +214,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/notification-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which kinds of notification the caller wants. */
+        get: operations["notification_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Turns kinds on and off. What is in the list already stays there. */
+        patch: operations["update_notification_settings"];
         trace?: never;
     };
     "/api/v1/me/storage": {
@@ -333,6 +352,23 @@ export interface paths {
         get: operations["notifications"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Marks several as read. */
+        post: operations["read_notifications"];
         delete?: never;
         options?: never;
         head?: never;
@@ -539,6 +575,40 @@ export interface paths {
         put?: never;
         /** Counts a view: once per member or anonymous client in five minutes. */
         post: operations["count_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/c/{username}/feed.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channel's recordings as JSON Feed 1.1. */
+        get: operations["channel_json_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/c/{username}/feed.xml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channel's recordings, and the stream on air, as RSS 2.0 with podcast tags. */
+        get: operations["channel_rss"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -781,6 +851,11 @@ export interface components {
              */
             file: string;
         };
+        /**
+         * @description How much a follower hears of a channel.
+         * @enum {string}
+         */
+        Bell: "all" | "live_only" | "none";
         /** @description What a stream is about. */
         Category: {
             description: string;
@@ -803,9 +878,14 @@ export interface components {
             name: string;
             slug: string;
         };
+        ChangeNotificationChoice: {
+            in_app: boolean;
+            type: string;
+        };
         /** @description A channel and what it airs. */
         Channel: {
             avatar_url?: string | null;
+            bell?: components["schemas"]["Bell"] | null;
             bio: string;
             /** Format: date-time */
             created_at: string;
@@ -998,6 +1078,15 @@ export interface components {
             /** @description `stream_online`, `vod_ready`, `new_follower`; later features add more. */
             type: string;
         };
+        /** @description One kind and where the caller hears of it. */
+        NotificationChoice: {
+            /** @description In the list, and on open pages. */
+            in_app: boolean;
+            /** @description Cannot be turned off. */
+            is_fixed: boolean;
+            /** @description As in a notification: `stream_online`, `vod_ready`, `new_follower`; later features add more. */
+            type: string;
+        };
         NotificationPage: {
             items: components["schemas"]["Notification"][];
             next_cursor?: string | null;
@@ -1006,6 +1095,9 @@ export interface components {
              * @description Of all, not of this page.
              */
             unread_count: number;
+        };
+        NotificationSettings: {
+            types: components["schemas"]["NotificationChoice"][];
         };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
@@ -1056,6 +1148,11 @@ export interface components {
             position?: number;
             /** @description At most ten of at most 25 characters. */
             tags?: string[];
+        };
+        /** @description Several notifications, such as those shown as one line. */
+        ReadNotifications: {
+            /** @description 1 to 100 of them. Those that are not the caller's are passed over. */
+            ids: string[];
         };
         /** @description Whether the process can do its work, part by part. */
         Readiness: {
@@ -1171,11 +1268,19 @@ export interface components {
              */
             until: string;
         };
+        /** @description What a follower changes about following. */
+        UpdateFollow: {
+            bell: components["schemas"]["Bell"];
+        };
         UpdateMe: {
             /** @description Up to 1,000 characters. */
             bio?: string | null;
             /** @description 1 to 50 characters. */
             display_name?: string | null;
+        };
+        /** @description Kinds that are not mentioned stay as they are. */
+        UpdateNotificationSettings: {
+            types: components["schemas"]["ChangeNotificationChoice"][];
         };
         UpdateStreamSettings: {
             /** @description Null for none. */
@@ -1579,6 +1684,40 @@ export interface operations {
             };
         };
     };
+    update_follow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateFollow"];
+            };
+        };
+        responses: {
+            /** @description Set */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong; `follow.not-followed` when the caller does not follow it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     followers: {
         parameters: {
             query?: {
@@ -1732,6 +1871,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FollowingPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    notification_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every kind there is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationSettings"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_notification_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateNotificationSettings"];
+            };
+        };
+        responses: {
+            /** @description Every kind there is, as changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationSettings"];
                 };
             };
             /** @description What went wrong */
@@ -1989,6 +2190,10 @@ export interface operations {
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
+                /** @description Only of this kind. */
+                type?: string;
+                /** @description Only those that were not read yet. */
+                unread?: boolean;
             };
             header?: never;
             path?: never;
@@ -2004,6 +2209,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["NotificationPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_notifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadNotifications"];
+            };
+        };
+        responses: {
+            /** @description Read */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -2444,6 +2680,84 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ViewCounted"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_json_feed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The feed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/feed+json": unknown;
+                };
+            };
+            /** @description It is as the caller knows it */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_rss: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The feed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/rss+xml": unknown;
+                };
+            };
+            /** @description It is as the caller knows it */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {

@@ -22,6 +22,7 @@ type ServerEvents = {
   "stream:offline": (event: StreamEvent) => void;
   "vod:ready": (event: { username: string; vod_id: string }) => void;
   notification: (notification: Notification) => void;
+  "notification:read": (event: { ids?: string[]; all?: boolean; unread_count: number }) => void;
   "ingest:health": (second: IngestSample & { stream_id: string }) => void;
 };
 

@@ -7,6 +7,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { NotificationChoices } from "@/features/notifications/NotificationChoices";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
 import { errorText } from "@/i18n/errorText";
@@ -42,6 +43,9 @@ function Settings({ user }: { user: User }) {
         <Section title={t("settings.appearance")}>
           <Appearance />
         </Section>
+        <Section id="notifications" title={t("notice.title")}>
+          <NotificationChoices />
+        </Section>
         <Section title={t("settings.account")}>
           <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1 text-[15px]">
             <dt className="text-faint">{t("auth.username")}</dt>
@@ -61,9 +65,12 @@ function Settings({ user }: { user: User }) {
   );
 }
 
-function Section({ title, children }: { title: string; children: ReactNode }) {
+function Section({ id, title, children }: { id?: string; title: string; children: ReactNode }) {
   return (
-    <section className="grid gap-x-8 gap-y-5 rounded-lg border border-line bg-surface p-5 sm:p-7 md:grid-cols-[180px_1fr]">
+    <section
+      id={id}
+      className="grid gap-x-8 gap-y-5 rounded-lg border border-line bg-surface p-5 sm:p-7 md:grid-cols-[180px_1fr]"
+    >
       <h2 className="font-bold text-lg">{title}</h2>
       <div className="flex min-w-0 flex-col gap-6">{children}</div>
     </section>

@@ -4,8 +4,9 @@ import { Link } from "@tanstack/react-router";
 import { Bell as BellIcon } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { following, notifications, withNotification } from "@/api/queries";
+import { following, type NotificationPages, notifications, withNotification, withRead } from "@/api/queries";
 import type { Notification } from "@/api/types";
+import { grouped } from "@/features/notifications/groups";
 import { getSocket } from "@/realtime/socket";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
@@ -31,22 +32,32 @@ export function Bell() {
         .getQueryData(key)
         ?.pages.some((page) => page.items.some((item) => item.id === notice.id));
       client.setQueryData(key, (old) => withNotification(old, notice));
+      // Lists that show only some cannot know whether this one belongs to them.
+      void client.invalidateQueries({
+        predicate: ({ queryKey }) => queryKey[0] === key[0] && queryKey.length > 1,
+      });
       if (!client.getQueryData(key)) void client.invalidateQueries({ queryKey: key });
       if (notice.type === "stream_online") void client.invalidateQueries({ queryKey: following().queryKey });
       if (!known) toast({ title: notice.message });
     };
     // What was missed while the line was down is on the server.
     const onConnect = () => void client.invalidateQueries({ queryKey: key });
+    const onRead = (event: { ids?: string[]; all?: boolean; unread_count: number }) =>
+      client.setQueriesData<NotificationPages>({ queryKey: key }, (old) =>
+        withRead(old, event.all ? "all" : (event.ids ?? []), event.unread_count),
+      );
     socket.on("notification", onNotification);
+    socket.on("notification:read", onRead);
     socket.io.on("reconnect", onConnect);
     return () => {
       socket.off("notification", onNotification);
+      socket.off("notification:read", onRead);
       socket.io.off("reconnect", onConnect);
     };
   }, [client]);
 
   const unread = list.data?.pages[0]?.unread_count ?? 0;
-  const items = (list.data?.pages.flatMap((page) => page.items) ?? []).slice(0, PANEL_MAX);
+  const groups = grouped(list.data?.pages.flatMap((page) => page.items) ?? []).slice(0, PANEL_MAX);
   return (
     <Popover.Root open={isOpen} onOpenChange={setOpen}>
       <Popover.Trigger
@@ -86,11 +97,11 @@ export function Bell() {
             <div className="min-h-0 flex-1 overflow-y-auto p-1.5">
               {list.isPending && <Skeleton className="m-2 h-14" />}
               {list.isError && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
-              {list.data && items.length === 0 && <p className="px-3 py-6 text-soft">{t("notice.empty")}</p>}
-              {items.map((notice) => (
+              {list.data && groups.length === 0 && <p className="px-3 py-6 text-soft">{t("notice.empty")}</p>}
+              {groups.map((group) => (
                 <NoticeRow
-                  key={notice.id}
-                  notice={notice}
+                  key={group.head.id}
+                  group={group}
                   onOpen={(opened) => {
                     setOpen(false);
                     void open(opened);

@@ -4,9 +4,9 @@ import { useNavigate } from "@tanstack/react-router";
 import { Clapperboard, HardDrive, Radio, UserPlus } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
-import { notifications, stream as streamQuery, withRead } from "@/api/queries";
+import { type NotificationPages, notifications, stream as streamQuery, withRead } from "@/api/queries";
 import { useSession } from "@/api/session";
-import type { Notification } from "@/api/types";
+import type { NoticeGroup } from "@/features/notifications/groups";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -16,20 +16,18 @@ import { toast } from "@/ui/toast";
 export function useMarkRead() {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const key = notifications().queryKey;
+  const { queryKey } = notifications();
   return useMutation({
-    mutationFn: (id: string) =>
-      id === "all"
+    mutationFn: (ids: readonly string[] | "all") =>
+      ids === "all"
         ? unwrap(api.POST("/api/v1/notifications/read-all"))
-        : unwrap(api.POST("/api/v1/notifications/{id}/read", { params: { path: { id } } })),
-    onMutate: async (id) => {
-      await client.cancelQueries({ queryKey: key });
-      const before = client.getQueryData(key);
-      client.setQueryData(key, (old) => withRead(old, id));
-      return { before };
+        : unwrap(api.POST("/api/v1/notifications/read", { body: { ids: [...ids] } })),
+    onMutate: async (ids) => {
+      await client.cancelQueries({ queryKey });
+      client.setQueriesData<NotificationPages>({ queryKey }, (old) => withRead(old, ids));
     },
-    onError: (error, _, context) => {
-      client.setQueryData(key, context?.before);
+    onError: (error) => {
+      void client.invalidateQueries({ queryKey });
       toast({ kind: "error", title: errorText(t, error) });
     },
   });
@@ -41,9 +39,11 @@ export function useOpenNotice() {
   const client = useQueryClient();
   const markRead = useMarkRead();
   const me = useSession((session) => session.user);
-  return async (notice: Notification) => {
-    if (!notice.is_read) markRead.mutate(notice.id);
-    if (notice.type === "recording_stopped") {
+  return async ({ head: notice, notices, isRead }: NoticeGroup) => {
+    if (!isRead) markRead.mutate(notices.map((one) => one.id));
+    if (notices.length > 1 && me) {
+      await navigate({ to: "/c/$username", params: { username: me.username } });
+    } else if (notice.type === "recording_stopped") {
       await navigate({ to: "/studio" });
     } else if (notice.entity_type === "vod") {
       await navigate({ to: "/v/$id", params: { id: notice.entity_id } });
@@ -65,26 +65,22 @@ const icons = {
   recording_stopped: HardDrive,
 } as const;
 
-export function NoticeRow({
-  notice,
-  onOpen,
-}: {
-  notice: Notification;
-  onOpen: (notice: Notification) => void;
-}) {
+export function NoticeRow({ group, onOpen }: { group: NoticeGroup; onOpen: (group: NoticeGroup) => void }) {
   const { t } = useTranslation();
   const lang = useLang();
+  const { head: notice, notices, isRead } = group;
   const Icon = icons[notice.type as keyof typeof icons] ?? Radio;
-  const text =
-    notice.actor && notice.type in icons
-      ? t(`notice.${notice.type as keyof typeof icons}`, { name: notice.actor.display_name })
-      : notice.message;
+  const name = notice.actor?.display_name;
+  let text = notice.message;
+  if (name && notices.length > 1) text = t("notice.new_followers", { name, count: notices.length - 1 });
+  else if (name && notice.type in icons) text = t(`notice.${notice.type as keyof typeof icons}`, { name });
   return (
     <button
       type="button"
       data-testid="notification"
-      data-read={notice.is_read}
-      onClick={() => onOpen(notice)}
+      data-read={isRead}
+      data-count={notices.length}
+      onClick={() => onOpen(group)}
       className="flex w-full items-start gap-3.5 rounded-md px-3 py-3 text-left hover:bg-raised"
     >
       <span
@@ -96,14 +92,12 @@ export function NoticeRow({
         <Icon aria-hidden="true" className="size-[18px]" />
       </span>
       <span className="min-w-0 flex-1">
-        <span
-          className={cx("block text-[15px] leading-snug", notice.is_read ? "text-soft" : "font-semibold")}
-        >
+        <span className={cx("block text-[15px] leading-snug", isRead ? "text-soft" : "font-semibold")}>
           {text}
         </span>
         <span className="text-faint text-sm">{ago(notice.created_at, lang)}</span>
       </span>
-      {!notice.is_read && (
+      {!isRead && (
         <span className="mt-2 size-2.5 shrink-0 rounded-full bg-melt">
           <span className="sr-only">{t("notice.unread")}</span>
         </span>

@@ -73,6 +73,11 @@ async fn a_worker_killed_in_the_middle_leaves_every_follower_with_one_notificati
     assert_eq!(site.number(NOTIFIED).await, followers);
     let attempts = "SELECT max(attempts)::bigint AS n FROM apalis.jobs";
     assert!(site.number(attempts).await >= 1, "the job ran only once");
+    assert_eq!(
+        site.number("SELECT count(*)::bigint AS n FROM fanout_places").await,
+        0,
+        "no place is kept of what is done"
+    );
 }
 
 #[tokio::test]
@@ -117,4 +122,45 @@ async fn what_is_not_for_everybody_is_told_to_those_it_is_for() {
         site.until(finished, done, Duration::from_secs(10)).await;
         assert_eq!(site.number(NOTIFIED).await, told, "{visibility}");
     }
+}
+
+#[tokio::test]
+async fn followers_hear_what_they_asked_for() {
+    let site = Site::start(|_| {}).await;
+    let channel = site.channel("alice").await;
+    for (name, bell) in [("bob", "all"), ("carol", "live_only"), ("dave", "none"), ("erin", "all")] {
+        let follower = site.channel(name).await;
+        site.execute(&format!(
+            "INSERT INTO follows (channel_id, follower_id, bell) VALUES ('{channel}', '{follower}', '{bell}')"
+        ))
+        .await;
+    }
+    // Erin wants no streams from anybody; what cannot be turned off is told whatever a row says.
+    site.execute(
+        "INSERT INTO notification_choices (user_id, type, is_wanted)
+         SELECT user_id, t, false FROM users, unnest(ARRAY['stream_online', 'recording_stopped']) t WHERE username IN ('erin', 'alice')",
+    )
+    .await;
+    let stream = site.live_stream(channel).await;
+    let vod = domain::VodId::from_uuid(kit::ids::uuid());
+    site.execute(&format!(
+        "INSERT INTO vods (vod_id, stream_id, channel_id, title, status, object_prefix, created_at)
+         VALUES ('{vod}', '{stream}', '{channel}', 'Hello', 'ready', 'vod/x/', now())"
+    ))
+    .await;
+    let username = domain::user::Username::parse("alice").unwrap();
+    site.tell(&online(stream, channel, "alice")).await;
+    site.tell(&Event::VodReady { vod_id: vod, channel_id: channel, username: username.clone() }).await;
+    site.tell(&Event::RecordingStopped { stream_id: stream, channel_id: channel, username }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 3, Duration::from_secs(10)).await;
+    let rows = db::testing::rows(
+        &site.deps.pool,
+        "SELECT type, string_agg(username, ' ' ORDER BY username) AS who
+           FROM notifications JOIN users USING (user_id) GROUP BY type ORDER BY type",
+    )
+    .await
+    .unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row["type"].as_str().unwrap(), row["who"].as_str().unwrap())).collect();
+    assert_eq!(told, [("recording_stopped", "alice"), ("stream_online", "bob carol"), ("vod_ready", "alice bob erin")]);
 }

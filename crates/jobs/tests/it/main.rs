@@ -2,6 +2,7 @@
 
 mod fanout;
 mod hooks;
+mod long;
 mod storage;
 mod views;
 

@@ -6,6 +6,7 @@ import { api, unwrap } from "@/api/client";
 import { channel as channelQuery, following, patchChannel } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { Channel } from "@/api/types";
+import { BellLevel } from "@/features/notifications/BellLevel";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
@@ -25,6 +26,7 @@ export function FollowButton({ channel }: { channel: Channel }) {
         : {
             ...old,
             is_following: isFollowing,
+            bell: isFollowing ? "all" : null,
             followers_count: Math.max(0, old.followers_count + (isFollowing ? 1 : -1)),
           },
     );
@@ -53,7 +55,7 @@ export function FollowButton({ channel }: { channel: Channel }) {
 
   if (user?.username === username) return null;
   const isFollowing = channel.is_following;
-  return (
+  const button = (
     <Button
       look={isFollowing ? "soft" : "solid"}
       data-testid="follow"
@@ -68,5 +70,13 @@ export function FollowButton({ channel }: { channel: Channel }) {
       <Heart className={isFollowing ? "fill-current text-live-text" : undefined} />
       {isFollowing ? t("channel.following") : t("channel.follow")}
     </Button>
+  );
+  return isFollowing && channel.bell ? (
+    <div className="flex items-center gap-2">
+      {button}
+      <BellLevel channel={channel} bell={channel.bell} />
+    </div>
+  ) : (
+    button
   );
 }
