@@ -1,19 +1,23 @@
 //! What each client event does. Contract: "Socket.IO".
 
-use chrono::SubsecRound;
+mod commands;
+pub(crate) mod marks;
+mod rejoin;
+mod say;
+
 use db::chat::Chatter;
-use domain::chat::{MESSAGE_CHARS_MAX, MessageText, normalise_line};
 use domain::user::Username;
-use domain::{MessageId, StreamId, UserId, VodId};
-use live::fanout::Target;
+use domain::{MessageId, StreamId, Timestamp, UserId, VodId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::gateway::{Answer, Gateway, News};
-use crate::history::{Span, Stored, StreamPoint};
-use crate::limits::{CLIENT_ID_BYTES_MAX, JOIN_HISTORY, PAGE_DEFAULT, PAGE_MAX, ROOMS_MAX};
-use crate::message::{Author, Message, badges};
+use self::rejoin::Stand;
+use crate::dress::Reader;
+use crate::gateway::{Answer, Gateway};
+use crate::history::{Span, StreamPoint};
+use crate::limits::{JOIN_HISTORY, PAGE_DEFAULT, PAGE_MAX, ROOMS_MAX};
+use crate::message::moment;
 use crate::refusal::Refusal;
 use crate::registry::{JoinRefusal, Member};
 
@@ -24,13 +28,9 @@ struct Room {
     username: String,
     /// The stream's id: the link to an unlisted one.
     stream_id: Option<StreamId>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Send {
-    username: String,
-    text: String,
-    client_id: String,
+    /// The last message a client that was away has, and `now` of the last answer it had.
+    last_id: Option<String>,
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,17 +51,16 @@ enum Cursor {
 }
 
 #[derive(Debug, Deserialize)]
-struct Delete {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
 struct Renew {
     token: String,
 }
 
 fn done(body: Value) -> Answered {
     Ok(Answer { body, then: None })
+}
+
+fn id_of(id: &str) -> Result<MessageId, Refusal> {
+    id.parse().map_err(|_| Refusal::invalid("an id is not an id"))
 }
 
 fn parse<T: DeserializeOwned>(data: Value) -> Result<T, Refusal> {
@@ -79,6 +78,11 @@ impl Gateway {
             "stream:leave" => self.leave(member, parse(data)?).await,
             "chat:send" => self.send(member, parse(data)?).await,
             "chat:history" => self.page(member, parse(data)?).await,
+            "chat:edit" => self.edit(member, parse(data)?).await,
+            "chat:react" => self.react(member, parse(data)?).await,
+            "chat:pin" => self.pin(member, parse(data)?).await,
+            "chat:announce" => self.proclaim(member, parse(data)?).await,
+            "chat:thread" => self.thread(member, parse(data)?).await,
             "chat:delete" => self.delete(member, parse(data)?).await,
             "auth:renew" => self.renew(member, parse(data)?).await,
             _ => Err(Refusal::new("request.unknown-event", "there is no such event")),
@@ -87,6 +91,7 @@ impl Gateway {
 
     async fn join(&self, member: &Member, room: Room) -> Answered {
         let name = Username::parse(&room.username)?;
+        let last = room.last_id.as_deref().map(id_of).transpose()?;
         let channel = self.channel(&name).await?;
         self.admit(member, &name, room.stream_id).await?;
         self.registry.join(member.socket.id, &name).map_err(|refusal| match refusal {
@@ -100,18 +105,28 @@ impl Gateway {
             self.viewers.beat(&watching).await;
             self.count_now(&name).await
         };
-        let (count, latest) = tokio::join!(count, self.history.channel_page(channel, Span::Latest, JOIN_HISTORY));
+        // Before anything is read: what changes meanwhile is told twice rather than not at all.
+        let now = kit::clock::now();
+        let latest = self.history.channel_page(channel, Span::Latest, JOIN_HISTORY);
+        let (count, latest, pinned) = tokio::join!(count, latest, self.pinned(member, channel, &name));
         let mut body = json!({
             "ok": true,
             "viewers": count.count,
             "modes": { "slow_s": 0, "followers_only_s": null, "emote_only": false, "unique": false },
+            "pinned": pinned,
+            "now": moment(now),
         });
-        let latest = match latest {
-            Ok(latest) => self.readable(member, latest).await,
-            Err(error) => Err(Refusal::from(error)),
+        let past = async {
+            let latest = self.readable(member, latest?).await?;
+            body["history"] = self.views(&latest, &name, Reader::Member(member)).await?.into();
+            if last.is_some() || room.since.is_some() {
+                let stand = Stand { last, since: room.since };
+                self.add_missed(&mut body, stand, member, (channel, &name)).await?;
+            }
+            Ok::<_, Refusal>(())
         };
-        match latest {
-            Ok(latest) => body["history"] = views(&latest, &name),
+        match past.await {
+            Ok(()) => {}
             // Watching goes on without the past; the client may ask for it again.
             Err(_logged) => {
                 body["history"] = json!([]);
@@ -130,63 +145,6 @@ impl Gateway {
             self.viewers.leave(&[watching]).await;
         }
         done(json!({ "ok": true }))
-    }
-
-    async fn send(&self, member: &Member, send: Send) -> Answered {
-        let identity = self.current(member).await?;
-        let name = Username::parse(&send.username)?;
-        let text = text(&send.text)?;
-        let client_id = client_id(send.client_id)?;
-        let author = self.author(identity.user).await?;
-        let channel = self.channel(&name).await?;
-        self.admit(member, &name, None).await?;
-        let verdict = self.limits.hit(&format!("chat:{}", identity.user), self.chat_quota).await;
-        if !verdict.is_allowed {
-            let refusal = Refusal::new("chat.throttled", "you are writing too fast");
-            return Err(refusal.later(verdict.retry_after));
-        }
-        let message = self.compose(author, channel, text, client_id).await;
-        let (message, is_new) = match self.history.insert(&message).await? {
-            Stored::New => (message, true),
-            Stored::Before(before) => (*before, false),
-        };
-        if message.channel != channel {
-            return Err(Refusal::invalid("client_id was used for a message in another channel"));
-        }
-        if is_new {
-            metrics::counter!("rillcast_chat_messages_total").increment(1);
-        }
-        let payload = json!(message.view(&name));
-        // A message that was stored while its answer was lost may not have been told to anybody yet.
-        let is_news = is_new || !self.told.contains_key(&message.id);
-        let news = News {
-            target: Target::Channel(name),
-            event: "chat:message",
-            payload: payload.clone(),
-            message: Some(message.id),
-        };
-        Ok(Answer { body: json!({ "ok": true, "message": payload }), then: is_news.then_some(news) })
-    }
-
-    async fn compose(&self, author: Chatter, channel: UserId, text: MessageText, client_id: String) -> Message {
-        let sent_at = kit::clock::now().trunc_subsecs(3);
-        // Without an answer the message is stored all the same, only not tied to the recording.
-        let on_air = self.facts.on_air(channel).await.ok().flatten();
-        Message {
-            id: MessageId::from_uuid(kit::ids::uuid()),
-            channel,
-            stream: on_air.map(|stream| stream.id),
-            author: Author {
-                badges: badges(author.id, author.role, channel),
-                id: author.id,
-                username: author.username.to_string(),
-                display_name: author.display_name,
-            },
-            text: text.into_string(),
-            client_id,
-            sent_at,
-            offset_ms: on_air.map(|stream| (sent_at - stream.started_at).num_milliseconds().max(0)),
-        }
     }
 
     async fn page(&self, member: &Member, page: Page) -> Answered {
@@ -208,7 +166,7 @@ impl Gateway {
                     Span::After(cursor) => Span::After(cursor.into_id()?),
                 };
                 let said = self.history.channel_page(channel, span, limit).await?;
-                views(&self.readable(member, said).await?, &name)
+                self.views(&self.readable(member, said).await?, &name, Reader::Member(member)).await?
             }
             (None, Some(vod)) => {
                 let vod: VodId = vod.parse().map_err(|_| Refusal::invalid("vod_id is not an id"))?;
@@ -219,7 +177,8 @@ impl Gateway {
                     Span::Before(cursor) => Span::Before(self.point(cursor).await?),
                     Span::After(cursor) => Span::After(self.point(cursor).await?),
                 };
-                views(&self.history.stream_page(room.stream, span, limit).await?, &room.username)
+                let said = self.history.stream_page(room.stream, span, limit).await?;
+                self.views(&said, &room.username, Reader::Member(member)).await?
             }
             _ => return Err(Refusal::invalid("give username or vod_id, one of them")),
         };
@@ -236,26 +195,6 @@ impl Gateway {
                 point.ok_or_else(|| Refusal::invalid("that message is not part of the recording"))
             }
         }
-    }
-
-    async fn delete(&self, member: &Member, delete: Delete) -> Answered {
-        let identity = self.current(member).await?;
-        let id: MessageId = delete.id.parse().map_err(|_| Refusal::invalid("id is not an id"))?;
-        let actor = self.author(identity.user).await?;
-        let message = self.history.find(id).await?.ok_or_else(|| Refusal::not_found("message"))?;
-        let is_allowed = actor.role.is_staff() || actor.id == message.channel || actor.id == message.author.id;
-        if !is_allowed {
-            return Err(Refusal::new("chat.forbidden", "that is for moderators, the channel's owner or the author"));
-        }
-        self.history.delete(id, actor.id, kit::clock::now()).await?;
-        let name = self.facts.name_of(message.channel).await?.ok_or_else(|| Refusal::not_found("channel"))?;
-        let news = News {
-            payload: json!({ "id": id, "username": name }),
-            target: Target::Channel(name),
-            event: "chat:deleted",
-            message: None,
-        };
-        Ok(Answer { body: json!({ "ok": true }), then: Some(news) })
     }
 
     async fn renew(&self, member: &Member, renew: Renew) -> Answered {
@@ -287,49 +226,14 @@ impl Cursor {
     }
 }
 
-fn views(messages: &[Message], channel: &Username) -> Value {
-    messages.iter().map(|message| json!(message.view(channel))).collect()
-}
-
-fn text(text: &str) -> Result<MessageText, Refusal> {
-    MessageText::parse(text).map_err(|invalid| {
-        if normalise_line(text).chars().count() > MESSAGE_CHARS_MAX {
-            Refusal::new("chat.too-long", format!("a message has at most {MESSAGE_CHARS_MAX} characters"))
-        } else {
-            invalid.into()
-        }
-    })
-}
-
-fn client_id(id: String) -> Result<String, Refusal> {
-    let is_plain = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    if is_plain { Ok(id) } else { Err(Refusal::invalid("client_id must be 1 to 64 visible ASCII characters")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn wrong_types_are_named() {
-        let refusal = parse::<Send>(json!({ "username": 5, "text": "x", "client_id": "c" })).unwrap_err();
-        assert_eq!(refusal.code, "request.invalid");
+    fn one_object_is_expected() {
         assert!(parse::<Room>(json!(["alice"])).is_err());
         assert!(parse::<Room>(Value::Null).is_err());
-    }
-
-    #[test]
-    fn an_overlong_text_has_a_code_of_its_own() {
-        assert_eq!(text(&"x".repeat(MESSAGE_CHARS_MAX + 1)).unwrap_err().code, "chat.too-long");
-        assert_eq!(text(&"x".repeat(MESSAGE_CHARS_MAX * 20)).unwrap_err().code, "chat.too-long");
-        assert_eq!(text("\u{200b}").unwrap_err().code, "request.invalid");
-    }
-
-    #[test]
-    fn a_client_id_is_short_and_plain() {
-        assert!(client_id("0193e6a0-1c1e".to_owned()).is_ok());
-        for bad in ["", "a b", "ä", "x".repeat(CLIENT_ID_BYTES_MAX + 1).as_str()] {
-            assert!(client_id(bad.to_owned()).is_err(), "{bad:?}");
-        }
+        assert!(parse::<Room>(json!({ "username": "alice", "since": "yesterday" })).is_err());
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use db::access::Closed;
 use db::chat::{Chatter, OnAir, VodRoom};
+use domain::chat::Mention;
 use domain::user::Username;
-use domain::{SessionId, StreamId, UserId, Visibility, VodId};
+use domain::{MessageId, SessionId, StreamId, UserId, Visibility, VodId};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, STREAM_FRESH};
+use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, PIN_FRESH, STREAM_FRESH};
 
 const ENTRIES_MAX: u64 = 50_000;
 /// How long something is remembered for when Postgres is away.
@@ -64,6 +65,7 @@ pub(crate) struct Facts {
     names: Memory<UserId, Username>,
     streams: Memory<UserId, OnAir>,
     vods: Memory<VodId, VodRoom>,
+    pins: Memory<UserId, MessageId>,
     closed: Memory<Username, Closed>,
     visibilities: Memory<StreamId, Visibility>,
     /// Of a channel and a member, as follower or not: whether what is not for everybody is for them.
@@ -79,6 +81,7 @@ impl Facts {
             names: Memory::new(CHANNEL_FRESH),
             streams: Memory::new(STREAM_FRESH),
             vods: Memory::new(STREAM_FRESH),
+            pins: Memory::new(PIN_FRESH),
             closed: Memory::new(STREAM_FRESH),
             visibilities: Memory::new(STREAM_FRESH),
             admitted: Memory::new(STREAM_FRESH),
@@ -104,6 +107,30 @@ impl Facts {
 
     pub(crate) async fn vod(&self, vod: VodId) -> db::Result<Option<VodRoom>> {
         self.vods.get(vod, async || db::chat::vod_room(&mut *self.pool.acquire().await?, vod).await).await
+    }
+
+    /// Which of these names are members'. Not remembered.
+    pub(crate) async fn members_named(&self, names: &[Username]) -> db::Result<Vec<Mention>> {
+        db::chat::members_named(&mut *self.pool.acquire().await?, names).await
+    }
+
+    /// The message a channel has pinned. It may be gone.
+    pub(crate) async fn pinned(&self, channel: UserId) -> db::Result<Option<MessageId>> {
+        self.pins.get(channel, async || db::chat::pinned(&mut *self.pool.acquire().await?, channel).await).await
+    }
+
+    /// Pins a message, or none.
+    pub(crate) async fn pin(&self, channel: UserId, message: Option<MessageId>, by: UserId) -> db::Result<()> {
+        db::chat::pin(&mut *self.pool.acquire().await?, channel, message, by, kit::clock::now()).await?;
+        self.pins.entries.invalidate(&channel);
+        Ok(())
+    }
+
+    /// Another node pinned something.
+    pub(crate) fn pin_changed(&self, name: &Username) {
+        if let Some((_, Some(channel))) = self.channels.entries.get(name) {
+            self.pins.entries.invalidate(&channel);
+        }
     }
 
     /// What a channel airs, when that is not for everybody.

@@ -163,6 +163,11 @@ impl Gateway {
                 }
             }
             event => {
+                if event == "chat:pinned"
+                    && let Target::Channel(name) = &push.target
+                {
+                    self.facts.pin_changed(name);
+                }
                 if let Some(id) = message_id(&push) {
                     self.told.insert(id, ());
                 }
@@ -191,7 +196,8 @@ impl Gateway {
                     if !self.is_for_room(&name, message.stream).await {
                         continue;
                     }
-                    if let Ok(raw) = serde_json::value::to_raw_value(&message.view(&name)) {
+                    let Ok(view) = self.view(message, &name).await else { continue };
+                    if let Ok(raw) = serde_json::value::to_raw_value(&view) {
                         self.speaker.say(&Target::Channel(name.clone()), "chat:message", &raw);
                     }
                 }
@@ -210,9 +216,15 @@ fn message_id(push: &Push) -> Option<MessageId> {
 }
 
 /// Before every id made at or after `at`: UUIDv7 begins with the milliseconds since 1970.
-fn floor_of(at: Timestamp) -> MessageId {
+pub(crate) fn floor_of(at: Timestamp) -> MessageId {
     let ms = u128::try_from(at.timestamp_millis()).unwrap_or(0);
     MessageId::from_uuid(uuid::Uuid::from_u128(ms << 80))
+}
+
+/// When an id was made.
+pub(crate) fn made_at(id: MessageId) -> Timestamp {
+    let ms = id.as_uuid().as_u128() >> 80;
+    i64::try_from(ms).ok().and_then(Timestamp::from_timestamp_millis).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -226,5 +238,6 @@ mod tests {
         assert!(floor_of(now) <= MessageId::from_uuid(kit::ids::uuid()));
         assert!(floor_of(now - Duration::from_secs(1)) < MessageId::from_uuid(before));
         assert!(floor_of(now + Duration::from_secs(1)) > MessageId::from_uuid(before));
+        assert_eq!(made_at(floor_of(now)).timestamp_millis(), now.timestamp_millis());
     }
 }

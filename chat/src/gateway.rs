@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::counts::Counts;
+use crate::events::marks::Reacting;
 use crate::facts::Facts;
 use crate::fanout::Outward;
 use crate::history::History;
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     pub outward: Outward,
     /// Messages this node's sockets have been told of.
     pub told: Cache<MessageId, ()>,
+    /// Messages reacted to, of which rooms have not heard yet.
+    pub reacting: Reacting,
     pub tracker: TaskTracker,
 }
 

@@ -3,15 +3,16 @@
 mod mongo;
 mod postgres;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
-pub use db::chat::{Span, StreamPoint};
+pub use db::chat::{Edit, Reacted, Span, StreamPoint};
 use domain::{Classify, Kind, MessageId, StreamId, Timestamp, UserId};
 pub use mongo::MongoHistory;
 pub use postgres::PostgresHistory;
 
-use crate::message::Message;
+use crate::message::{Message, Reaction};
 
 /// The store did not do what it was asked. Nothing finer is of use to a caller.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,13 @@ pub enum Stored {
     Before(Box<Message>),
 }
 
+/// A message, and whether it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub message: Message,
+    pub is_deleted: bool,
+}
+
 /// A store of messages. Pages are ascending, hold no deleted message, and leave no gap between one and the next.
 #[async_trait]
 pub trait History: fmt::Debug + Send + Sync + 'static {
@@ -63,6 +71,24 @@ pub trait History: fmt::Debug + Send + Sync + 'static {
 
     /// A message that has not been deleted.
     async fn find(&self, id: MessageId) -> Result<Option<Message>>;
+
+    /// Messages of these ids, deleted ones too, in no order.
+    async fn find_all(&self, ids: &[MessageId]) -> Result<Vec<Kept>>;
+
+    /// The last messages of a thread after its first, in the order of their ids.
+    async fn thread(&self, root: MessageId, limit: u32) -> Result<Vec<Message>>;
+
+    /// What was edited, reacted to or deleted in a channel at or after a moment, the oldest change first.
+    async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>>;
+
+    /// Changes an author's message. `None`: it is gone, or somebody else's.
+    async fn edit(&self, id: MessageId, author: UserId, edit: &Edit, at: Timestamp) -> Result<Option<Message>>;
+
+    /// Adds or takes back a member's reaction. Asked twice, done once.
+    async fn react(&self, id: MessageId, by: UserId, emoji: &str, is_on: bool, at: Timestamp) -> Result<Reacted>;
+
+    /// The reactions to these messages, each message's in the order in which its emoji first came. Those without are left out.
+    async fn reactions(&self, ids: &[MessageId], asker: Option<UserId>) -> Result<HashMap<MessageId, Vec<Reaction>>>;
 
     /// Where in its stream a message was written, deleted or not.
     async fn point(&self, id: MessageId) -> Result<Option<StreamPoint>>;

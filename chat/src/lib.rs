@@ -6,6 +6,7 @@
 mod access;
 mod counts;
 mod door;
+mod dress;
 mod events;
 mod facts;
 mod fanout;
@@ -119,6 +120,7 @@ impl Chat {
             counts: Counts::default(),
             outward,
             told: moka::sync::Cache::builder().max_capacity(TOLD_MAX).time_to_live(TOLD_FOR).build(),
+            reacting: events::marks::Reacting::default(),
             tracker: tracker.clone(),
         });
         let (service, io) = socket_io();
@@ -153,6 +155,7 @@ impl Chat {
         tasks.spawn(counts::tell(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::vouch(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::note_peaks(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(events::marks::tell_reactions(Arc::clone(&gateway), child.clone()));
         tasks.spawn(sweep::run(Arc::clone(&gateway), child.clone()));
         tasks.spawn(watch_history(Arc::clone(&gateway), health, child.clone()));
         let failed = tokio::select! {

@@ -40,6 +40,21 @@ pub(crate) const ACK_WAIT_MAX: Duration = Duration::from_millis(1_800);
 pub(crate) const JOIN_HISTORY: u32 = 50;
 pub(crate) const PAGE_MAX: u32 = 100;
 pub(crate) const PAGE_DEFAULT: u32 = 50;
+/// What a client that was away is told of: new messages, changed and deleted ones. Who missed more begins anew.
+pub(crate) const MISSED_MAX: u32 = 500;
+pub(crate) const CHANGES_MAX: u32 = 200;
+/// A message may become known this long after one with a greater id: no sender waits longer for its answer.
+pub(crate) const LATE_MARGIN: Duration = Duration::from_secs(2);
+pub(crate) const LATE_MAX: u32 = 200;
+/// How far clocks of two nodes may be apart when changes are looked for.
+pub(crate) const CHANGE_MARGIN: Duration = Duration::from_secs(3);
+/// How long an author may change a message.
+pub(crate) const EDIT_FOR: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+/// Reactions of one member within [`CHAT_WINDOW`].
+pub(crate) const REACTIONS_PER_WINDOW: u32 = 15;
+/// How often a room hears how a message stands, and messages waiting for that.
+pub(crate) const REACTIONS_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const REACTED_MAX: usize = 10_000;
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
 /// The window of `limits.chat_per_user_per_3s`.
@@ -47,6 +62,7 @@ pub(crate) const CHAT_WINDOW: Duration = Duration::from_secs(3);
 /// How old a member's, channel's or stream's facts may be while Postgres answers.
 pub(crate) const MEMBER_FRESH: Duration = Duration::from_secs(5);
 pub(crate) const CHANNEL_FRESH: Duration = Duration::from_secs(30);
+pub(crate) const PIN_FRESH: Duration = Duration::from_secs(2);
 pub(crate) const STREAM_FRESH: Duration = Duration::from_secs(1);
 /// An expired sign-in may be renewed with `auth:renew` for this long before its socket is closed.
 pub(crate) const RENEW_GRACE: Duration = Duration::from_secs(5);

@@ -3,23 +3,28 @@
 //! Asks for nothing a single server lacks: no transactions, no change streams. How many members of a replica set must
 //! confirm a write is the address's to say (`?w=majority`); without it the server's default holds.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::chat::reaction::KINDS_MAX;
+use domain::chat::{Mention, MessageKind};
+use domain::user::Username;
 use domain::{MessageId, StreamId, Timestamp, UserId};
 use futures::TryStreamExt;
 use kit::Secret;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{ClientOptions, IndexOptions};
+use mongodb::options::{ClientOptions, IndexOptions, ReturnDocument};
 use mongodb::{Client, Collection, IndexModel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use super::{History, HistoryError, Result, Span, Stored, StreamPoint};
-use crate::message::{Author, Message};
+use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, StreamPoint};
+use crate::message::{Author, Message, Reaction};
 
-const COLLECTION: &str = "chat_messages";
+const MESSAGES: &str = "chat_messages";
+const REACTIONS: &str = "chat_reactions";
 /// Together below the two seconds a sender waits at most for an answer.
 const SERVER_WAIT_MAX: Duration = Duration::from_millis(1_200);
 const CONNECT_WAIT_MAX: Duration = Duration::from_millis(1_000);
@@ -27,10 +32,11 @@ const CONNECTIONS_MAX: u32 = 32;
 /// MongoDB's code for a violated unique index.
 const DUPLICATE_KEY: i32 = 11_000;
 
-/// The collection `chat_messages`.
+/// The collections `chat_messages` and `chat_reactions`.
 #[derive(Debug)]
 pub struct MongoHistory {
     messages: Collection<Stone>,
+    reactions: Collection<Pebble>,
     indexed: OnceCell<()>,
 }
 
@@ -51,6 +57,37 @@ struct Stone {
     offset_ms: Option<i64>,
     deleted_at: Option<DateTime>,
     deleted_by: Option<Uuid>,
+    #[serde(default)]
+    kind: MessageKind,
+    #[serde(default)]
+    reply_to: Option<Uuid>,
+    #[serde(default)]
+    thread_id: Option<Uuid>,
+    #[serde(default)]
+    mentions: Vec<Named>,
+    #[serde(default)]
+    emotes: BTreeMap<String, String>,
+    #[serde(default)]
+    edited_at: Option<DateTime>,
+    #[serde(default)]
+    changed_at: Option<DateTime>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Named {
+    id: Uuid,
+    username: String,
+}
+
+/// A reaction as it lies in its collection. Its id holds everything that makes it one: given twice, stored once.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pebble {
+    #[serde(rename = "_id")]
+    id: String,
+    message_id: Uuid,
+    user_id: Uuid,
+    emoji: String,
+    reacted_at: DateTime,
 }
 
 impl From<Error> for HistoryError {
@@ -67,8 +104,9 @@ impl MongoHistory {
         options.server_selection_timeout = Some(SERVER_WAIT_MAX);
         options.connect_timeout = Some(CONNECT_WAIT_MAX);
         options.max_pool_size.get_or_insert(CONNECTIONS_MAX);
-        let messages = Client::with_options(options)?.database(database).collection(COLLECTION);
-        Ok(Self { messages, indexed: OnceCell::new() })
+        let database = Client::with_options(options)?.database(database);
+        let (messages, reactions) = (database.collection(MESSAGES), database.collection(REACTIONS));
+        Ok(Self { messages, reactions, indexed: OnceCell::new() })
     }
 
     /// The collection, with its indexes: without the unique one nothing may be inserted.
@@ -80,18 +118,23 @@ impl MongoHistory {
                     IndexModel::builder().keys(doc! { "user_id": 1, "client_id": 1 }).options(unique).build(),
                     IndexModel::builder().keys(doc! { "channel_id": 1, "_id": -1 }).build(),
                     IndexModel::builder().keys(doc! { "stream_id": 1, "offset_ms": 1, "_id": 1 }).build(),
+                    IndexModel::builder().keys(doc! { "thread_id": 1, "_id": -1 }).build(),
+                    IndexModel::builder().keys(doc! { "channel_id": 1, "changed_at": 1 }).build(),
                 ])
-                .await
-                .map(drop)
+                .await?;
+            self.reactions.create_index(IndexModel::builder().keys(doc! { "message_id": 1 }).build()).await.map(drop)
         };
         self.indexed.get_or_try_init(index).await?;
         Ok(&self.messages)
     }
 
-    async fn page(&self, filter: Document, sort: Document, limit: u32) -> Result<Vec<Message>> {
+    async fn stones(&self, filter: Document, sort: Document, limit: u32) -> Result<Vec<Stone>> {
         let found = self.messages().await?.find(filter).sort(sort).limit(i64::from(limit)).await?;
-        let stones: Vec<Stone> = found.try_collect().await?;
-        Ok(stones.into_iter().map(message_of).collect())
+        Ok(found.try_collect().await?)
+    }
+
+    async fn page(&self, filter: Document, sort: Document, limit: u32) -> Result<Vec<Message>> {
+        Ok(self.stones(filter, sort, limit).await?.into_iter().map(message_of).collect())
     }
 }
 
@@ -145,6 +188,110 @@ impl History for MongoHistory {
         Ok(self.messages().await?.find_one(filter).await?.map(message_of))
     }
 
+    async fn find_all(&self, ids: &[MessageId]) -> Result<Vec<Kept>> {
+        let filter = doc! { "_id": { "$in": ids_of(ids) } };
+        let found = self.messages().await?.find(filter).await?;
+        let stones: Vec<Stone> = found.try_collect().await?;
+        Ok(stones.into_iter().map(kept_of).collect())
+    }
+
+    async fn thread(&self, root: MessageId, limit: u32) -> Result<Vec<Message>> {
+        let filter = doc! { "thread_id": id(root.as_uuid()), "deleted_at": null };
+        let mut page = self.page(filter, doc! { "_id": -1 }, limit).await?;
+        page.reverse();
+        Ok(page)
+    }
+
+    async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>> {
+        let filter = doc! { "channel_id": id(channel.as_uuid()), "changed_at": { "$gte": moment(since) } };
+        let stones = self.stones(filter, doc! { "changed_at": 1 }, limit).await?;
+        Ok(stones.into_iter().map(kept_of).collect())
+    }
+
+    async fn edit(&self, message: MessageId, author: UserId, edit: &Edit, at: Timestamp) -> Result<Option<Message>> {
+        let filter = doc! { "_id": id(message.as_uuid()), "user_id": id(author.as_uuid()), "deleted_at": null };
+        let mentions: Vec<Document> =
+            edit.mentions.iter().map(|m| doc! { "id": id(m.id.as_uuid()), "username": m.username.as_str() }).collect();
+        let emotes: Document = edit.emotes.iter().map(|(name, url)| (name.clone(), url.into())).collect();
+        let change = doc! { "$set": {
+            "text": &edit.text, "mentions": mentions, "emotes": emotes,
+            "edited_at": moment(at), "changed_at": moment(at),
+        } };
+        let messages = self.messages().await?;
+        let after = messages.find_one_and_update(filter, change).return_document(ReturnDocument::After).await?;
+        Ok(after.map(message_of))
+    }
+
+    async fn react(&self, message: MessageId, by: UserId, emoji: &str, is_on: bool, at: Timestamp) -> Result<Reacted> {
+        let messages = self.messages().await?;
+        let here = doc! { "_id": id(message.as_uuid()), "deleted_at": null };
+        let pebble = format!("{message}:{by}:{emoji}");
+        if !is_on {
+            let touched = messages.update_one(here, doc! { "$set": { "changed_at": moment(at) } }).await?;
+            if touched.matched_count == 0 {
+                return Ok(Reacted::Gone);
+            }
+            self.reactions.delete_one(doc! { "_id": pebble }).await?;
+            return Ok(Reacted::Done);
+        }
+        // The message remembers every emoji it ever carried: one document decides how many there can be.
+        let mut with_room = here.clone();
+        with_room.insert(
+            "$or",
+            [doc! { "emoji": emoji }, doc! { format!("emoji.{}", KINDS_MAX - 1): { "$exists": false } }],
+        );
+        let change = doc! { "$addToSet": { "emoji": emoji }, "$set": { "changed_at": moment(at) } };
+        if messages.update_one(with_room, change).await?.matched_count == 0 {
+            let is_here = messages.find_one(here).await?.is_some();
+            return Ok(if is_here { Reacted::TooMany } else { Reacted::Gone });
+        }
+        let pebble = Pebble {
+            id: pebble,
+            message_id: id(message.as_uuid()),
+            user_id: id(by.as_uuid()),
+            emoji: emoji.to_owned(),
+            reacted_at: moment(at),
+        };
+        match self.reactions.insert_one(pebble).await {
+            Ok(_) => Ok(Reacted::Done),
+            Err(error) if is_duplicate(&error) => Ok(Reacted::Done),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn reactions(&self, ids: &[MessageId], asker: Option<UserId>) -> Result<HashMap<MessageId, Vec<Reaction>>> {
+        self.messages().await?;
+        let ids = ids_of(ids);
+        let mut counted = self
+            .reactions
+            .aggregate([
+                doc! { "$match": { "message_id": { "$in": &ids } } },
+                doc! { "$group": {
+                    "_id": { "message_id": "$message_id", "emoji": "$emoji" },
+                    "count": { "$sum": 1_i64 },
+                    "first_at": { "$min": "$reacted_at" },
+                } },
+                doc! { "$sort": { "first_at": 1, "_id.emoji": 1 } },
+            ])
+            .with_type::<Count>()
+            .await?;
+        let mut mine = HashSet::new();
+        if let Some(asker) = asker {
+            let filter = doc! { "message_id": { "$in": &ids }, "user_id": id(asker.as_uuid()) };
+            let found: Vec<Pebble> = self.reactions.find(filter).await?.try_collect().await?;
+            mine.extend(found.into_iter().map(|pebble| (pebble.message_id, pebble.emoji)));
+        }
+        let mut reactions: HashMap<MessageId, Vec<Reaction>> = HashMap::new();
+        while let Some(Count { of, count }) = counted.try_next().await? {
+            let message = MessageId::from_uuid(uuid_of(of.message_id));
+            let key = (of.message_id, of.emoji);
+            let is_mine = mine.contains(&key);
+            let reaction = Reaction { emoji: key.1, count: u64::try_from(count).unwrap_or(0), is_mine };
+            reactions.entry(message).or_default().push(reaction);
+        }
+        Ok(reactions)
+    }
+
     async fn point(&self, message: MessageId) -> Result<Option<StreamPoint>> {
         let stone = self.messages().await?.find_one(doc! { "_id": id(message.as_uuid()) }).await?;
         Ok(stone.and_then(|stone| stone.offset_ms).map(|offset_ms| StreamPoint { offset_ms, id: message }))
@@ -152,7 +299,8 @@ impl History for MongoHistory {
 
     async fn delete(&self, message: MessageId, by: UserId, at: Timestamp) -> Result<bool> {
         let filter = doc! { "_id": id(message.as_uuid()), "deleted_at": null };
-        let hide = doc! { "$set": { "deleted_at": moment(at), "deleted_by": id(by.as_uuid()) } };
+        let hide =
+            doc! { "$set": { "deleted_at": moment(at), "changed_at": moment(at), "deleted_by": id(by.as_uuid()) } };
         Ok(self.messages().await?.update_one(filter, hide).await?.modified_count == 1)
     }
 
@@ -160,6 +308,20 @@ impl History for MongoHistory {
         self.messages().await?.find_one(doc! { "_id": Uuid::from_bytes([0; 16]) }).await?;
         Ok(())
     }
+}
+
+/// How often one emoji was given to one message.
+#[derive(Debug, Deserialize)]
+struct Count {
+    #[serde(rename = "_id")]
+    of: CountOf,
+    count: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct CountOf {
+    message_id: Uuid,
+    emoji: String,
 }
 
 /// Points of a stream on one side of `point`.
@@ -197,24 +359,61 @@ fn stone_of(message: &Message) -> Stone {
         offset_ms: message.offset_ms,
         deleted_at: None,
         deleted_by: None,
+        kind: message.kind,
+        reply_to: message.reply_to.map(|reply_to| id(reply_to.as_uuid())),
+        thread_id: message.thread.map(|thread| id(thread.as_uuid())),
+        mentions: message
+            .mentions
+            .iter()
+            .map(|mention| Named { id: id(mention.id.as_uuid()), username: mention.username.to_string() })
+            .collect(),
+        emotes: message.emotes.clone(),
+        edited_at: message.edited_at.map(moment),
+        changed_at: message.changed_at.map(moment),
     }
 }
 
+fn uuid_of(id: Uuid) -> uuid::Uuid {
+    uuid::Uuid::from_bytes(id.bytes())
+}
+
+fn timestamp(at: DateTime) -> Timestamp {
+    Timestamp::from_timestamp_millis(at.timestamp_millis()).unwrap_or_default()
+}
+
+fn ids_of(ids: &[MessageId]) -> Vec<Uuid> {
+    ids.iter().map(|message| id(message.as_uuid())).collect()
+}
+
+fn kept_of(stone: Stone) -> Kept {
+    Kept { is_deleted: stone.deleted_at.is_some(), message: message_of(stone) }
+}
+
 fn message_of(stone: Stone) -> Message {
-    let uuid = |id: Uuid| uuid::Uuid::from_bytes(id.bytes());
+    let mentions = stone.mentions.into_iter().filter_map(|named| {
+        let username = Username::parse(&named.username).ok()?;
+        Some(Mention { id: UserId::from_uuid(uuid_of(named.id)), username })
+    });
     Message {
-        id: MessageId::from_uuid(uuid(stone.id)),
-        channel: UserId::from_uuid(uuid(stone.channel_id)),
-        stream: stone.stream_id.map(|id| StreamId::from_uuid(uuid(id))),
+        id: MessageId::from_uuid(uuid_of(stone.id)),
+        channel: UserId::from_uuid(uuid_of(stone.channel_id)),
+        stream: stone.stream_id.map(|id| StreamId::from_uuid(uuid_of(id))),
         author: Author {
-            id: UserId::from_uuid(uuid(stone.user_id)),
+            id: UserId::from_uuid(uuid_of(stone.user_id)),
             username: stone.username,
             display_name: stone.display_name,
             badges: stone.badges,
         },
         text: stone.text,
         client_id: stone.client_id,
-        sent_at: Timestamp::from_timestamp_millis(stone.sent_at.timestamp_millis()).unwrap_or_default(),
+        sent_at: timestamp(stone.sent_at),
         offset_ms: stone.offset_ms,
+        kind: stone.kind,
+        reply_to: stone.reply_to.map(|id| MessageId::from_uuid(uuid_of(id))),
+        thread: stone.thread_id.map(|id| MessageId::from_uuid(uuid_of(id))),
+        mentions: mentions.collect(),
+        emotes: stone.emotes,
+        edited_at: stone.edited_at.map(timestamp),
+        changed_at: stone.changed_at.map(timestamp),
     }
 }

@@ -1,11 +1,14 @@
 //! Chat history in Postgres: the default, where no MongoDB is configured.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use db::chat::MessageRow;
+use domain::chat::reaction::KINDS_MAX;
 use domain::{MessageId, StreamId, Timestamp, UserId};
 
-use super::{History, HistoryError, Result, Span, Stored, StreamPoint};
-use crate::message::{Author, Message};
+use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, StreamPoint};
+use crate::message::{Author, Message, Reaction};
 
 /// The table `chat_messages`.
 #[derive(Debug, Clone)]
@@ -59,6 +62,42 @@ impl History for PostgresHistory {
         Ok(db::chat::find(&mut connection, id).await?.map(message_of))
     }
 
+    async fn find_all(&self, ids: &[MessageId]) -> Result<Vec<Kept>> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::find_all(&mut connection, ids).await?.into_iter().map(kept_of).collect())
+    }
+
+    async fn thread(&self, root: MessageId, limit: u32) -> Result<Vec<Message>> {
+        let mut connection = self.connection().await?;
+        let rows = db::chat::thread(&mut connection, root, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(message_of).collect())
+    }
+
+    async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>> {
+        let mut connection = self.connection().await?;
+        let rows = db::chat::changed_since(&mut connection, channel, since, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(kept_of).collect())
+    }
+
+    async fn edit(&self, id: MessageId, author: UserId, edit: &Edit, at: Timestamp) -> Result<Option<Message>> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::edit(&mut connection, id, author, edit, at).await?.map(message_of))
+    }
+
+    async fn react(&self, id: MessageId, by: UserId, emoji: &str, is_on: bool, at: Timestamp) -> Result<Reacted> {
+        Ok(db::chat::react(&self.pool, (id, by), emoji, is_on, KINDS_MAX as i64, at).await?)
+    }
+
+    async fn reactions(&self, ids: &[MessageId], asker: Option<UserId>) -> Result<HashMap<MessageId, Vec<Reaction>>> {
+        let mut connection = self.connection().await?;
+        let mut reactions: HashMap<MessageId, Vec<Reaction>> = HashMap::new();
+        for row in db::chat::reactions(&mut connection, ids, asker).await? {
+            let reaction = Reaction { emoji: row.emoji, count: row.count, is_mine: row.is_mine };
+            reactions.entry(row.message).or_default().push(reaction);
+        }
+        Ok(reactions)
+    }
+
     async fn point(&self, id: MessageId) -> Result<Option<StreamPoint>> {
         let mut connection = self.connection().await?;
         Ok(db::chat::point(&mut connection, id).await?)
@@ -87,7 +126,19 @@ fn row_of(message: &Message) -> MessageRow {
         client_id: message.client_id.clone(),
         sent_at: message.sent_at,
         offset_ms: message.offset_ms,
+        kind: message.kind,
+        reply_to: message.reply_to,
+        thread: message.thread,
+        mentions: message.mentions.clone(),
+        emotes: message.emotes.clone(),
+        edited_at: message.edited_at,
+        changed_at: message.changed_at,
+        is_deleted: false,
     }
+}
+
+fn kept_of(row: MessageRow) -> Kept {
+    Kept { is_deleted: row.is_deleted, message: message_of(row) }
 }
 
 fn message_of(row: MessageRow) -> Message {
@@ -100,5 +151,12 @@ fn message_of(row: MessageRow) -> Message {
         client_id: row.client_id,
         sent_at: row.sent_at,
         offset_ms: row.offset_ms,
+        kind: row.kind,
+        reply_to: row.reply_to,
+        thread: row.thread,
+        mentions: row.mentions,
+        emotes: row.emotes,
+        edited_at: row.edited_at,
+        changed_at: row.changed_at,
     }
 }

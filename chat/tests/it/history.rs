@@ -1,9 +1,13 @@
 //! One contract, two stores.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chat::history::{History, MongoHistory, PostgresHistory, Span, Stored, StreamPoint};
-use chat::message::{Author, Message};
+use chat::history::{Edit, History, MongoHistory, PostgresHistory, Reacted, Span, Stored, StreamPoint};
+use chat::message::{Author, Message, Reaction};
+use domain::chat::reaction::KINDS_MAX;
+use domain::chat::{Mention, MessageKind};
+use domain::user::Username;
 use domain::{MessageId, StreamId, UserId};
 use kit::Secret;
 use testkit::mongo::MongoServer;
@@ -33,6 +37,13 @@ impl Room {
             sent_at: domain::Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap(),
             // Three messages share a millisecond.
             offset_ms: Some(number / 3 * 100),
+            kind: MessageKind::Message,
+            reply_to: None,
+            thread: None,
+            mentions: Vec::new(),
+            emotes: BTreeMap::new(),
+            edited_at: None,
+            changed_at: None,
         }
     }
 }
@@ -49,6 +60,114 @@ async fn contract(history: Arc<dyn History>, room: Room) {
     pages_leave_no_gap(&*history, &room, &said).await;
     racing_inserts_store_one(&history, &room).await;
     deleted_messages_are_gone(&*history, &room, &said).await;
+    everything_a_message_is_comes_back(&*history, &room).await;
+    authors_edit_and_everybody_who_was_away_hears_of_it(&*history, &room).await;
+    reactions_are_counted_once_a_member(&*history, &room).await;
+    a_message_carries_so_many_emoji_and_no_more(&*history, &room).await;
+}
+
+async fn everything_a_message_is_comes_back(history: &dyn History, room: &Room) {
+    let root = Message { client_id: "root".to_owned(), ..room.message(300) };
+    history.insert(&root).await.unwrap();
+    let reply = Message {
+        client_id: "reply".to_owned(),
+        kind: MessageKind::Announcement,
+        reply_to: Some(root.id),
+        thread: Some(root.id),
+        mentions: vec![Mention { id: room.author, username: Username::parse("bob").unwrap() }],
+        emotes: BTreeMap::from([("gg".to_owned(), "/emotes/gg.svg".to_owned())]),
+        ..room.message(301)
+    };
+    history.insert(&reply).await.unwrap();
+    assert_eq!(history.find(reply.id).await.unwrap().as_ref(), Some(&reply));
+    assert_eq!(history.thread(root.id, 10).await.unwrap(), std::slice::from_ref(&reply));
+    assert!(history.delete(root.id, room.author, kit::clock::now()).await.unwrap());
+    let mut kept = history.find_all(&[root.id, reply.id, MessageId::from_uuid(kit::ids::uuid())]).await.unwrap();
+    kept.sort_by_key(|kept| kept.message.id);
+    let seen: Vec<_> = kept.iter().map(|kept| (kept.message.id, kept.is_deleted)).collect();
+    assert_eq!(seen, [(root.id, true), (reply.id, false)]);
+    assert!(history.delete(reply.id, room.author, kit::clock::now()).await.unwrap());
+    assert!(history.thread(root.id, 10).await.unwrap().is_empty());
+}
+
+fn now() -> domain::Timestamp {
+    domain::Timestamp::from_timestamp_millis(kit::clock::now().timestamp_millis()).unwrap()
+}
+
+async fn authors_edit_and_everybody_who_was_away_hears_of_it(history: &dyn History, room: &Room) {
+    let message = Message { client_id: "edit".to_owned(), ..room.message(400) };
+    history.insert(&message).await.unwrap();
+    let gone = Message { client_id: "gone".to_owned(), ..room.message(401) };
+    history.insert(&gone).await.unwrap();
+    let edit = Edit {
+        text: "better".to_owned(),
+        mentions: vec![Mention { id: room.author, username: Username::parse("bob").unwrap() }],
+        emotes: BTreeMap::from([("gg".to_owned(), "/emotes/gg.svg".to_owned())]),
+    };
+    let since = now();
+    let stranger = UserId::from_uuid(kit::ids::uuid());
+    assert_eq!(history.edit(message.id, stranger, &edit, since).await.unwrap(), None);
+    let edited = history.edit(message.id, room.author, &edit, since).await.unwrap().unwrap();
+    let expected = Message {
+        text: edit.text.clone(),
+        mentions: edit.mentions.clone(),
+        emotes: edit.emotes.clone(),
+        edited_at: Some(since),
+        changed_at: Some(since),
+        ..message
+    };
+    assert_eq!(edited, expected);
+    assert_eq!(history.find(edited.id).await.unwrap(), Some(expected));
+    let later = since + std::time::Duration::from_secs(1);
+    assert!(history.delete(gone.id, room.author, later).await.unwrap());
+    assert_eq!(history.edit(gone.id, room.author, &edit, later).await.unwrap(), None, "it is gone");
+    let changed = |kept: Vec<chat::history::Kept>| {
+        kept.into_iter().map(|kept| (kept.message.id, kept.is_deleted)).collect::<Vec<_>>()
+    };
+    let all = changed(history.changed_since(room.channel, since, 10).await.unwrap());
+    assert_eq!(all, [(edited.id, false), (gone.id, true)]);
+    assert_eq!(changed(history.changed_since(room.channel, since, 1).await.unwrap()), [(edited.id, false)]);
+    assert_eq!(changed(history.changed_since(room.channel, later, 10).await.unwrap()), [(gone.id, true)]);
+}
+
+async fn reactions_are_counted_once_a_member(history: &dyn History, room: &Room) {
+    let message = Message { client_id: "react".to_owned(), ..room.message(500) };
+    history.insert(&message).await.unwrap();
+    let others: Vec<UserId> = (0..3).map(|_| UserId::from_uuid(kit::ids::uuid())).collect();
+    let react = async |by, emoji, is_on, at| history.react(message.id, by, emoji, is_on, at).await.unwrap();
+    let (first, second) = (now(), now() + std::time::Duration::from_secs(1));
+    for user in &others {
+        assert_eq!(react(*user, "👍", true, first).await, Reacted::Done);
+        assert_eq!(react(*user, "👍", true, second).await, Reacted::Done, "asked twice, done once");
+    }
+    assert_eq!(react(others[0], ":gg:", true, second).await, Reacted::Done);
+    let counted = async |asker| history.reactions(&[message.id], asker).await.unwrap().remove(&message.id);
+    let reaction = |emoji: &str, count, is_mine| Reaction { emoji: emoji.to_owned(), count, is_mine };
+    assert_eq!(counted(None).await, Some(vec![reaction("👍", 3, false), reaction(":gg:", 1, false)]));
+    assert_eq!(counted(Some(others[0])).await, Some(vec![reaction("👍", 3, true), reaction(":gg:", 1, true)]));
+    assert_eq!(counted(Some(others[1])).await, Some(vec![reaction("👍", 3, true), reaction(":gg:", 1, false)]));
+    assert_eq!(react(others[0], ":gg:", false, second).await, Reacted::Done);
+    assert_eq!(react(others[0], ":gg:", false, second).await, Reacted::Done, "taken back twice");
+    assert_eq!(counted(None).await, Some(vec![reaction("👍", 3, false)]));
+    assert_eq!(history.find(message.id).await.unwrap().unwrap().changed_at, Some(second));
+    assert!(history.delete(message.id, room.author, second).await.unwrap());
+    for is_on in [true, false] {
+        assert_eq!(react(others[0], "👍", is_on, second).await, Reacted::Gone);
+    }
+}
+
+async fn a_message_carries_so_many_emoji_and_no_more(history: &dyn History, room: &Room) {
+    let message = Message { client_id: "crowded".to_owned(), ..room.message(501) };
+    history.insert(&message).await.unwrap();
+    for kind in 0..KINDS_MAX {
+        let emoji = format!(":e{kind}:");
+        assert_eq!(history.react(message.id, room.author, &emoji, true, now()).await.unwrap(), Reacted::Done);
+    }
+    assert_eq!(history.react(message.id, room.author, ":one_more:", true, now()).await.unwrap(), Reacted::TooMany);
+    let other = UserId::from_uuid(kit::ids::uuid());
+    assert_eq!(history.react(message.id, other, ":e3:", true, now()).await.unwrap(), Reacted::Done);
+    let counted = history.reactions(&[message.id], None).await.unwrap().remove(&message.id).unwrap();
+    assert_eq!(counted.len(), KINDS_MAX);
 }
 
 async fn offline_messages_belong_to_the_channel_only(history: &dyn History, room: &Room) {

@@ -9,4 +9,5 @@ mod nodes;
 mod outage;
 mod protocol;
 mod site;
+mod speech;
 mod viewers;

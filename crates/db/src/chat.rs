@@ -1,38 +1,21 @@
 //! SQL for chat: its history (when no MongoDB is configured) and the few facts a chat room needs of members, channels and
 //! streams.
 
+mod messages;
+mod reactions;
+
+use domain::chat::Mention;
 use domain::user::{Role, Username};
 use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
 
-/// A chat line as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageRow {
-    pub id: MessageId,
-    pub channel: UserId,
-    pub stream: Option<StreamId>,
-    pub user: UserId,
-    pub username: String,
-    pub display_name: String,
-    pub badges: Vec<String>,
-    pub text: String,
-    pub client_id: String,
-    pub sent_at: Timestamp,
-    pub offset_ms: Option<i64>,
-}
-
-/// Which part of a list is meant. Pages are always in ascending order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span<T> {
-    /// The last ones.
-    Latest,
-    /// The last ones before this.
-    Before(T),
-    /// The first ones after this.
-    After(T),
-}
+pub use messages::{
+    Edit, MessageRow, Span, StreamPoint, by_client_id, changed_since, channel_page, delete, edit, find, find_all,
+    insert, point, stream_page, thread,
+};
+pub use reactions::{Reacted, Reaction, react, reactions};
 
 /// What a chat room knows of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,24 +41,6 @@ pub struct VodRoom {
     pub channel: UserId,
     pub username: Username,
     pub visibility: Visibility,
-}
-
-macro_rules! message {
-    ($row:expr) => {
-        MessageRow {
-            id: MessageId::from_uuid($row.message_id),
-            channel: UserId::from_uuid($row.channel_id),
-            stream: $row.stream_id.map(StreamId::from_uuid),
-            user: UserId::from_uuid($row.user_id),
-            username: $row.username,
-            display_name: $row.display_name,
-            badges: $row.badges,
-            text: $row.text,
-            client_id: $row.client_id,
-            sent_at: $row.sent_at,
-            offset_ms: $row.offset_ms,
-        }
-    };
 }
 
 fn username(text: &str) -> Result<Username> {
@@ -184,196 +149,53 @@ pub async fn dead_sessions(conn: &mut Conn, sessions: &[SessionId]) -> Result<Ve
     Ok(dead.into_iter().map(SessionId::from_uuid).collect())
 }
 
-/// Stores a message. `None`: this member already sent one under this `client_id`.
-pub async fn insert(conn: &mut Conn, message: &MessageRow) -> Result<Option<MessageId>> {
-    let id = sqlx::query_scalar!(
-        r#"
-        INSERT INTO chat_messages (message_id, channel_id, stream_id, user_id, username, display_name, badges, text,
-                                   client_id, sent_at, offset_ms)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        ON CONFLICT (user_id, client_id) DO NOTHING
-        RETURNING message_id
-        "#,
-        message.id.as_uuid(),
-        message.channel.as_uuid(),
-        message.stream.map(StreamId::as_uuid),
-        message.user.as_uuid(),
-        message.username,
-        message.display_name,
-        &message.badges,
-        message.text,
-        message.client_id,
-        message.sent_at,
-        message.offset_ms,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(id.map(MessageId::from_uuid))
-}
-
-/// What a member sent under this `client_id`, deleted or not.
-pub async fn by_client_id(conn: &mut Conn, user: UserId, client_id: &str) -> Result<Option<MessageRow>> {
-    let row = sqlx::query!(
-        r#"
-        SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-               offset_ms
-          FROM chat_messages
-         WHERE user_id = $1 AND client_id = $2
-        "#,
-        user.as_uuid(),
-        client_id,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| message!(row)))
-}
-
-/// A message that has not been deleted.
-pub async fn find(conn: &mut Conn, id: MessageId) -> Result<Option<MessageRow>> {
-    let row = sqlx::query!(
-        r#"
-        SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-               offset_ms
-          FROM chat_messages
-         WHERE message_id = $1 AND deleted_at IS NULL
-        "#,
-        id.as_uuid(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| message!(row)))
-}
-
-/// Where in its stream a message was written, deleted or not. `None`: no stream was on air, or there is no such message.
-pub async fn point(conn: &mut Conn, id: MessageId) -> Result<Option<StreamPoint>> {
-    let offset_ms = sqlx::query_scalar!(
-        r#"SELECT offset_ms AS "offset_ms!" FROM chat_messages WHERE message_id = $1 AND offset_ms IS NOT NULL"#,
-        id.as_uuid(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(offset_ms.map(|offset_ms| StreamPoint { offset_ms, id }))
-}
-
-/// Part of a channel's chat, in the order of ids.
-pub async fn channel_page(
+/// Pins a message, in place of the one before, or none.
+pub async fn pin(
     conn: &mut Conn,
     channel: UserId,
-    span: Span<MessageId>,
-    limit: i64,
-) -> Result<Vec<MessageRow>> {
-    if let Span::After(after) = span {
-        let rows = sqlx::query!(
-            r#"
-            SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-                   offset_ms
-              FROM chat_messages
-             WHERE channel_id = $1 AND message_id > $2 AND deleted_at IS NULL
-             ORDER BY message_id
-             LIMIT $3
-            "#,
-            channel.as_uuid(),
-            after.as_uuid(),
-            limit,
-        )
-        .fetch_all(conn)
-        .await?;
-        return Ok(rows.into_iter().map(|row| message!(row)).collect());
-    }
-    let before = if let Span::Before(before) = span { Some(before.as_uuid()) } else { None };
-    let rows = sqlx::query!(
+    message: Option<MessageId>,
+    by: UserId,
+    at: Timestamp,
+) -> Result<()> {
+    let Some(message) = message else {
+        sqlx::query!("DELETE FROM chat_pins WHERE channel_id = $1", channel.as_uuid()).execute(conn).await?;
+        return Ok(());
+    };
+    sqlx::query!(
         r#"
-        SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-               offset_ms
-          FROM chat_messages
-         WHERE channel_id = $1 AND message_id < COALESCE($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-           AND deleted_at IS NULL
-         ORDER BY message_id DESC
-         LIMIT $3
+        INSERT INTO chat_pins (channel_id, message_id, pinned_by, pinned_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (channel_id) DO UPDATE SET message_id = $2, pinned_by = $3, pinned_at = $4
         "#,
         channel.as_uuid(),
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().rev().map(|row| message!(row)).collect())
-}
-
-/// Part of a stream's chat, in the order of (offset, id). A bound is such a pair; see [`StreamPoint`].
-pub async fn stream_page(
-    conn: &mut Conn,
-    stream: StreamId,
-    span: Span<StreamPoint>,
-    limit: i64,
-) -> Result<Vec<MessageRow>> {
-    if let Span::After(after) = span {
-        let rows = sqlx::query!(
-            r#"
-            SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-                   offset_ms
-              FROM chat_messages
-             WHERE stream_id = $1 AND (offset_ms, message_id) > ($2, $3) AND deleted_at IS NULL
-             ORDER BY offset_ms, message_id
-             LIMIT $4
-            "#,
-            stream.as_uuid(),
-            after.offset_ms,
-            after.id.as_uuid(),
-            limit,
-        )
-        .fetch_all(conn)
-        .await?;
-        return Ok(rows.into_iter().map(|row| message!(row)).collect());
-    }
-    let before = if let Span::Before(before) = span { before } else { StreamPoint::END };
-    let rows = sqlx::query!(
-        r#"
-        SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at,
-               offset_ms
-          FROM chat_messages
-         WHERE stream_id = $1 AND (offset_ms, message_id) < ($2, $3) AND deleted_at IS NULL
-         ORDER BY offset_ms DESC, message_id DESC
-         LIMIT $4
-        "#,
-        stream.as_uuid(),
-        before.offset_ms,
-        before.id.as_uuid(),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().rev().map(|row| message!(row)).collect())
-}
-
-/// A place in a stream's chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamPoint {
-    pub offset_ms: i64,
-    pub id: MessageId,
-}
-
-impl StreamPoint {
-    /// After every message.
-    pub const END: Self = Self { offset_ms: i64::MAX, id: MessageId::from_uuid(uuid::Uuid::from_u128(u128::MAX)) };
-
-    /// Before every message of that offset.
-    pub const fn at(offset_ms: i64) -> Self {
-        Self { offset_ms, id: MessageId::from_uuid(uuid::Uuid::nil()) }
-    }
-}
-
-/// Hides a message. False: it was not there, or hidden before.
-pub async fn delete(conn: &mut Conn, id: MessageId, by: UserId, at: Timestamp) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE chat_messages SET deleted_at = $3, deleted_by = $2 WHERE message_id = $1 AND deleted_at IS NULL",
-        id.as_uuid(),
+        message.as_uuid(),
         by.as_uuid(),
         at,
     )
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
+}
+
+/// The message a channel has pinned. It may have been deleted since.
+pub async fn pinned(conn: &mut Conn, channel: UserId) -> Result<Option<MessageId>> {
+    let id = sqlx::query_scalar!("SELECT message_id FROM chat_pins WHERE channel_id = $1", channel.as_uuid())
+        .fetch_optional(conn)
+        .await?;
+    Ok(id.map(MessageId::from_uuid))
+}
+
+/// Which of these names are members'.
+pub async fn members_named(conn: &mut Conn, names: &[Username]) -> Result<Vec<Mention>> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query!(
+        "SELECT user_id, username FROM users WHERE username = ANY($1) AND NOT is_suspended",
+        &names as &[String],
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok(Mention { id: UserId::from_uuid(row.user_id), username: username(&row.username)? }))
+        .collect()
 }
 
 /// The channels on air.
