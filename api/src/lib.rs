@@ -15,6 +15,7 @@ mod docs;
 mod edge;
 mod extract;
 mod feeds;
+mod friends;
 mod health;
 mod layers;
 mod live_playback;

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, auth, avatar, categories, channels, docs, feeds, health, layers, live_playback, me, notification_settings,
-    notifications, ops, site, streams, takeover, throttle, vod_playback, vods,
+    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, me,
+    notification_settings, notifications, ops, site, streams, takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -43,6 +43,11 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(channels::channel))
         .routes(routes!(channels::follow, channels::update_follow, channels::unfollow))
         .routes(routes!(channels::followers))
+        .routes(routes!(friends::friends))
+        .routes(routes!(friends::friend, friends::ask_friend, friends::end_friend))
+        .routes(routes!(friends::blocks))
+        .routes(routes!(friends::block, friends::unblock))
+        .routes(routes!(friends::privacy, friends::update_privacy))
         .routes(routes!(categories::categories))
         .routes(routes!(categories::put_category, categories::delete_category))
         .routes(routes!(streams::streams))

@@ -132,7 +132,8 @@ const user = {
   created_at: iso(9e6),
 };
 const bells = {};
-const choices = ["stream_online", "vod_ready", "new_follower", "recording_stopped"].map((type) => ({
+const kinds = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted"];
+const choices = [...kinds, "recording_stopped"].map((type) => ({
   type,
   in_app: true,
   is_fixed: type === "recording_stopped",
@@ -309,6 +310,22 @@ const channelOf = (username) => {
     live,
   };
 };
+
+/** What the member has with others: accepted, incoming, outgoing or blocked. */
+const bonds = new Map([
+  ["fieldnotes", "accepted"],
+  ["orbit", "accepted"],
+  ["kasia", "incoming"],
+  ["hao_cooks", "incoming"],
+  ["rosa", "outgoing"],
+  ["velodrome", "blocked"],
+]);
+const privacy = { friend_requests: "everybody" };
+const bonded = (state) =>
+  people
+    .filter((one) => !scene.empty && bonds.get(one.username) === state)
+    .map((one, i) => ({ ...ref(one), state, since: iso(7_000 * (i + 1)) }));
+const bondView = (name) => ({ state: bonds.get(name) ?? "none", may_ask: !bonds.has(name) });
 
 const routes = [
   [
@@ -512,6 +529,27 @@ const routes = [
       return { status: 204 };
     },
   ],
+  [
+    "GET",
+    /^\/friends$/,
+    (_, __, query) => ({
+      body: page(bonded(query.get("state") ?? "accepted"), { incoming_count: bonded("incoming").length }),
+    }),
+  ],
+  ["GET", /^\/friends\/([^/]+)$/, ([name]) => ({ body: bondView(name) })],
+  [
+    "PUT",
+    /^\/friends\/([^/]+)$/,
+    ([name]) => {
+      bonds.set(name, bonds.get(name) === "incoming" ? "accepted" : "outgoing");
+      return { body: bondView(name) };
+    },
+  ],
+  ["DELETE", /^\/(?:friends|me\/blocks)\/([^/]+)$/, ([name]) => bonds.delete(name) && { status: 204 }],
+  ["GET", /^\/me\/blocks$/, () => ({ body: page(bonded("blocked")) })],
+  ["PUT", /^\/me\/blocks\/([^/]+)$/, ([name]) => bonds.set(name, "blocked") && { status: 204 }],
+  ["GET", /^\/me\/privacy$/, () => ({ body: privacy })],
+  ["PATCH", /^\/me\/privacy$/, (_, body) => ({ body: Object.assign(privacy, body) })],
   ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices } })],
   [
     "PATCH",

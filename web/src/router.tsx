@@ -102,6 +102,11 @@ const notifications = createRoute({
   path: "/notifications",
   component: lazyRouteComponent(() => import("@/routes/NotificationsPage"), "NotificationsPage"),
 });
+const friends = createRoute({
+  getParentRoute: () => shell,
+  path: "/friends",
+  component: lazyRouteComponent(() => import("@/routes/FriendsPage"), "FriendsPage"),
+});
 const adminCategories = createRoute({
   getParentRoute: () => shell,
   path: "/admin/categories",
@@ -145,6 +150,7 @@ const tree = root.addChildren([
     studio,
     settings,
     notifications,
+    friends,
     adminCategories,
     forbidden,
     broken,

@@ -7,6 +7,7 @@ mod edge;
 mod far;
 mod faults;
 mod feeds;
+mod friends;
 mod harness;
 mod health;
 mod lists;

@@ -9,6 +9,7 @@ pub mod channels;
 pub mod chat;
 pub mod error;
 pub mod follows;
+pub mod friends;
 pub mod health;
 pub mod keeping;
 pub mod notification_choices;

@@ -30,6 +30,10 @@ pub enum Event {
     RecordingStopped { stream_id: StreamId, channel_id: UserId, username: Username },
     /// Somebody follows a channel for the first time.
     Followed { channel_id: UserId, follower_id: UserId },
+    /// Somebody asks a member for a friendship.
+    FriendAsked { user_id: UserId, asker_id: UserId },
+    /// A member said yes to whoever asked.
+    FriendAccepted { user_id: UserId, asker_id: UserId },
 }
 
 impl Event {
@@ -46,6 +50,8 @@ impl Event {
             Self::VodDeleted { .. } => "vod_deleted",
             Self::RecordingStopped { .. } => "recording_stopped",
             Self::Followed { .. } => "followed",
+            Self::FriendAsked { .. } => "friend_asked",
+            Self::FriendAccepted { .. } => "friend_accepted",
         }
     }
 }

@@ -9,6 +9,10 @@ pub enum NotificationType {
     StreamOnline,
     VodReady,
     NewFollower,
+    /// Somebody asks for a friendship.
+    FriendRequest,
+    /// Somebody said yes to a friendship.
+    FriendAccepted,
     /// The owner's room is full.
     RecordingStopped,
 }
@@ -19,11 +23,20 @@ impl NotificationType {
             Self::StreamOnline => "stream_online",
             Self::VodReady => "vod_ready",
             Self::NewFollower => "new_follower",
+            Self::FriendRequest => "friend_request",
+            Self::FriendAccepted => "friend_accepted",
             Self::RecordingStopped => "recording_stopped",
         }
     }
 
-    pub const ALL: [Self; 4] = [Self::StreamOnline, Self::VodReady, Self::NewFollower, Self::RecordingStopped];
+    pub const ALL: [Self; 6] = [
+        Self::StreamOnline,
+        Self::VodReady,
+        Self::NewFollower,
+        Self::FriendRequest,
+        Self::FriendAccepted,
+        Self::RecordingStopped,
+    ];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -39,7 +52,7 @@ impl NotificationType {
         match self {
             Self::StreamOnline | Self::RecordingStopped => "stream",
             Self::VodReady => "vod",
-            Self::NewFollower => "user",
+            Self::NewFollower | Self::FriendRequest | Self::FriendAccepted => "user",
         }
     }
 }

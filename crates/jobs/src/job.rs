@@ -17,6 +17,10 @@ pub enum Job {
     NotifyVodReady { vod_id: VodId, channel_id: UserId, username: Username },
     /// Tells a channel's owner of a new follower.
     NotifyNewFollower { channel_id: UserId, follower_id: UserId },
+    /// Tells a member who asks for a friendship.
+    NotifyFriendRequest { user_id: UserId, asker_id: UserId },
+    /// Tells whoever asked that there is a friendship now.
+    NotifyFriendAccepted { user_id: UserId, asker_id: UserId },
     /// Tells a channel's owner that a stream is recorded no further.
     NotifyRecordingStopped { stream_id: StreamId, channel_id: UserId },
     /// Calls the operator's `on_publish_done`.
@@ -33,6 +37,8 @@ impl Job {
             Self::NotifyStreamOnline { .. } => "notify_stream_online",
             Self::NotifyVodReady { .. } => "notify_vod_ready",
             Self::NotifyNewFollower { .. } => "notify_new_follower",
+            Self::NotifyFriendRequest { .. } => "notify_friend_request",
+            Self::NotifyFriendAccepted { .. } => "notify_friend_accepted",
             Self::NotifyRecordingStopped { .. } => "notify_recording_stopped",
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
@@ -50,6 +56,8 @@ impl Job {
             Self::NotifyNewFollower { channel_id, follower_id } => {
                 notify::new_follower(deps, channel_id, follower_id).await
             }
+            Self::NotifyFriendRequest { user_id, asker_id } => notify::friend_request(deps, user_id, asker_id).await,
+            Self::NotifyFriendAccepted { user_id, asker_id } => notify::friend_accepted(deps, user_id, asker_id).await,
             Self::NotifyRecordingStopped { stream_id, channel_id } => {
                 notify::recording_stopped(deps, stream_id, channel_id).await
             }
@@ -76,6 +84,8 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::RecordingStopped => {
             "Your storage is full: this stream is not recorded any further. Delete recordings to make room.".to_owned()
         }
+        NotificationType::FriendRequest => format!("{who} would like to be your friend"),
+        NotificationType::FriendAccepted => format!("You and {who} are friends now"),
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

@@ -2,6 +2,7 @@
 
 use db::users::Person;
 use domain::notification::NotificationType;
+use domain::people::Bond;
 use domain::{StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
@@ -60,15 +61,37 @@ pub(crate) async fn recording_stopped(deps: &Deps, stream: StreamId, channel: Us
 }
 
 pub(crate) async fn new_follower(deps: &Deps, channel: UserId, follower: UserId) -> anyhow::Result<()> {
+    of_member(deps, NotificationType::NewFollower, channel, follower).await
+}
+
+/// Only while the request waits: one that was taken back meanwhile is no news.
+pub(crate) async fn friend_request(deps: &Deps, user: UserId, asker: UserId) -> anyhow::Result<()> {
+    let bond = db::friends::bond(&mut *deps.pool.acquire().await?, user, asker).await?;
+    match bond {
+        Bond::Incoming => of_member(deps, NotificationType::FriendRequest, user, asker).await,
+        _ => Ok(()),
+    }
+}
+
+pub(crate) async fn friend_accepted(deps: &Deps, user: UserId, asker: UserId) -> anyhow::Result<()> {
+    let bond = db::friends::bond(&mut *deps.pool.acquire().await?, asker, user).await?;
+    match bond {
+        Bond::Accepted => of_member(deps, NotificationType::FriendAccepted, asker, user).await,
+        _ => Ok(()),
+    }
+}
+
+/// Tells a member what another did, unless one of them has blocked the other.
+async fn of_member(deps: &Deps, kind: NotificationType, user: UserId, actor: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
-    let Some(who) = db::notify::person(&mut conn, follower).await? else { return Ok(()) };
+    if db::friends::are_apart(&mut conn, user, actor).await? {
+        return Ok(());
+    }
+    let Some(who) = db::notify::person(&mut conn, actor).await? else { return Ok(()) };
     drop(conn);
-    let new = db::notify::NewNotification {
-        kind: NotificationType::NewFollower,
-        message: message(NotificationType::NewFollower, &who.display_name, ""),
-        entity_id: follower.as_uuid(),
-    };
-    to_users(deps, &new, &who, &[channel]).await
+    let new =
+        db::notify::NewNotification { kind, message: message(kind, &who.display_name, ""), entity_id: actor.as_uuid() };
+    to_users(deps, &new, &who, &[user]).await
 }
 
 /// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What

@@ -160,6 +160,8 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         Event::PublishDone { .. }
         | Event::VodDeleted { .. }
         | Event::Followed { .. }
+        | Event::FriendAsked { .. }
+        | Event::FriendAccepted { .. }
         | Event::RecordingStopped { .. } => None,
     }
 }
@@ -186,6 +188,8 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
             vec![Job::NotifyStreamOnline { stream_id, channel_id, username }]
         }
         Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
+        Event::FriendAsked { user_id, asker_id } => vec![Job::NotifyFriendRequest { user_id, asker_id }],
+        Event::FriendAccepted { user_id, asker_id } => vec![Job::NotifyFriendAccepted { user_id, asker_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]

@@ -164,6 +164,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/friends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's friends, or requests, the latest first. */
+        get: operations["friends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/friends/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller has with a member. */
+        get: operations["friend"];
+        /** Asks a member for a friendship, or says yes to theirs. Doing it again changes nothing. */
+        put: operations["ask_friend"];
+        post?: never;
+        /** Takes a request back, says no to one, or ends a friendship. Nobody is notified. */
+        delete: operations["end_friend"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -194,6 +230,41 @@ export interface paths {
         /** Replaces the caller's picture. */
         post: operations["upload_avatar"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom the caller has blocked, the latest first. */
+        get: operations["blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/blocks/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Blocks a member: what there was between the two ends, and neither's requests or notifications reach the other. They are not told. */
+        put: operations["block"];
+        post?: never;
+        /** Takes a block back. */
+        delete: operations["unblock"];
         options?: never;
         head?: never;
         patch?: never;
@@ -232,6 +303,24 @@ export interface paths {
         head?: never;
         /** Turns kinds on and off. What is in the list already stays there. */
         patch: operations["update_notification_settings"];
+        trace?: never;
+    };
+    "/api/v1/me/privacy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom the caller lets near. */
+        get: operations["privacy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes whom the caller lets near. Requests that wait already stay. */
+        patch: operations["update_privacy"];
         trace?: never;
     };
     "/api/v1/me/storage": {
@@ -856,6 +945,20 @@ export interface components {
          * @enum {string}
          */
         Bell: "all" | "live_only" | "none";
+        BlockPage: {
+            items: components["schemas"]["Friend"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What the caller has with another member.
+         * @enum {string}
+         */
+        Bond: "none" | "outgoing" | "incoming" | "accepted" | "blocked";
+        BondView: {
+            /** @description Whether a request of the caller would be taken now. */
+            may_ask: boolean;
+            state: components["schemas"]["Bond"];
+        };
         /** @description What a stream is about. */
         Category: {
             description: string;
@@ -903,6 +1006,11 @@ export interface components {
             display_name: string;
             username: string;
         };
+        /**
+         * @description Who may ask the caller for a friendship.
+         * @enum {string}
+         */
+        Circle: "everybody" | "followed" | "nobody";
         /** @description The encoder a channel is published by. */
         Encoder: {
             address: string;
@@ -942,6 +1050,24 @@ export interface components {
         };
         FollowingPage: {
             items: components["schemas"]["FollowedChannel"][];
+            next_cursor?: string | null;
+        };
+        /** @description A member in one of the caller's lists. */
+        Friend: {
+            avatar_url?: string | null;
+            display_name: string;
+            /** Format: date-time */
+            since: string;
+            state: components["schemas"]["Bond"];
+            username: string;
+        };
+        FriendPage: {
+            /**
+             * Format: int64
+             * @description Requests that wait for the caller's answer; of all, not of this page.
+             */
+            incoming_count: number;
+            items: components["schemas"]["Friend"][];
             next_cursor?: string | null;
         };
         /** @description One issue that holds. The shape of `domain::ingest::IngestFinding`, for the document. */
@@ -1119,6 +1245,10 @@ export interface components {
             /** @description The `token` argument of media URLs. Null when none is needed. */
             token?: string | null;
         };
+        /** @description Whom the caller lets near. */
+        Privacy: {
+            friend_requests: components["schemas"]["Circle"];
+        };
         /** @description The body as it is sent; also its OpenAPI schema. */
         Problem: {
             /** @description Stable and documented, such as `publish.already-live`. */
@@ -1281,6 +1411,9 @@ export interface components {
         /** @description Kinds that are not mentioned stay as they are. */
         UpdateNotificationSettings: {
             types: components["schemas"]["ChangeNotificationChoice"][];
+        };
+        UpdatePrivacy: {
+            friend_requests?: components["schemas"]["Circle"] | null;
         };
         UpdateStreamSettings: {
             /** @description Null for none. */
@@ -1755,6 +1888,136 @@ export interface operations {
             };
         };
     };
+    friends: {
+        parameters: {
+            query?: {
+                /** @description `accepted` unless said: friends. `incoming`: who asks the caller. `outgoing`: whom the caller asked. */
+                state?: "accepted" | "incoming" | "outgoing";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FriendPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    friend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BondView"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_friend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BondView"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_friend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me: {
         parameters: {
             query?: never;
@@ -1850,6 +2113,100 @@ export interface operations {
             };
         };
     };
+    blocks: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlockPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    block: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Blocked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unblock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not blocked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     following: {
         parameters: {
             query?: {
@@ -1933,6 +2290,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NotificationSettings"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    privacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Privacy"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_privacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdatePrivacy"];
+            };
+        };
+        responses: {
+            /** @description The settings now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Privacy"];
                 };
             };
             /** @description What went wrong */

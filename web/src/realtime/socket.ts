@@ -21,6 +21,7 @@ type ServerEvents = {
   "stream:reconnecting": (event: StreamEvent & { until?: string | null }) => void;
   "stream:offline": (event: StreamEvent) => void;
   "vod:ready": (event: { username: string; vod_id: string }) => void;
+  "friends:changed": (event: object) => void;
   notification: (notification: Notification) => void;
   "notification:read": (event: { ids?: string[]; all?: boolean; unread_count: number }) => void;
   "ingest:health": (second: IngestSample & { stream_id: string }) => void;

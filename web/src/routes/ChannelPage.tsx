@@ -11,6 +11,7 @@ import { LiveFacts } from "@/features/channel/LiveFacts";
 import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
 import { Chat } from "@/features/chat/Chat";
 import { type ChatRoom, useChat } from "@/features/chat/useChat";
+import { BondButton } from "@/features/friends/BondButton";
 import { Player } from "@/features/player/Player";
 import { useTheatre } from "@/features/player/useTheatre";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
@@ -195,6 +196,7 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
             </>
           )}
           <FollowButton channel={channel} />
+          <BondButton username={channel.username} name={channel.display_name} />
           {me?.username === channel.username && (
             <Link to="/studio" className={buttonClass("soft")}>
               {t("nav.studio")}

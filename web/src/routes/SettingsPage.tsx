@@ -1,4 +1,5 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { ImageUp, LogOut } from "lucide-react";
 import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -7,6 +8,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
@@ -16,6 +18,7 @@ import { setLatencyMode, setTheme, usePrefs } from "@/lib/prefs";
 import { PageHead } from "@/shell/PageHead";
 import { useSignOut } from "@/shell/useSignOut";
 import { Avatar } from "@/ui/avatar";
+import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { TextArea, TextField } from "@/ui/field";
 import { Segmented } from "@/ui/segmented";
@@ -45,6 +48,9 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section id="notifications" title={t("notice.title")}>
           <NotificationChoices />
+        </Section>
+        <Section title={t("settings.privacy")}>
+          <PrivacyForm />
         </Section>
         <Section title={t("settings.account")}>
           <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1 text-[15px]">
@@ -188,6 +194,34 @@ function ProfileForm({ user }: { user: User }) {
         </Button>
       </div>
     </form>
+  );
+}
+
+/** Saved as it is chosen. */
+function PrivacyForm() {
+  const { t } = useTranslation();
+  const settings = useQuery(privacy());
+  const save = useSetPrivacy();
+  if (settings.isError && !settings.data)
+    return <ErrorState error={settings.error} onRetry={() => void settings.refetch()} />;
+  if (!settings.data) return <Skeleton className="h-16" />;
+  return (
+    <div className="flex flex-col gap-2" data-testid="privacy">
+      <Segmented
+        label={t("settings.friend_requests")}
+        value={save.isPending ? save.variables : settings.data.friend_requests}
+        onChange={(circle) => save.mutate(circle)}
+        options={(["everybody", "followed", "nobody"] as const).map((value) => ({
+          value,
+          label: t(`settings.circle.${value}`),
+        }))}
+      />
+      <p className="text-faint text-sm">
+        <Link to="/friends" className="text-melt underline-offset-4 hover:underline">
+          {t("settings.friends_link")}
+        </Link>
+      </p>
+    </div>
   );
 }
 

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Compass, House, PanelLeftClose, PanelLeftOpen, Radio } from "lucide-react";
+import { Compass, House, PanelLeftClose, PanelLeftOpen, Radio, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { following, liveStreams } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { FollowedChannel } from "@/api/types";
+import { incomingCount } from "@/features/friends/friends";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -27,6 +28,7 @@ export function Rail() {
   const isNarrow = chosen || isSmall;
   const isSignedIn = useSession((session) => session.status === "signed-in");
   const followed = useQuery({ ...following(), enabled: isSignedIn });
+  const asking = useQuery({ ...incomingCount(), enabled: isSignedIn });
   const live = useQuery(liveStreams());
   const mine = sortLiveFirst(isSignedIn ? (followed.data?.items ?? []) : []);
   const known = new Set(mine.map((channel) => channel.username));
@@ -47,6 +49,15 @@ export function Rail() {
           <Item to="/" icon={<House />} label={t("nav.home")} isNarrow={isNarrow} isExact />
           <Item to="/browse" icon={<Compass />} label={t("nav.browse")} isNarrow={isNarrow} />
           {isSignedIn && <Item to="/studio" icon={<Radio />} label={t("nav.studio")} isNarrow={isNarrow} />}
+          {isSignedIn && (
+            <Item
+              to="/friends"
+              icon={<Users />}
+              label={t("friends.title")}
+              isNarrow={isNarrow}
+              mark={asking.data ? t("friends.incoming_count", { count: asking.data }) : undefined}
+            />
+          )}
         </ul>
         <ChannelList title={t("nav.following")} channels={mine} isNarrow={isNarrow} testId="rail-following" />
         {isSignedIn && followed.data && mine.length === 0 && !isNarrow && (
@@ -89,12 +100,15 @@ function Item({
   label,
   isNarrow,
   isExact = false,
+  mark,
 }: {
-  to: "/" | "/browse" | "/studio";
+  to: "/" | "/browse" | "/studio" | "/friends";
   icon: ReactNode;
   label: string;
   isNarrow: boolean;
   isExact?: boolean;
+  /** What waits there, in words; it is shown as a dot. */
+  mark?: string;
 }) {
   return (
     <li>
@@ -102,13 +116,21 @@ function Item({
         to={to}
         activeOptions={{ exact: isExact, includeSearch: false }}
         className={cx(
-          "flex h-10 items-center gap-3.5 rounded-sm px-3 font-semibold text-[15px] text-soft hover:bg-raised hover:text-text data-[status=active]:bg-raised data-[status=active]:text-text [&_svg]:size-5 data-[status=active]:[&_svg]:text-melt",
+          "relative flex h-10 items-center gap-3.5 rounded-sm px-3 font-semibold text-[15px] text-soft hover:bg-raised hover:text-text data-[status=active]:bg-raised data-[status=active]:text-text [&_svg]:size-5 data-[status=active]:[&_svg]:text-melt",
           isNarrow && "justify-center px-0",
         )}
         title={isNarrow ? label : undefined}
       >
         {icon}
         <span className={isNarrow ? "sr-only" : undefined}>{label}</span>
+        {mark && (
+          <span
+            className={cx("size-2.5 rounded-full bg-melt", isNarrow ? "absolute top-2 right-2" : "ml-auto")}
+            data-testid="rail-mark"
+          >
+            <span className="sr-only">{mark}</span>
+          </span>
+        )}
       </Link>
     </li>
   );

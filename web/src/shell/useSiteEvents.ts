@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { following } from "@/api/queries";
+import { FRIENDS } from "@/features/friends/friends";
 import { getSocket } from "@/realtime/socket";
 
 /** Streams that start and stop change the lists on every page. */
@@ -17,10 +18,16 @@ export function useSiteEvents(): void {
         void client.invalidateQueries({ queryKey: following().queryKey });
       }, 400);
     };
+    const befriend = () => void client.invalidateQueries({ queryKey: FRIENDS });
+    socket.on("friends:changed", befriend);
+    // What was told while the line was down.
+    socket.io.on("reconnect", befriend);
     socket.on("stream:online", refresh);
     socket.on("stream:offline", refresh);
     return () => {
       clearTimeout(timer);
+      socket.off("friends:changed", befriend);
+      socket.io.off("reconnect", befriend);
       socket.off("stream:online", refresh);
       socket.off("stream:offline", refresh);
     };

@@ -95,6 +95,42 @@ async fn a_follow_is_told_to_the_channels_owner_once() {
 }
 
 #[tokio::test]
+async fn requests_and_answers_are_told_and_nothing_of_somebody_blocked() {
+    let site = Site::start(|_| {}).await;
+    let (alice, bob, carol) = (site.channel("alice").await, site.channel("bob").await, site.channel("carol").await);
+    let mut conn = site.deps.pool.acquire().await.unwrap();
+    // Bob asks Alice, who says yes. Carol asks her too and is blocked; Bob takes a request to Carol back.
+    for (asker, other) in [(bob, alice), (alice, bob), (carol, alice), (bob, carol)] {
+        db::friends::ask(&mut conn, asker, other).await.unwrap();
+    }
+    db::friends::part(&mut conn, bob, carol).await.unwrap();
+    db::friends::block(&mut conn, alice, carol).await.unwrap();
+    drop(conn);
+    site.tell(&Event::FriendAccepted { user_id: alice, asker_id: bob }).await;
+    site.tell(&Event::FriendAsked { user_id: alice, asker_id: carol }).await;
+    site.tell(&Event::FriendAsked { user_id: carol, asker_id: bob }).await;
+    site.tell(&Event::Followed { channel_id: alice, follower_id: carol }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 4, Duration::from_secs(10)).await;
+    let rows = db::testing::rows(&site.deps.pool, "SELECT user_id, type, message FROM notifications").await.unwrap();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["user_id"], bob.to_string());
+    assert_eq!(
+        (rows[0]["type"].as_str(), rows[0]["message"].as_str()),
+        (Some("friend_accepted"), Some("You and alice are friends now"))
+    );
+    site.execute("DELETE FROM bonds").await;
+    db::friends::ask(&mut site.deps.pool.acquire().await.unwrap(), carol, alice).await.unwrap();
+    site.tell(&Event::FriendAsked { user_id: alice, asker_id: carol }).await;
+    site.until(
+        "SELECT count(*)::bigint AS n FROM notifications WHERE type = 'friend_request'",
+        1,
+        Duration::from_secs(10),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_not_for_everybody_is_told_to_those_it_is_for() {
     let site = Site::start(|_| {}).await;
     let channel = site.channel("alice").await;

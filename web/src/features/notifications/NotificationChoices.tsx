@@ -8,7 +8,14 @@ import { errorText } from "@/i18n/errorText";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { toast } from "@/ui/toast";
 
-const KNOWN = ["stream_online", "vod_ready", "new_follower", "recording_stopped"] as const;
+const KNOWN = [
+  "stream_online",
+  "vod_ready",
+  "new_follower",
+  "friend_request",
+  "friend_accepted",
+  "recording_stopped",
+] as const;
 type Known = (typeof KNOWN)[number];
 
 /** Which kinds of notification to hear of. Each change is stored at once. */
