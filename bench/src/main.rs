@@ -12,20 +12,25 @@ mod latency;
 mod nginx;
 mod process;
 mod ready;
+mod room;
 
 use std::path::Path;
 
 use anyhow::bail;
 use serde_json::{Map, Value};
 
-/// Everything there is, in the order it runs.
+/// What concerns the media engine, in the order it runs.
 const MEDIA: [&str; 6] = ["cost", "latency", "egress", "crowd", "ladder", "ready"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
-    if wanted.is_empty() || wanted.iter().any(|name| name == "media") {
+    let is_all = wanted.is_empty();
+    if is_all || wanted.iter().any(|name| name == "media") {
         wanted = MEDIA.map(str::to_owned).to_vec();
+    }
+    if is_all {
+        wanted.push("chat".to_owned());
     }
     let mut results = Map::new();
     for name in wanted {
@@ -36,7 +41,8 @@ async fn main() -> anyhow::Result<()> {
             "crowd" => crowd::run().await?,
             "ladder" => ladder::run().await?,
             "ready" => ready::run().await?,
-            unknown => bail!("no measurement {unknown}; there are media, {}", MEDIA.join(", ")),
+            "chat" => room::run().await?,
+            unknown => bail!("no measurement {unknown}; there are media, chat, {}", MEDIA.join(", ")),
         };
         results.insert(name, result);
     }

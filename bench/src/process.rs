@@ -41,6 +41,21 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_PER_S))
 }
 
+/// A process and all that descend from it.
+pub fn tree(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        for task in std::fs::read_dir(format!("/proc/{parent}/task"))? {
+            // A thread may end meanwhile.
+            let Ok(children) = std::fs::read_to_string(task?.path().join("children")) else { continue };
+            found.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    Ok(found)
+}
+
 /// Whether a child of ours has ended and was not waited for yet.
 pub fn has_ended(pid: u32) -> anyhow::Result<bool> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
