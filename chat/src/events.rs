@@ -16,10 +16,11 @@ use self::rejoin::Stand;
 use crate::dress::Reader;
 use crate::gateway::{Answer, Gateway};
 use crate::history::{Span, StreamPoint};
-use crate::limits::{JOIN_HISTORY, PAGE_DEFAULT, PAGE_MAX, ROOMS_MAX};
+use crate::limits::{PAGE_DEFAULT, PAGE_MAX, ROOMS_MAX};
 use crate::message::moment;
 use crate::refusal::Refusal;
 use crate::registry::{JoinRefusal, Member};
+use crate::tail;
 
 type Answered = Result<Answer, Refusal>;
 
@@ -105,9 +106,9 @@ impl Gateway {
             self.viewers.beat(&watching).await;
             self.count_now(&name).await
         };
-        // Before anything is read: what changes meanwhile is told twice rather than not at all.
-        let now = kit::clock::now();
-        let latest = self.history.channel_page(channel, Span::Latest, JOIN_HISTORY);
+        // Before anything was read: what changes meanwhile is told twice rather than not at all.
+        let now = kit::clock::now() - tail::KEPT;
+        let latest = self.tails.of(&name, channel, &*self.history);
         let (count, latest, pinned) = tokio::join!(count, latest, self.pinned(member, channel, &name));
         let mut body = json!({
             "ok": true,
@@ -117,7 +118,7 @@ impl Gateway {
             "now": moment(now),
         });
         let past = async {
-            let latest = self.readable(member, latest?).await?;
+            let latest = self.readable(member, latest?.to_vec()).await?;
             body["history"] = self.views(&latest, &name, Reader::Member(member)).await?.into();
             if last.is_some() || room.since.is_some() {
                 let stand = Stand { last, since: room.since };

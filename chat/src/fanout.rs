@@ -171,6 +171,9 @@ impl Gateway {
                 if let Some(id) = message_id(&push) {
                     self.told.insert(id, ());
                 }
+                if let Target::Channel(name) = &push.target {
+                    self.tails.forget(name);
+                }
                 if let Ok(raw) = serde_json::value::to_raw_value(&push.payload) {
                     self.speaker.say(&push.target, event, &raw);
                 }
@@ -193,6 +196,7 @@ impl Gateway {
                 };
                 for message in page.iter().filter(|message| !self.told.contains_key(&message.id)) {
                     self.told.insert(message.id, ());
+                    self.tails.forget(&name);
                     if !self.is_for_room(&name, message.stream).await {
                         continue;
                     }

@@ -31,6 +31,7 @@ use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
 use crate::session::{Admission, Identity, Session};
 use crate::speaker::Speaker;
+use crate::tail::Tails;
 
 /// How long a goodbye may take to reach the client before the connection is cut.
 const GOODBYE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -48,6 +49,7 @@ pub(crate) struct Gateway {
     pub registry: Arc<Registry>,
     pub speaker: Arc<Speaker>,
     pub counts: Counts,
+    pub tails: Tails,
     pub outward: Outward,
     /// Messages this node's sockets have been told of.
     pub told: Cache<MessageId, ()>,
@@ -284,6 +286,9 @@ impl Gateway {
     pub(crate) async fn tell(&self, news: News) {
         if let Some(id) = news.message {
             self.told.insert(id, ());
+        }
+        if let Target::Channel(name) = &news.target {
+            self.tails.forget(name);
         }
         let Ok(raw) = serde_json::value::to_raw_value(&news.payload) else { return };
         self.speaker.say(&news.target, news.event, &raw);

@@ -22,6 +22,7 @@ mod registry;
 mod session;
 mod speaker;
 mod sweep;
+mod tail;
 mod wire;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ use crate::line::Slots;
 use crate::origin::Origins;
 use crate::registry::Registry;
 use crate::speaker::Speaker;
+use crate::tail::Tails;
 
 const HEALTH_PART: &str = "chat-history";
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
@@ -118,6 +120,7 @@ impl Chat {
             speaker: Arc::new(Speaker::new(Arc::clone(&registry))),
             registry: Arc::clone(&registry),
             counts: Counts::default(),
+            tails: Tails::default(),
             outward,
             told: moka::sync::Cache::builder().max_capacity(TOLD_MAX).time_to_live(TOLD_FOR).build(),
             reacting: events::marks::Reacting::default(),
