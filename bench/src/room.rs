@@ -2,6 +2,7 @@
 
 mod client;
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use anyhow::{Context, ensure};
 use chat::history::{History, MongoHistory, Stored};
 use chat::message::{Author, Message};
 use client::Client;
+use domain::chat::MessageKind;
 use domain::{MessageId, UserId};
 use kit::Secret;
 use serde_json::{Value, json};
@@ -445,6 +447,13 @@ fn line(channel: UserId) -> Message {
         client_id: id.to_string(),
         sent_at: kit::clock::now(),
         offset_ms: None,
+        kind: MessageKind::Message,
+        reply_to: None,
+        thread: None,
+        mentions: Vec::new(),
+        emotes: BTreeMap::new(),
+        edited_at: None,
+        changed_at: None,
     }
 }
 
