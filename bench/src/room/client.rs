@@ -115,7 +115,7 @@ impl Client {
             loop {
                 if let Some(answer) = self.next().await?.strip_prefix("430") {
                     let mut answer: Vec<Value> = serde_json::from_str(answer)?;
-                    return Ok(answer.pop().context("an empty answer")?);
+                    return answer.pop().context("an empty answer");
                 }
             }
         };
