@@ -29,6 +29,16 @@ export type IngestVerdict = Schemas["IngestVerdict"];
 /** The author of a chat line, as the socket sends it. */
 export type ChatUser = { id: string; username: string; display_name: string; badges: string[] };
 
+export type ChatReaction = { emoji: string; count: number; is_mine?: boolean };
+
+/** What a line answers, as it is now. */
+export type ChatAnswered = {
+  id: string;
+  user: { id: string; username: string; display_name: string } | null;
+  text: string;
+  is_deleted: boolean;
+};
+
 /** One stored chat line. Ids are UUIDv7: their text order is their order in time. */
 export type ChatMessage = {
   id: string;
@@ -39,6 +49,15 @@ export type ChatMessage = {
   sent_at: string;
   stream_id: string | null;
   offset_ms: number | null;
+  kind?: "message" | "announcement";
+  reply_to?: ChatAnswered;
+  thread_id?: string;
+  mentions?: { id: string; username: string }[];
+  /** Addresses of the emotes' pictures, by name. */
+  emotes?: Record<string, string>;
+  reactions?: ChatReaction[];
+  edited_at?: string;
+  changed_at?: string;
   deleted?: boolean;
 };
 

@@ -17,7 +17,13 @@ type Prefs = {
   hasShortcuts: boolean;
   isRailNarrow: boolean;
   isChatOpen: boolean;
+  /** Size of the chat's text, in pixels. */
+  chatSize: number;
+  /** Whether each line of chat shows when it was said. */
+  hasChatTimes: boolean;
 };
+
+export const CHAT_SIZES = [13, 14.5, 17, 20] as const;
 
 const oneOf = <T extends string>(value: string | null, allowed: readonly T[], fallback: T): T =>
   allowed.find((known) => known === value) ?? fallback;
@@ -39,6 +45,8 @@ export const usePrefs = create<Prefs>(() => ({
   hasShortcuts: read("rillcast.shortcuts") !== "off",
   isRailNarrow: read("rillcast.rail") === "narrow",
   isChatOpen: true,
+  chatSize: CHAT_SIZES.find((size) => String(size) === read("rillcast.chat_size")) ?? 14.5,
+  hasChatTimes: read("rillcast.chat_times") === "1",
 }));
 
 const systemLight = window.matchMedia("(prefers-color-scheme: light)");
@@ -84,6 +92,16 @@ export function setTheatre(isTheatre: boolean): void {
 export function setShortcuts(hasShortcuts: boolean): void {
   usePrefs.setState({ hasShortcuts });
   write("rillcast.shortcuts", hasShortcuts ? "on" : "off");
+}
+
+export function setChatSize(chatSize: number): void {
+  usePrefs.setState({ chatSize });
+  write("rillcast.chat_size", String(chatSize));
+}
+
+export function setChatTimes(hasChatTimes: boolean): void {
+  usePrefs.setState({ hasChatTimes });
+  write("rillcast.chat_times", hasChatTimes ? "1" : "0");
 }
 
 export function setRailNarrow(isRailNarrow: boolean): void {

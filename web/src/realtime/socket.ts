@@ -3,7 +3,14 @@ import { io, type Socket } from "socket.io-client";
 import { create } from "zustand";
 import { ApiError } from "@/api/errors";
 import { currentToken, useSession } from "@/api/session";
-import type { ChatMessage, ChatModes, IngestSample, Notification } from "@/api/types";
+import type {
+  ChatMessage,
+  ChatModes,
+  ChatReaction,
+  ChatStanding,
+  IngestSample,
+  Notification,
+} from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
 const ACK_TIMEOUT_MS = 8_000;
@@ -13,6 +20,9 @@ type StreamEvent = { username: string; stream_id: string };
 type ServerEvents = {
   "chat:message": (message: ChatMessage) => void;
   "chat:deleted": (event: { id: string; username?: string }) => void;
+  "chat:edited": (event: { message: ChatMessage }) => void;
+  "chat:reactions": (event: { id: string; username: string; reactions: ChatReaction[] }) => void;
+  "chat:pinned": (event: { username: string; message: ChatMessage | null }) => void;
   "chat:closed": (event: { username: string }) => void;
   "chat:cleared": (event: { user_id?: string | null; username?: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
@@ -32,26 +42,50 @@ type Ack<T> = ({ ok: true } & T) | Refusal;
 
 type ClientEvents = {
   "stream:join": (
-    body: { username: string; stream_id?: string },
+    body: { username: string; stream_id?: string; last_id?: string; since?: string },
     ack: (
       answer: Ack<{
         viewers: number;
         history: ChatMessage[];
         modes: ChatModes;
         is_history_missing?: boolean;
+        pinned?: ChatMessage | null;
+        /** The server's clock, to be given as `since` when the room is joined again. */
+        now?: string;
+        missed?: ChatMessage[];
+        changes?: ChatMessage[];
+        removed?: string[];
+        is_gap?: boolean;
       }>,
     ) => void,
   ) => void;
   "stream:leave": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:send": (
-    body: { username: string; text: string; client_id: string },
-    ack: (answer: Ack<{ message: ChatMessage }>) => void,
+    body: { username: string; text: string; client_id: string; reply_to?: string },
+    ack: (answer: Ack<{ message?: ChatMessage; command?: { name: string; detail: string } }>) => void,
   ) => void;
   "chat:history": (
-    body: { username: string; before?: string; after?: string; limit: number },
+    body: {
+      username?: string;
+      vod_id?: string;
+      before?: string | number;
+      after?: string | number;
+      limit: number;
+    },
     ack: (answer: Ack<{ items: ChatMessage[] }>) => void,
   ) => void;
   "auth:renew": (body: { token: string }, ack: (answer: Ack<object>) => void) => void;
+  "chat:warning-read": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
+  "chat:edit": (
+    body: { id: string; text: string },
+    ack: (answer: Ack<{ message: ChatMessage }>) => void,
+  ) => void;
+  "chat:react": (
+    body: { id: string; emoji: string; on: boolean },
+    ack: (answer: Ack<{ emoji: string; reactions: ChatReaction[] }>) => void,
+  ) => void;
+  "chat:pin": (body: { username: string; id: string | null }, ack: (answer: Ack<object>) => void) => void;
+  "chat:thread": (body: { id: string }, ack: (answer: Ack<{ items: ChatMessage[] }>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 

@@ -1,16 +1,19 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
+import { usePrefs } from "@/lib/prefs";
 import { useLine } from "@/realtime/socket";
 import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
-import { Composer } from "./Composer";
-import { Line, PendingLine } from "./Line";
+import { Pinned, Thread, Told } from "./beside";
+import { ChatSettings } from "./ChatSettings";
+import { Composer, type Target } from "./Composer";
+import { Line, type LineActions, PendingLine } from "./Line";
 import { countAfter, type Pending } from "./room";
 import type { ChatRoom } from "./useChat";
 
@@ -32,57 +35,84 @@ export function Chat({
   const { t } = useTranslation();
   const me = useSession((session) => session.user);
   const line = useLine((state) => state.state);
-  const canDelete = me !== null && (me.role !== "user" || me.username === username);
+  const isKeeper = me !== null && (me.role !== "user" || me.username === username);
+  const [target, setTarget] = useState<Target | null>(null);
+  const [threadId, setThreadId] = useState<string | null>(null);
+  const size = usePrefs((prefs) => prefs.chatSize);
+  const release = useCallback(() => setTarget(null), []);
   return (
     <section
       aria-label={t("chat.title")}
       data-testid="chat"
       data-joined={room.isJoined}
       className={cx("flex min-h-0 flex-col bg-surface", className)}
+      style={{ "--chat-size": `${size}px` } as CSSProperties}
     >
-      <header className="flex h-12 shrink-0 items-center justify-between gap-3 border-line border-b px-4">
-        <h2 className="font-bold text-[15px]">{t("chat.title")}</h2>
+      <header className="flex h-12 shrink-0 items-center gap-3 border-line border-b px-4 lg:pr-12">
+        <h2 className="mr-auto font-bold text-[15px]">{t("chat.title")}</h2>
         {!room.isJoined && (
           <span role="status" className="text-faint text-xs">
             {line === "down" ? t("chat.reconnecting") : t("chat.connecting")}
           </span>
         )}
+        <ChatSettings />
       </header>
-      <Lines room={room} canDelete={canDelete} myName={me?.username ?? null} myId={me?.id ?? null} />
-      <Composer room={room} username={username} />
+      {room.pinned && (
+        <Pinned message={room.pinned} onUnpin={isKeeper ? () => void room.pin(null) : undefined} />
+      )}
+      <Lines
+        room={room}
+        isKeeper={isKeeper}
+        myName={me?.username ?? null}
+        myId={me?.id ?? null}
+        onTarget={setTarget}
+        onThread={setThreadId}
+      />
+      {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
+      {room.command && <Told command={room.command} onDismiss={room.dismissCommand} />}
+      <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
+      <Thread id={threadId} onClose={() => setThreadId(null)} />
     </section>
   );
 }
 
 function Lines({
   room,
-  canDelete,
+  isKeeper,
   myName,
   myId,
+  onTarget,
+  onThread,
 }: {
   room: ChatRoom;
-  canDelete: boolean;
+  isKeeper: boolean;
   myName: string | null;
   myId: string | null;
+  onTarget: (target: Target) => void;
+  onThread: (id: string) => void;
 }) {
   const { t } = useTranslation();
   const scroller = useRef<HTMLDivElement>(null);
-  const rows = useMemo<Row[]>(
-    () => [
+  const { lines, pending } = room;
+  const rowAt = useCallback(
+    (index: number): Row | undefined => {
+      const message = lines[index];
       // A line of one's own keeps its place when it turns from pending into stored.
-      ...room.lines.map((message) => ({
-        key: message.client_id && message.user.id === myId ? message.client_id : message.id,
-        message,
-      })),
-      ...room.pending.map((pending) => ({ key: pending.clientId, pending })),
-    ],
-    [room.lines, room.pending, myId],
+      if (message) {
+        const isMine = message.client_id && message.user.id === myId;
+        return { key: (isMine && message.client_id) || message.id, message };
+      }
+      const own = pending[index - lines.length];
+      return own && { key: own.clientId, pending: own };
+    },
+    [lines, pending, myId],
   );
+  const count = lines.length + pending.length;
   const virtual = useVirtualizer({
-    count: rows.length,
+    count,
     getScrollElement: () => scroller.current,
     estimateSize: () => 30,
-    getItemKey: useCallback((index: number) => rows[index]?.key ?? index, [rows]),
+    getItemKey: useCallback((index: number) => rowAt(index)?.key ?? index, [rowAt]),
     overscan: 12,
     anchorTo: "end",
     followOnAppend: true,
@@ -118,10 +148,25 @@ function Lines({
     setAtEnd(box.scrollHeight - box.scrollTop - box.clientHeight < END_PX);
     if (box.scrollTop < OLDER_PX) void room.loadOlder();
   };
-  const remove = useCallback(
-    (id: string) => room.remove(id).catch((error) => toast({ kind: "error", title: errorText(t, error) })),
-    [room.remove, t],
-  );
+  const { remove, react, pin } = room;
+  const isIn = myId !== null && room.isJoined;
+  const actions = useMemo(() => {
+    const tell = (error: unknown) => toast({ kind: "error", title: errorText(t, error) });
+    const common: LineActions = {
+      onThread,
+      ...(isIn && {
+        onReply: (message) => onTarget({ kind: "reply", message }),
+        onReact: (id, emoji, on) => void react(id, emoji, on).catch(tell),
+      }),
+    };
+    const onRemove = (id: string) => void remove(id).catch(tell);
+    const keeper: LineActions = { ...common, onRemove, onPin: (id) => void pin(id).catch(tell) };
+    const onEdit = (message: ChatMessage) => onTarget({ kind: "edit", message });
+    return {
+      others: isKeeper && isIn ? keeper : common,
+      mine: isIn ? { ...(isKeeper ? keeper : common), onRemove, onEdit } : common,
+    };
+  }, [remove, react, pin, isIn, isKeeper, onTarget, onThread, t]);
 
   return (
     <div className="relative min-h-0 flex-1">
@@ -136,12 +181,12 @@ function Lines({
         data-testid="chat-messages"
         className="absolute inset-0 overflow-y-auto overflow-x-hidden overscroll-contain [overflow-anchor:none]"
       >
-        {rows.length === 0 && (
+        {count === 0 && (
           <p className="px-4 py-5 text-faint text-sm">{room.isJoined ? t("chat.empty") : ""}</p>
         )}
         <div style={{ height: virtual.getTotalSize() }} className="relative w-full">
           {virtual.getVirtualItems().map((item) => {
-            const row = rows[item.index];
+            const row = rowAt(item.index);
             if (!row) return null;
             return (
               <div
@@ -155,7 +200,7 @@ function Lines({
                   <Line
                     message={row.message}
                     myName={myName}
-                    onRemove={canDelete && !row.message.deleted ? remove : undefined}
+                    actions={row.message.user.id === myId ? actions.mine : actions.others}
                   />
                 ) : (
                   <PendingLine pending={row.pending} onRetry={room.retry} onDiscard={room.discard} />

@@ -1,10 +1,15 @@
 import { Link } from "@tanstack/react-router";
-import { SendHorizontal } from "lucide-react";
-import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
+import { SendHorizontal, X } from "lucide-react";
+import { type FormEvent, type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
+import type { ChatMessage } from "@/api/types";
+import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { Button, buttonClass } from "@/ui/button";
+import { toast } from "@/ui/toast";
+import { accept, complete } from "./complete";
+import { Picker } from "./Picker";
 import { charCount } from "./text";
 import type { ChatRoom } from "./useChat";
 
@@ -12,12 +17,44 @@ export const CHARS_MAX = 500;
 /** From here on the count is worth showing. */
 const COUNT_FROM = 400;
 
-export function Composer({ room, username }: { room: ChatRoom; username: string }) {
+/** What the next line is about. */
+export type Target = { kind: "reply" | "edit"; message: ChatMessage };
+
+/** How long the server lets one's own line be changed. */
+const EDIT_FOR_MS = 60_000;
+/** As many recent authors as are worth offering. */
+const AUTHORS_FROM = 300;
+
+export function Composer({
+  room,
+  username,
+  target,
+  onTarget,
+  onRelease,
+}: {
+  room: ChatRoom;
+  username: string;
+  target: Target | null;
+  onTarget: (target: Target) => void;
+  onRelease: () => void;
+}) {
   const { t } = useTranslation();
   const id = useId();
   const status = useSession((session) => session.status);
+  const me = useSession((session) => session.user);
+  const field = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState("");
   const [last, setLast] = useState("");
+  const [caret, setCaret] = useState(0);
+  const [chosen, setChosen] = useState(0);
+  const [isRefused, setRefused] = useState(false);
+  const names = useMemo(() => recentAuthors(room.lines, username), [room.lines, username]);
+  const offer = isRefused ? null : complete(text, caret, names);
+  useEffect(() => {
+    if (!target) return;
+    if (target.kind === "edit") setText(target.message.text);
+    field.current?.focus();
+  }, [target]);
   const count = charCount(text);
   const isTooLong = count > CHARS_MAX;
   const mode = modeText(room.modes);
@@ -38,42 +75,136 @@ export function Composer({ room, username }: { room: ChatRoom; username: string 
     );
   }
 
+  const clear = () => {
+    setText("");
+    setCaret(0);
+    onRelease();
+  };
   const submit = (event?: FormEvent) => {
     event?.preventDefault();
     const line = text.trim();
     if (!line || isTooLong || !room.isJoined) return;
-    room.send(line);
-    setLast(line);
-    setText("");
+    if (target?.kind === "edit") {
+      room
+        .edit(target.message.id, line)
+        .catch((error: unknown) => toast({ kind: "error", title: errorText(t, error) }));
+    } else {
+      room.send(line, target?.message.id);
+      setLast(line);
+    }
+    clear();
+  };
+  const take = (index: number) => {
+    const one = offer?.offers[index];
+    if (!offer || !one) return;
+    const next = accept(text, offer, one);
+    setText(next.text);
+    setCaret(next.caret);
+    setChosen(0);
+    requestAnimationFrame(() => field.current?.setSelectionRange(next.caret, next.caret));
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // Enter that ends an input method's word does not send (Vietnamese Telex among others).
-    if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+    // Keys that belong to an input method's word do nothing else (Vietnamese Telex among others).
+    if (event.nativeEvent.isComposing) return;
+    if (offer && event.key === "Tab" && !event.shiftKey) {
+      event.preventDefault();
+      take(Math.min(chosen, offer.offers.length - 1));
+    } else if (offer && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      event.preventDefault();
+      const step = event.key === "ArrowDown" ? 1 : offer.offers.length - 1;
+      setChosen((now) => (now + step) % offer.offers.length);
+    } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       submit();
-    } else if (event.key === "ArrowUp" && text === "" && last) {
-      event.preventDefault();
-      setText(last);
+    } else if (event.key === "Escape" && (offer || target)) {
+      event.stopPropagation();
+      if (offer) setRefused(true);
+      else clear();
+    } else if (event.key === "ArrowUp" && text === "") {
+      const own = room.lines.findLast((line) => line.user.id === me?.id && !line.deleted);
+      if (own && Date.now() - Date.parse(own.sent_at) < EDIT_FOR_MS) {
+        event.preventDefault();
+        onTarget({ kind: "edit", message: own });
+      } else if (last) {
+        event.preventDefault();
+        setText(last);
+      }
     }
   };
   return (
     <form onSubmit={submit} className="shrink-0 border-line border-t p-3">
       {mode && <p className="mb-2 text-soft text-xs">{t(mode.key, { seconds: mode.seconds })}</p>}
+      {target && (
+        <div
+          className="mb-2 flex items-center gap-2 rounded-md bg-raised px-3 py-1.5 text-sm"
+          data-testid="chat-target"
+        >
+          <span className="min-w-0 flex-1 truncate text-soft">
+            {target.kind === "edit"
+              ? t("chat.editing")
+              : t("chat.replying", { name: target.message.user.display_name, text: target.message.text })}
+          </span>
+          <Button look="ghost" size="icon-s" onClick={clear} aria-label={t("actions.cancel")}>
+            <X />
+          </Button>
+        </div>
+      )}
+      {offer && (
+        <ul
+          id={`${id}-offers`}
+          aria-label={t("chat.offers")}
+          data-testid="chat-offers"
+          className="mb-2 flex flex-wrap gap-1"
+        >
+          {offer.offers.map((one, index) => (
+            <li key={one}>
+              <button
+                type="button"
+                onClick={() => take(index)}
+                aria-current={index === chosen || undefined}
+                className="inline-flex min-h-7 items-center gap-1 rounded-sm border border-line bg-raised px-2 text-sm aria-[current]:border-melt aria-[current]:bg-melt-wash"
+              >
+                {one.startsWith(":") && (
+                  <img src={`/emotes/${one.slice(1, -1)}.svg`} alt="" className="size-5" />
+                )}
+                {one}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       <div className="flex items-end gap-2">
         <label htmlFor={id} className="sr-only">
           {t("chat.input")}
         </label>
         <textarea
+          ref={field}
           id={id}
           data-testid="chat-input"
           rows={1}
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => {
+            setText(event.target.value);
+            setCaret(event.target.selectionStart);
+            setChosen(0);
+            setRefused(false);
+          }}
+          onSelect={(event) => setCaret(event.currentTarget.selectionStart)}
+          aria-controls={offer ? `${id}-offers` : undefined}
           onKeyDown={onKeyDown}
           placeholder={t("chat.placeholder")}
           aria-invalid={isTooLong || undefined}
           aria-describedby={count >= COUNT_FROM ? `${id}-count` : undefined}
           className="field-sizing-content max-h-32 min-h-11 w-full resize-none rounded-md border border-line-strong/70 bg-field px-3.5 py-2.5 leading-snug placeholder:text-faint hover:border-line-strong aria-invalid:border-danger"
+        />
+        <Picker
+          label={t("chat.insert")}
+          onPick={(emoji) => {
+            const gap = text && !text.endsWith(" ") ? " " : "";
+            setText(`${text}${gap}${emoji} `);
+            field.current?.focus();
+          }}
+          trigger={<Button look="ghost" size="icon" className="size-11 shrink-0" />}
         />
         <Button
           type="submit"
@@ -97,6 +228,13 @@ export function Composer({ room, username }: { room: ChatRoom; username: string 
       )}
     </form>
   );
+}
+
+/** Whom one may want to name: who spoke last first, and whose channel it is. */
+function recentAuthors(lines: ChatMessage[], channel: string): string[] {
+  const names = new Set<string>();
+  for (const line of lines.slice(-AUTHORS_FROM).reverse()) names.add(line.user.username);
+  return [...names.add(channel.toLowerCase())];
 }
 
 function modeText(modes: ChatRoom["modes"]) {

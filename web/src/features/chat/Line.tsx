@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { RotateCw, ShieldCheck, Trash2, Video, X } from "lucide-react";
+import { Megaphone, Pencil, Pin, Reply, RotateCw, ShieldCheck, Trash2, Video, X } from "lucide-react";
 import { type CSSProperties, memo } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
@@ -8,70 +8,219 @@ import type { ChatMessage } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
+import { usePrefs } from "@/lib/prefs";
 import { timeOfDay } from "@/lib/time";
 import { hueOf } from "./colour";
+import { EMOTES } from "./complete";
+import { Picker } from "./Picker";
 import type { Pending } from "./room";
 import { pieces } from "./text";
 
-const row = "group relative px-4 py-[3px] text-[14.5px] leading-[1.45] [overflow-wrap:anywhere]";
+const row =
+  "group relative px-4 py-[3px] text-[length:var(--chat-size,14.5px)] leading-[1.45] [overflow-wrap:anywhere]";
+const tool =
+  "grid size-7 place-items-center rounded-sm text-soft hover:bg-raised hover:text-text focus-visible:opacity-100 [&>svg]:size-3.5";
+
+/** What can be done with a line. What this viewer may not do is left out. */
+export type LineActions = {
+  onReply?: (message: ChatMessage) => void;
+  onReact?: (id: string, emoji: string, on: boolean) => void;
+  onEdit?: (message: ChatMessage) => void;
+  onPin?: (id: string) => void;
+  onRemove?: (id: string) => void;
+  onThread?: (id: string) => void;
+};
 
 export const Line = memo(function Line({
   message,
   myName,
-  onRemove,
+  actions,
 }: {
   message: ChatMessage;
   myName: string | null;
-  onRemove?: (id: string) => void;
+  actions: LineActions;
 }) {
   const { t } = useTranslation();
   const lang = useLang();
-  const parts = message.deleted ? [] : pieces(message.text);
+  const hasTimes = usePrefs((prefs) => prefs.hasChatTimes);
   const isToMe =
-    myName !== null &&
-    parts.some((part) => part.kind === "mention" && part.value.slice(1).toLowerCase() === myName);
+    myName !== null && (message.mentions?.some((mention) => mention.username === myName) ?? false);
+  const isAnnouncement = message.kind === "announcement" && !message.deleted;
+  const { reply_to: answered, reactions } = message;
   return (
     <div
       data-testid="chat-message"
       data-id={message.id}
-      className={cx(row, "hover:bg-raised/60", isToMe && "border-melt border-l-[3px] bg-melt-wash pl-[13px]")}
+      data-kind={message.kind}
+      className={cx(
+        row,
+        "hover:bg-raised/60",
+        isToMe && "border-melt border-l-[3px] bg-melt-wash pl-[13px]",
+        isAnnouncement && "my-1 border-live-text border-y bg-raised py-2",
+      )}
     >
+      {isAnnouncement && (
+        <p className="mb-0.5 flex items-center gap-1.5 font-semibold text-live-text text-xs">
+          <Megaphone className="size-3.5" />
+          {t("chat.announcement")}
+        </p>
+      )}
+      {answered && (
+        <button
+          type="button"
+          onClick={() => actions.onThread?.(message.id)}
+          data-testid="chat-answered"
+          className="flex w-full min-w-0 items-center gap-1.5 text-left text-faint text-xs hover:text-text"
+        >
+          <Reply className="size-3 shrink-0 -scale-x-100" />
+          <span className="truncate">
+            {answered.is_deleted
+              ? t("chat.deleted")
+              : `${answered.user?.display_name ?? ""}: ${answered.text}`}
+          </span>
+        </button>
+      )}
+      {hasTimes && (
+        <time dateTime={message.sent_at} className="tabular mr-1.5 text-faint text-xs">
+          {timeOfDay(message.sent_at, lang)}
+        </time>
+      )}
       <Author user={message.user} time={timeOfDay(message.sent_at, lang)} />
-      {message.deleted ? (
-        <em className="text-faint">{t("chat.deleted")}</em>
-      ) : (
-        parts.map((part) =>
-          part.kind === "link" ? (
-            <a
-              key={part.at}
-              href={part.value}
-              target="_blank"
-              rel="noopener noreferrer nofollow ugc"
-              className="text-melt underline underline-offset-2"
+      {message.deleted ? <em className="text-faint">{t("chat.deleted")}</em> : <Words message={message} />}
+      {message.edited_at && !message.deleted && (
+        <span className="ml-1.5 text-faint text-xs">{t("chat.edited")}</span>
+      )}
+      {reactions && reactions.length > 0 && !message.deleted && (
+        <div className="mt-1 flex flex-wrap gap-1">
+          {reactions.map((one) => (
+            <button
+              key={one.emoji}
+              type="button"
+              disabled={!actions.onReact}
+              aria-pressed={one.is_mine ?? false}
+              aria-label={t("chat.reaction", { emoji: one.emoji, count: one.count })}
+              onClick={() => actions.onReact?.(message.id, one.emoji, !one.is_mine)}
+              data-testid="chat-reaction"
+              data-emoji={one.emoji}
+              className={cx(
+                "tabular inline-flex min-h-6 items-center gap-1 rounded-full border px-2 text-xs",
+                one.is_mine ? "border-melt bg-melt-wash font-semibold" : "border-line bg-raised",
+              )}
             >
-              {part.value}
-            </a>
-          ) : (
-            <span key={part.at} className={part.kind === "mention" ? "font-semibold" : undefined}>
-              {part.value}
-            </span>
-          ),
-        )
+              <Emoji emoji={one.emoji} />
+              {one.count}
+            </button>
+          ))}
+        </div>
+      )}
+      {!message.deleted && <Tools message={message} actions={actions} />}
+    </div>
+  );
+});
+
+function Words({ message }: { message: ChatMessage }) {
+  return pieces(message.text, message.emotes).map((part) => {
+    if (part.kind === "link") {
+      return (
+        <a
+          key={part.at}
+          href={part.value}
+          target="_blank"
+          rel="noopener noreferrer nofollow ugc"
+          className="text-melt underline underline-offset-2"
+        >
+          {part.value}
+        </a>
+      );
+    }
+    if (part.kind === "emote") {
+      return (
+        <img
+          key={part.at}
+          src={part.url}
+          alt={part.value}
+          title={part.value}
+          className="mx-0.5 inline size-[1.75em] object-contain align-middle"
+        />
+      );
+    }
+    const isName =
+      part.kind === "mention" &&
+      message.mentions?.some((mention) => mention.username === part.value.slice(1).toLowerCase());
+    return (
+      <span key={part.at} className={isName ? "font-semibold text-melt" : undefined}>
+        {part.value}
+      </span>
+    );
+  });
+}
+
+function Emoji({ emoji }: { emoji: string }) {
+  const name = EMOTES.find((one) => `:${one}:` === emoji);
+  return name ? <img src={`/emotes/${name}.svg`} alt="" className="size-4" /> : <span>{emoji}</span>;
+}
+
+function Tools({ message, actions }: { message: ChatMessage; actions: LineActions }) {
+  const { t } = useTranslation();
+  const { onReply, onReact, onEdit, onPin, onRemove } = actions;
+  const name = message.user.display_name;
+  if (!onReply && !onReact && !onEdit && !onPin && !onRemove) return null;
+  return (
+    <div className="absolute -top-2.5 right-2 z-[1] flex rounded-sm border border-line bg-overlay opacity-0 focus-within:opacity-100 group-hover:opacity-100">
+      {onReact && (
+        <Picker
+          label={t("chat.react_to", { name })}
+          onPick={(emoji) => onReact(message.id, emoji, true)}
+          trigger={<button type="button" className={tool} data-testid="chat-react" />}
+        />
+      )}
+      {onReply && (
+        <button
+          type="button"
+          className={tool}
+          onClick={() => onReply(message)}
+          aria-label={t("chat.reply_to", { name })}
+          data-testid="chat-reply"
+        >
+          <Reply />
+        </button>
+      )}
+      {onEdit && (
+        <button
+          type="button"
+          className={tool}
+          onClick={() => onEdit(message)}
+          aria-label={t("chat.edit")}
+          data-testid="chat-edit"
+        >
+          <Pencil />
+        </button>
+      )}
+      {onPin && (
+        <button
+          type="button"
+          className={tool}
+          onClick={() => onPin(message.id)}
+          aria-label={t("chat.pin_by", { name })}
+          data-testid="chat-pin"
+        >
+          <Pin />
+        </button>
       )}
       {onRemove && (
         <button
           type="button"
+          className={cx(tool, "hover:text-danger")}
           onClick={() => onRemove(message.id)}
-          aria-label={t("chat.delete_by", { name: message.user.display_name })}
+          aria-label={t("chat.delete_by", { name })}
           data-testid="chat-delete"
-          className="absolute top-0 right-2 grid size-7 place-items-center rounded-sm border border-line bg-overlay text-soft opacity-0 hover:text-danger focus-visible:opacity-100 group-hover:opacity-100"
         >
-          <Trash2 className="size-3.5" />
+          <Trash2 />
         </button>
       )}
     </div>
   );
-});
+}
 
 function Author({ user, time }: { user: ChatMessage["user"]; time?: string }) {
   const { t } = useTranslation();

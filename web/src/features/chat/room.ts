@@ -1,12 +1,13 @@
 // What a chat room shows, as a pure reducer: stored lines in order, own lines on their way below them.
-import type { ChatMessage, ChatModes } from "@/api/types";
+import type { ChatMessage, ChatModes, ChatReaction } from "@/api/types";
 
 /** More lines than this are not kept in memory. */
-export const LINES_MAX = 1_000;
+export const LINES_MAX = 10_000;
 
 export type Pending = {
   clientId: string;
   text: string;
+  replyTo: string | null;
   state: "sending" | "failed";
   code: string | null;
   retryAfterS: number | null;
@@ -16,17 +17,30 @@ export type Room = {
   lines: ChatMessage[];
   pending: Pending[];
   modes: ChatModes;
+  pinned: ChatMessage | null;
+  /** The server's clock when the room was last in step with it. */
+  since: string | null;
   /** Whether older lines may exist on the server. */
   hasOlder: boolean;
 };
 
 export type RoomAction =
-  | { type: "joined"; history: ChatMessage[]; modes: ChatModes; rejoined: boolean }
-  | { type: "received"; message: ChatMessage }
-  | { type: "filled"; items: ChatMessage[] }
+  | {
+      type: "joined";
+      history: ChatMessage[];
+      modes: ChatModes;
+      rejoined: boolean;
+      pinned?: ChatMessage | null;
+      now?: string | null;
+    }
+  | { type: "received"; messages: ChatMessage[] }
+  | { type: "missed"; missed: ChatMessage[]; changes: ChatMessage[]; removed: string[] }
+  | { type: "edited"; message: ChatMessage }
+  | { type: "reactions"; id: string; reactions: ChatReaction[]; hasMine: boolean }
+  | { type: "pinned"; message: ChatMessage | null }
   | { type: "older"; items: ChatMessage[]; isAll: boolean }
   | { type: "restarted"; items: ChatMessage[] }
-  | { type: "sending"; clientId: string; text: string }
+  | { type: "sending"; clientId: string; text: string; replyTo: string | null }
   | { type: "sent"; clientId: string; message: ChatMessage }
   | { type: "failed"; clientId: string; code: string; retryAfterS: number | null }
   | { type: "discarded"; clientId: string }
@@ -34,7 +48,14 @@ export type RoomAction =
   | { type: "cleared"; userId: string | null }
   | { type: "modes"; modes: ChatModes };
 
-export const emptyRoom: Room = { lines: [], pending: [], modes: {}, hasOlder: true };
+export const emptyRoom: Room = {
+  lines: [],
+  pending: [],
+  modes: {},
+  pinned: null,
+  since: null,
+  hasOlder: true,
+};
 
 export function room(state: Room, action: RoomAction): Room {
   switch (action.type) {
@@ -43,12 +64,45 @@ export function room(state: Room, action: RoomAction): Room {
         ...state,
         ...settle(state, merge(state.lines, action.history), action.history),
         modes: action.modes,
+        pinned: action.pinned ?? null,
+        since: action.now ?? state.since,
         hasOlder: action.rejoined ? state.hasOlder : action.history.length > 0,
       };
     case "received":
-      return { ...state, ...settle(state, merge(state.lines, [action.message]), [action.message]) };
-    case "filled":
-      return { ...state, ...settle(state, merge(state.lines, action.items), action.items) };
+      return { ...state, ...settle(state, merge(state.lines, action.messages), action.messages) };
+    case "missed": {
+      const gone = new Set(action.removed);
+      const lines = merge(merge(state.lines, action.changes), action.missed);
+      return {
+        ...state,
+        ...settle(state, gone.size > 0 ? strike(lines, (line) => gone.has(line.id)) : lines, action.missed),
+      };
+    }
+    case "edited": {
+      const { message } = action;
+      return {
+        ...state,
+        lines: change(state.lines, message.id, (old) => ({
+          ...message,
+          reactions: keepMine(old.reactions, message.reactions),
+        })).map((line) =>
+          line.reply_to?.id === message.id && !line.reply_to.is_deleted
+            ? { ...line, reply_to: { ...line.reply_to, text: excerpt(message.text) } }
+            : line,
+        ),
+        pinned: state.pinned?.id === message.id ? message : state.pinned,
+      };
+    }
+    case "reactions":
+      return {
+        ...state,
+        lines: change(state.lines, action.id, (old) => ({
+          ...old,
+          reactions: action.hasMine ? action.reactions : keepMine(old.reactions, action.reactions),
+        })),
+      };
+    case "pinned":
+      return { ...state, pinned: action.message };
     case "older":
       return {
         ...state,
@@ -62,7 +116,14 @@ export function room(state: Room, action: RoomAction): Room {
         ...state,
         pending: [
           ...state.pending.filter((line) => line.clientId !== action.clientId),
-          { clientId: action.clientId, text: action.text, state: "sending", code: null, retryAfterS: null },
+          {
+            clientId: action.clientId,
+            text: action.text,
+            replyTo: action.replyTo,
+            state: "sending",
+            code: null,
+            retryAfterS: null,
+          },
         ],
       };
     case "sent":
@@ -83,7 +144,11 @@ export function room(state: Room, action: RoomAction): Room {
     case "discarded":
       return { ...state, pending: state.pending.filter((line) => line.clientId !== action.clientId) };
     case "deleted":
-      return { ...state, lines: strike(state.lines, (line) => line.id === action.id) };
+      return {
+        ...state,
+        lines: strike(state.lines, (line) => line.id === action.id),
+        pinned: state.pinned?.id === action.id ? null : state.pinned,
+      };
     case "cleared":
       return {
         ...state,
@@ -98,9 +163,9 @@ export function room(state: Room, action: RoomAction): Room {
 export function merge(known: ChatMessage[], fresh: ChatMessage[], max: number = LINES_MAX): ChatMessage[] {
   if (fresh.length === 0) return known;
   const last = known.at(-1);
-  const only = fresh[0];
-  if (fresh.length === 1 && only && (!last || only.id > last.id)) {
-    return trim([...known, only], max);
+  // Almost always: what comes is newer than what is there.
+  if (isAscending(fresh) && (!last || (fresh[0] as ChatMessage).id > last.id)) {
+    return trim(known.concat(fresh), max);
   }
   const byId = new Map(known.map((line) => [line.id, line]));
   for (const line of fresh) {
@@ -130,29 +195,48 @@ function settle(state: Room, lines: ChatMessage[], fresh: ChatMessage[]): Pick<R
   return { lines, pending };
 }
 
-function strike(lines: ChatMessage[], isMeant: (line: ChatMessage) => boolean): ChatMessage[] {
-  return lines.map((line) => (isMeant(line) && !line.deleted ? { ...line, deleted: true, text: "" } : line));
+function isAscending(lines: ChatMessage[]): boolean {
+  return lines.every((line, at) => at === 0 || line.id > (lines[at - 1] as ChatMessage).id);
 }
 
-export type FetchAfter = (after: string, limit: number) => Promise<ChatMessage[]>;
+/** Hides lines, and what other lines show of them. */
+function strike(lines: ChatMessage[], isMeant: (line: ChatMessage) => boolean): ChatMessage[] {
+  const gone = new Set(lines.filter(isMeant).map((line) => line.id));
+  return lines.map((line) => {
+    const isGone = gone.has(line.id) && !line.deleted;
+    const isAnswerToGone = line.reply_to && gone.has(line.reply_to.id) && !line.reply_to.is_deleted;
+    if (!isGone && !isAnswerToGone) return line;
+    return {
+      ...line,
+      ...(isGone ? { deleted: true, text: "" } : {}),
+      ...(isAnswerToGone && line.reply_to
+        ? { reply_to: { ...line.reply_to, user: null, text: "", is_deleted: true } }
+        : {}),
+    };
+  });
+}
 
-/**
- * Everything said after `lastId`, page by page. When more was missed than `pagesMax` pages hold, answers null: the
- * room starts anew from the newest lines instead of showing a hole.
- */
-export async function fillGap(
-  lastId: string,
-  fetchAfter: FetchAfter,
-  { pageSize = 100, pagesMax = 5 }: { pageSize?: number; pagesMax?: number } = {},
-): Promise<ChatMessage[] | null> {
-  const missed: ChatMessage[] = [];
-  let after = lastId;
-  for (let page = 0; page < pagesMax; page += 1) {
-    const items = merge([], await fetchAfter(after, pageSize), Number.POSITIVE_INFINITY);
-    missed.push(...items);
-    const newest = items.at(-1);
-    if (items.length < pageSize || !newest || newest.id <= after) return missed;
-    after = newest.id;
-  }
-  return null;
+/** One line changed; the others keep their identity, so that they are not drawn anew. */
+function change(lines: ChatMessage[], id: string, to: (line: ChatMessage) => ChatMessage): ChatMessage[] {
+  const at = lines.findLastIndex((line) => line.id === id);
+  const old = lines[at];
+  if (!old || old.deleted) return lines;
+  return lines.with(at, to(old));
+}
+
+/** What a room is told does not say which reactions are one's own. */
+function keepMine(old: ChatReaction[] = [], fresh: ChatReaction[] = []): ChatReaction[] {
+  const mine = new Set(old.filter((one) => one.is_mine).map((one) => one.emoji));
+  return fresh.map((one) => (mine.has(one.emoji) ? { ...one, is_mine: true } : one));
+}
+
+const EXCERPT_MAX = 100;
+function excerpt(text: string): string {
+  const points = Array.from(text);
+  return points.length > EXCERPT_MAX
+    ? `${points
+        .slice(0, EXCERPT_MAX - 1)
+        .join("")
+        .trimEnd()}…`
+    : text;
 }

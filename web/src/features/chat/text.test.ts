@@ -21,6 +21,18 @@ it("only http addresses become links", () => {
   expect(pieces("")).toEqual([]);
 });
 
+it("emotes are pictures of this site between colons, and nothing else is", () => {
+  const known = { gg: "/emotes/gg.svg", evil: "//elsewhere.example/x.png" };
+  const kinds = (text: string) => pieces(text, known).map(({ kind, value }) => [kind, value]);
+  expect(kinds("a :gg: 10:30:gg:")).toEqual([
+    ["text", "a "],
+    ["emote", ":gg:"],
+    ["text", " 10:30"],
+    ["emote", ":gg:"],
+  ]);
+  expect(kinds(":evil: :toString:")).toEqual([["text", ":evil: :toString:"]]);
+});
+
 it("characters are counted as people count them, composed", () => {
   expect(charCount("  Tie\u0302\u0301ng Vie\u0323\u0302t ")).toBe(10);
   expect(charCount("👍")).toBe(1);

@@ -3,11 +3,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ApiError } from "@/api/errors";
 import { channel as channelQuery, patchChannel, stream as streamQuery } from "@/api/queries";
+import type { ChatReaction } from "@/api/types";
 import { uuid } from "@/lib/ids";
 import { ask, getSocket } from "@/realtime/socket";
-import { emptyRoom, fillGap, type Room, room } from "./room";
+import { emptyRoom, type Room, room } from "./room";
 
 const OLDER_PAGE = 50;
+/** What comes within a frame is drawn together; a page nobody sees draws four times a second. */
+const HIDDEN_FLUSH_MS = 250;
 const JOIN_RETRY_MS = 3_000;
 /** A room that is not for this viewer now may be again when the stream is over. */
 const CLOSED_RETRY_MS = 20_000;
@@ -15,7 +18,13 @@ const CLOSED_RETRY_MS = 20_000;
 export type ChatRoom = Room & {
   isJoined: boolean;
   viewers: number | null;
-  send: (text: string) => void;
+  /** What the last command did. */
+  command: { name: string; detail: string } | null;
+  dismissCommand: () => void;
+  send: (text: string, replyTo?: string) => void;
+  edit: (id: string, text: string) => Promise<void>;
+  react: (id: string, emoji: string, on: boolean) => Promise<void>;
+  pin: (id: string | null) => Promise<void>;
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   remove: (id: string) => Promise<void>;
@@ -30,29 +39,53 @@ export function useChat(username: string, link?: string): ChatRoom {
   const [viewers, setViewers] = useState<number | null>(null);
   const latest = useRef(state);
   latest.current = state;
+  const [command, setCommand] = useState<ChatRoom["command"]>(null);
 
   useEffect(() => {
     const socket = getSocket();
     let isGone = false;
     let retryTimer: ReturnType<typeof setTimeout> | undefined;
 
+    // A busy room says more in a frame than can be drawn one by one.
+    let waiting: Room["lines"] = [];
+    let frame = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const flush = () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      frame = 0;
+      timer = undefined;
+      if (waiting.length === 0) return;
+      const messages = waiting;
+      waiting = [];
+      dispatch({ type: "received", messages });
+    };
+
     const join = async () => {
       try {
-        const lastId = latest.current.lines.at(-1)?.id;
-        const answer = await ask("stream:join", link ? { username, stream_id: link } : { username });
+        flush();
+        const { lines, since } = latest.current;
+        const lastId = lines.at(-1)?.id;
+        const answer = await ask("stream:join", {
+          username,
+          ...(link ? { stream_id: link } : {}),
+          ...(lastId ? { last_id: lastId } : {}),
+          ...(lastId && since ? { since } : {}),
+        });
         if (isGone) return;
-        if (lastId) {
-          const missed = await fillGap(lastId, (after, limit) =>
-            ask("chat:history", { username, after, limit }).then((page) => page.items),
-          );
-          if (isGone) return;
-          dispatch(missed ? { type: "filled", items: missed } : { type: "restarted", items: answer.history });
+        if (lastId && answer.is_gap) {
+          dispatch({ type: "restarted", items: answer.history });
+        } else if (lastId) {
+          const { missed = [], changes = [], removed = [] } = answer;
+          dispatch({ type: "missed", missed, changes, removed });
         }
         dispatch({
           type: "joined",
           history: answer.history,
           modes: answer.modes ?? {},
           rejoined: lastId !== undefined,
+          pinned: answer.pinned ?? null,
+          now: answer.now ?? null,
         });
         setViewers(answer.viewers);
         setJoined(true);
@@ -68,8 +101,23 @@ export function useChat(username: string, link?: string): ChatRoom {
     const isHere = (name: string | undefined) => !name || name.toLowerCase() === username.toLowerCase();
     const on = {
       "chat:message": (message: Parameters<typeof onMessage>[0]) => onMessage(message),
-      "chat:deleted": (event: { id: string }) => dispatch({ type: "deleted", id: event.id }),
+      "chat:deleted": (event: { id: string }) => {
+        flush();
+        dispatch({ type: "deleted", id: event.id });
+      },
+      "chat:edited": ({ message }: { message: Room["lines"][number] }) => {
+        flush();
+        if (isHere(message.username)) dispatch({ type: "edited", message });
+      },
+      "chat:reactions": (event: { id: string; reactions: ChatReaction[] }) => {
+        flush();
+        dispatch({ type: "reactions", id: event.id, reactions: event.reactions, hasMine: false });
+      },
+      "chat:pinned": (event: { username: string; message: Room["pinned"] }) => {
+        if (isHere(event.username)) dispatch({ type: "pinned", message: event.message });
+      },
       "chat:cleared": (event: { user_id?: string | null; username?: string }) => {
+        flush();
         if (isHere(event.username)) dispatch({ type: "cleared", userId: event.user_id ?? null });
       },
       "chat:modes": ({ username: name, ...modes }: Room["modes"] & { username?: string }) => {
@@ -80,7 +128,10 @@ export function useChat(username: string, link?: string): ChatRoom {
       },
     } as const;
     function onMessage(message: Room["lines"][number]) {
-      if (isHere(message.username)) dispatch({ type: "received", message });
+      if (!isHere(message.username)) return;
+      waiting.push(message);
+      if (document.hidden) timer ??= setTimeout(flush, HIDDEN_FLUSH_MS);
+      else frame ||= requestAnimationFrame(flush);
     }
     const onClosed = (event: { username: string }) => {
       if (!isHere(event.username)) return;
@@ -128,6 +179,8 @@ export function useChat(username: string, link?: string): ChatRoom {
 
     return () => {
       isGone = true;
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
       clearTimeout(retryTimer);
       for (const [name, handler] of Object.entries(on)) socket.off(name as "viewers", handler as never);
       socket.off("stream:online", onStream);
@@ -143,11 +196,14 @@ export function useChat(username: string, link?: string): ChatRoom {
   }, [username, client, link]);
 
   const deliver = useCallback(
-    async (clientId: string, text: string) => {
-      dispatch({ type: "sending", clientId, text });
+    async (clientId: string, text: string, replyTo: string | null) => {
+      dispatch({ type: "sending", clientId, text, replyTo });
       try {
-        const { message } = await ask("chat:send", { username, text, client_id: clientId });
-        dispatch({ type: "sent", clientId, message });
+        const body = { username, text, client_id: clientId, ...(replyTo ? { reply_to: replyTo } : {}) };
+        const { message, command } = await ask("chat:send", body);
+        if (message) dispatch({ type: "sent", clientId, message });
+        else dispatch({ type: "discarded", clientId });
+        setCommand(command ?? null);
       } catch (error) {
         const { code, retryAfterS } = ApiError.of(error);
         dispatch({ type: "failed", clientId, code, retryAfterS });
@@ -156,12 +212,27 @@ export function useChat(username: string, link?: string): ChatRoom {
     [username],
   );
 
-  const send = useCallback((text: string) => void deliver(uuid(), text), [deliver]);
+  const send = useCallback(
+    (text: string, replyTo?: string) => void deliver(uuid(), text, replyTo ?? null),
+    [deliver],
+  );
+  const edit = useCallback(async (id: string, text: string) => {
+    const { message } = await ask("chat:edit", { id, text });
+    dispatch({ type: "edited", message });
+  }, []);
+  const react = useCallback(async (id: string, emoji: string, on: boolean) => {
+    const { reactions } = await ask("chat:react", { id, emoji, on });
+    dispatch({ type: "reactions", id, reactions, hasMine: true });
+  }, []);
+  const pin = useCallback(
+    async (id: string | null) => void (await ask("chat:pin", { username, id })),
+    [username],
+  );
   const retry = useCallback(
     (clientId: string) => {
       const line = latest.current.pending.find((pending) => pending.clientId === clientId);
       // The same client id: a line that was stored after all is not said twice.
-      if (line) void deliver(clientId, line.text);
+      if (line) void deliver(clientId, line.text, line.replyTo);
     },
     [deliver],
   );
@@ -186,5 +257,23 @@ export function useChat(username: string, link?: string): ChatRoom {
     }
   }, [username]);
 
-  return { ...state, isJoined, viewers, send, retry, discard, remove, loadOlder };
+  const dismissCommand = useCallback(() => setCommand(null), []);
+
+  return {
+    ...state,
+    isJoined,
+    viewers,
+    command,
+    dismissCommand,
+    send,
+    edit,
+    react,
+    pin,
+    retry,
+    discard,
+    remove,
+    warning,
+    readWarning,
+    loadOlder,
+  };
 }
