@@ -663,6 +663,37 @@ function answer(response, { status = 200, body, cookie }) {
 }
 
 const io = new Server(server, { path: "/socket.io/" });
+dress(history);
+let pinned = history.at(-5) ?? null;
+
+function answering(id) {
+  const parent = history.find((one) => one.id === id);
+  if (!parent) return {};
+  const reply_to = { id, user: parent.user, text: parent.text, is_deleted: false };
+  return { reply_to, thread_id: parent.thread_id ?? id };
+}
+
+/** A little of everything a line can be. */
+function dress(lines) {
+  const [first, second, third, fourth] = lines.slice(-8);
+  if (!fourth) return;
+  const { id, username, display_name } = first.user;
+  Object.assign(second, {
+    reply_to: { id: first.id, user: { id, username, display_name }, text: first.text, is_deleted: false },
+    thread_id: first.id,
+    edited_at: second.sent_at,
+    text: `@${username} :gg: :hype: ${second.text}`,
+    mentions: [{ id, username }],
+    emotes: { gg: "/emotes/gg.svg", hype: "/emotes/hype.svg" },
+  });
+  third.reactions = [
+    { emoji: "👍", count: 12, is_mine: true },
+    { emoji: ":love:", count: 3 },
+    { emoji: "😂", count: 1 },
+  ];
+  fourth.kind = "announcement";
+}
+
 io.on("connection", (socket) => {
   socket.on("stream:join", ({ username }, ack) => {
     socket.join(`channel:${username}`);
@@ -672,16 +703,44 @@ io.on("connection", (socket) => {
       viewers,
       history: scene.empty || username !== "linh_makes" ? [] : history.slice(-50),
       modes: { slow_s: 0, followers_only_s: null, emote_only: false, unique: false },
+      pinned: scene.empty || username !== "linh_makes" ? null : pinned,
+      now: iso(),
     });
   });
   socket.on("stream:leave", ({ username }, ack) => {
     socket.leave(`channel:${username}`);
     ack?.({ ok: true });
   });
-  socket.on("chat:send", ({ username, text, client_id }, ack) => {
+  socket.on("chat:react", ({ id, emoji, on }, ack) => {
+    const message = history.find((one) => one.id === id);
+    const others = (message?.reactions ?? []).filter((one) => one.emoji !== emoji);
+    const count = (message?.reactions ?? []).find((one) => one.emoji === emoji)?.count ?? 0;
+    const now = count + (on ? 1 : -1);
+    const reactions = now > 0 ? [...others, { emoji, count: now, is_mine: on }] : others;
+    if (message) message.reactions = reactions;
+    ack({ ok: true, emoji, reactions });
+  });
+  socket.on("chat:edit", ({ id, text }, ack) => {
+    const message = history.find((one) => one.id === id);
+    Object.assign(message, { text, edited_at: iso() });
+    io.emit("chat:edited", { message });
+    ack({ ok: true, message });
+  });
+  socket.on("chat:pin", ({ username, id }, ack) => {
+    pinned = history.find((one) => one.id === id) ?? null;
+    io.emit("chat:pinned", { username, message: pinned });
+    ack({ ok: true });
+  });
+  socket.on("chat:thread", ({ id }, ack) => {
+    const root = history.find((one) => one.id === id)?.thread_id ?? id;
+    ack({ ok: true, items: history.filter((one) => one.id === root || one.thread_id === root) });
+  });
+  socket.on("chat:send", ({ username, text, client_id, reply_to }, ack) => {
+    if (text === "/help")
+      return ack({ ok: true, command: { name: "help", detail: "/pin\n/unpin\n/announce text" } });
     if (text === "fail")
       return ack({ ok: false, code: "chat.throttled", detail: "slow down", retry_after_ms: 3000 });
-    const message = { ...line(user, text, now(), client_id), username };
+    const message = { ...line(user, text, now(), client_id), username, ...answering(reply_to) };
     message.user.id = user.id;
     history.push(message);
     io.to(`channel:${username}`).emit("chat:message", message);

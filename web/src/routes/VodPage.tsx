@@ -3,11 +3,13 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Clapperboard, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { createStore, type StoreApi, useStore } from "zustand";
 import { channel as channelQuery, vod as vodQuery, vods } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { Vod } from "@/api/types";
 import { VodCard } from "@/features/cards/cards";
 import { FollowButton } from "@/features/channel/FollowButton";
+import { ReplayChat } from "@/features/chat/ReplayChat";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
@@ -49,7 +51,14 @@ export function VodPage() {
   return <Watch key={id} vod={query.data} />;
 }
 
+type Clock = StoreApi<{ atMs: number }>;
+
+/** Chat moves this often at most, however often the player speaks. */
+const CLOCK_STEP_MS = 250;
+
 function Watch({ vod }: { vod: Vod }) {
+  // Beside the page's own state: only the chat is drawn anew as time goes by.
+  const [clock] = useState<Clock>(() => createStore(() => ({ atMs: 0 })));
   const countView = useCountView(vod.id);
   const isTheatre = useTheatre();
   usePage(vod.title);
@@ -66,15 +75,25 @@ function Watch({ vod }: { vod: Vod }) {
           isTheatre && "lg:col-span-2 lg:-mx-8",
         )}
       >
-        <Stage vod={vod} isTheatre={isTheatre} onPlaying={countView} />
+        <Stage vod={vod} isTheatre={isTheatre} onPlaying={countView} clock={clock} />
       </div>
       <Facts vod={vod} />
-      <More vod={vod} isTheatre={isTheatre} />
+      <More vod={vod} isTheatre={isTheatre} clock={clock} />
     </div>
   );
 }
 
-function Stage({ vod, isTheatre, onPlaying }: { vod: Vod; isTheatre: boolean; onPlaying: () => void }) {
+function Stage({
+  vod,
+  isTheatre,
+  onPlaying,
+  clock,
+}: {
+  vod: Vod;
+  isTheatre: boolean;
+  onPlaying: () => void;
+  clock: Clock;
+}) {
   const { t } = useTranslation();
   const { t: asked } = route.useSearch();
   const { isKnown, startAt, onProgress } = useResume(vod.id);
@@ -92,7 +111,10 @@ function Stage({ vod, isTheatre, onPlaying }: { vod: Vod; isTheatre: boolean; on
       startAt={linked ?? startAt}
       isResumed={linked === null && startAt > 0}
       onPlaying={onPlaying}
-      onProgress={onProgress}
+      onProgress={(at, duration) => {
+        clock.setState({ atMs: Math.floor((at * 1000) / CLOCK_STEP_MS) * CLOCK_STEP_MS });
+        onProgress(at, duration);
+      }}
       hasTheatre
       overlay={
         vod.status === "failed" ? (
@@ -221,13 +243,24 @@ function Facts({ vod }: { vod: Vod }) {
   );
 }
 
-function More({ vod, isTheatre }: { vod: Vod; isTheatre: boolean }) {
+function Replay({ vod, clock }: { vod: Vod; clock: Clock }) {
+  const at = useStore(clock, (now) => now.atMs);
+  return (
+    <ReplayChat
+      vodId={vod.id}
+      at={at}
+      isGrowing={vod.status === "recording"}
+      className="h-[min(520px,60dvh)]"
+    />
+  );
+}
+
+function More({ vod, isTheatre, clock }: { vod: Vod; isTheatre: boolean; clock: Clock }) {
   const { t } = useTranslation();
   const more = useInfiniteQuery(vods({ channel: vod.channel.username, sort: "recent" }));
   const items = (more.data?.pages.flatMap((page) => page.items) ?? [])
     .filter((other) => other.id !== vod.id && other.status !== "failed")
     .slice(0, MORE_MAX);
-  if (items.length === 0) return null;
   return (
     <aside
       className={cx(
@@ -235,7 +268,12 @@ function More({ vod, isTheatre }: { vod: Vod; isTheatre: boolean }) {
         isTheatre ? "lg:row-start-2 lg:pt-5" : "lg:row-span-2 lg:row-start-1",
       )}
     >
-      <SectionHead title={t("vod.more", { name: vod.channel.display_name })} />
+      {vod.status !== "failed" && (
+        <div className="mb-6">
+          <Replay vod={vod} clock={clock} />
+        </div>
+      )}
+      {items.length > 0 && <SectionHead title={t("vod.more", { name: vod.channel.display_name })} />}
       <div className="grid gap-6 max-lg:grid-cols-[repeat(auto-fill,minmax(min(100%,260px),1fr))]">
         {items.map((other) => (
           <VodCard key={other.id} vod={other} />
