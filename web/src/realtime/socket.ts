@@ -3,14 +3,7 @@ import { io, type Socket } from "socket.io-client";
 import { create } from "zustand";
 import { ApiError } from "@/api/errors";
 import { currentToken, useSession } from "@/api/session";
-import type {
-  ChatMessage,
-  ChatModes,
-  ChatReaction,
-  ChatStanding,
-  IngestSample,
-  Notification,
-} from "@/api/types";
+import type { ChatMessage, ChatModes, ChatReaction, IngestSample, Notification } from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
 const ACK_TIMEOUT_MS = 8_000;

@@ -68,7 +68,6 @@ export function Chat({
         onTarget={setTarget}
         onThread={setThreadId}
       />
-      {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
       {room.command && <Told command={room.command} onDismiss={room.dismissCommand} />}
       <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
       <Thread id={threadId} onClose={() => setThreadId(null)} />

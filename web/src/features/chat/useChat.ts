@@ -272,8 +272,6 @@ export function useChat(username: string, link?: string): ChatRoom {
     retry,
     discard,
     remove,
-    warning,
-    readWarning,
     loadOlder,
   };
 }
