@@ -68,7 +68,6 @@ type ClientEvents = {
     ack: (answer: Ack<{ items: ChatMessage[] }>) => void,
   ) => void;
   "auth:renew": (body: { token: string }, ack: (answer: Ack<object>) => void) => void;
-  "chat:warning-read": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:edit": (
     body: { id: string; text: string },
     ack: (answer: Ack<{ message: ChatMessage }>) => void,
