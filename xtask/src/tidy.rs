@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("crates/testkit", &["domain", "media", "kit", "db", "live", "objects"]),
     ("crates/hlscheck", &[]),
-    ("bench", &["testkit", "transcoder", "domain", "media", "kit"]),
+    ("bench", &["testkit", "chat", "transcoder", "domain", "media", "kit"]),
     ("xtask", &[]),
 ];
 
