@@ -3,7 +3,7 @@
 //!
 //! Every node with the jobs role runs this. A claim in the database lets one of them do each piece of work.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use db::keeping::{self, Finding, Shelved};
@@ -127,18 +127,19 @@ pub struct Checked {
 
 /// Compares recordings with the bucket that were not compared for `every`, at most so many batches of them.
 pub async fn check(deps: &Deps, every: Duration, batches_max: usize) -> anyhow::Result<Checked> {
-    let started = Instant::now();
+    let (started, mut seen) = (Instant::now(), HashSet::new());
     let mut sum = Checked::default();
     for _ in 0..batches_max {
-        // What this call has claimed is not claimed by it again.
+        // What this call has claimed is not claimed by it again, as far as two clocks can tell.
         let every = every.max(started.elapsed());
         let mut conn = deps.pool.acquire().await?;
         let claimed = keeping::claim_checks(&mut conn, every.as_secs_f64(), BATCH).await?;
         drop(conn);
-        if claimed.is_empty() {
+        let fresh: Vec<VodId> = claimed.into_iter().filter(|vod_id| seen.insert(*vod_id)).collect();
+        if fresh.is_empty() {
             break;
         }
-        for vod_id in claimed {
+        for vod_id in fresh {
             let one = check_one(deps, vod_id, STRAY_AGE).await?;
             sum.recordings += 1;
             sum.lost += one.lost;
