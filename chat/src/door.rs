@@ -32,11 +32,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service, ServiceExt};
 
+use crate::guarded::Guarded;
 use crate::limits::{POST_WAIT_MAX, UPGRADE_WAIT_MAX};
 use crate::line::{Line, Slots};
 use crate::origin::{Origins, Visit};
 use crate::registry::Registry;
-use crate::wire::{Guarded, Wire};
+use crate::wire::Wire;
 
 pub(crate) const PATH: &str = "/socket.io";
 

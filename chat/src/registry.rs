@@ -13,8 +13,8 @@ use socketioxide::socket::Sid;
 use socketioxide::{SendError, SocketError};
 
 use crate::limits::ROOMS_MAX;
+use crate::saying::Saying;
 use crate::session::{Identity, Session};
-use crate::speaker::Saying;
 use crate::wire::Full;
 
 /// One open socket.

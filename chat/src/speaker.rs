@@ -14,28 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::limits::{SAYING_WAIT_MAX, SAYING_WAIT_PER_SOCKET};
 use crate::registry::Registry;
-use crate::wire;
-
-/// Something several sockets are told together.
-#[derive(Default)]
-pub(crate) struct Saying {
-    /// As they go over the wire.
-    pub frames: Vec<u8>,
-    /// For sockets that are not written to directly.
-    pub events: Vec<(String, Box<RawValue>)>,
-}
-
-impl Saying {
-    /// Nothing when the event cannot be written as JSON, which no event of ours is.
-    fn push(&mut self, event: &str, payload: &RawValue) {
-        wire::push_frame(&mut self.frames, event, payload);
-        self.events.push((event.to_owned(), payload.to_owned()));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-}
+use crate::saying::Saying;
 
 /// What a large room is to hear next, and not before when.
 struct Held {
