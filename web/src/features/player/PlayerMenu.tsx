@@ -48,7 +48,9 @@ export function PlayerMenu({ mediator, isLive, container, onStats, onHelp, onMen
       </Menu.Trigger>
       <Menu.Portal container={container}>
         <Menu.Positioner side="top" align="end" sideOffset={10} className="z-30">
+          {/* On a low screen it scrolls: then it must take the focus itself while no item has it. */}
           <Menu.Popup
+            tabIndex={0}
             className="popup player-menu min-w-[13rem] overflow-y-auto p-1.5 text-sm"
             data-testid="player-menu"
           >
