@@ -27,6 +27,7 @@ mod ops;
 mod origin_proxy;
 mod page;
 mod passwords;
+mod push;
 mod revoked;
 mod router;
 mod shapes;

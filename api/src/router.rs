@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, me,
-    notification_settings, notifications, ops, site, streams, takeover, throttle, vod_playback, vods,
+    notification_settings, notifications, ops, push, site, streams, takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -62,6 +62,9 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(notifications::read_notification))
         .routes(routes!(notifications::read_notifications))
         .routes(routes!(notifications::read_all_notifications))
+        .routes(routes!(push::push_settings))
+        .routes(routes!(push::add_push_device))
+        .routes(routes!(push::remove_push_device))
         .routes(routes!(
             notification_settings::notification_settings,
             notification_settings::update_notification_settings

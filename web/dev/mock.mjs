@@ -131,6 +131,13 @@ const user = {
   bio: people[0].bio,
   created_at: iso(9e6),
 };
+const vapid = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
+let pushDevices = [{ id: randomUUID(), label: "Firefox, Android", created_at: iso(400_000) }];
+const addDevice = ({ label }) => {
+  const device = { id: randomUUID(), label, created_at: iso() };
+  pushDevices = [device, ...pushDevices];
+  return device;
+};
 const bells = {};
 const kinds = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted"];
 const choices = [...kinds, "recording_stopped"].map((type) => ({
@@ -550,6 +557,16 @@ const routes = [
   ["PUT", /^\/me\/blocks\/([^/]+)$/, ([name]) => bonds.set(name, "blocked") && { status: 204 }],
   ["GET", /^\/me\/privacy$/, () => ({ body: privacy })],
   ["PATCH", /^\/me\/privacy$/, (_, body) => ({ body: Object.assign(privacy, body) })],
+  ["GET", /^\/me\/push$/, () => ({ body: { public_key: vapid, devices: pushDevices } })],
+  ["POST", /^\/me\/push\/devices$/, (_, body) => ({ status: 201, body: addDevice(body) })],
+  [
+    "DELETE",
+    /^\/me\/push\/devices\/([^/]+)$/,
+    ([id]) => {
+      pushDevices = pushDevices.filter((one) => one.id !== id);
+      return { status: 204 };
+    },
+  ],
   ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices } })],
   [
     "PATCH",

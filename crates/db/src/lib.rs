@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod pool;
 pub mod publish;
 mod pulse;
+pub mod push;
 pub mod queue;
 pub mod recordings;
 pub mod sessions;

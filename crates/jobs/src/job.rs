@@ -4,8 +4,9 @@ use domain::notification::NotificationType;
 use domain::user::Username;
 use domain::{PublishId, StreamId, UserId, VodId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{Deps, hooks, notify, storage};
+use crate::{Deps, hooks, notify, push, storage};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub enum Job {
     PublishDoneHook { publish_id: PublishId },
     /// Calls the operator's `on_record_done`.
     RecordDoneHook { vod_id: VodId },
+    /// Sends a batch of pushes to members' browsers.
+    SendPushes { batch_id: Uuid },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -42,6 +45,7 @@ impl Job {
             Self::NotifyRecordingStopped { .. } => "notify_recording_stopped",
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
+            Self::SendPushes { .. } => "send_pushes",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -63,6 +67,7 @@ impl Job {
             }
             Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
             Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
+            Self::SendPushes { batch_id } => push::send_batch(deps, batch_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(

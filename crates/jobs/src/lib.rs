@@ -6,6 +6,7 @@
 mod hooks;
 mod job;
 mod notify;
+mod push;
 mod queue;
 mod relay;
 pub mod storage;

@@ -7,8 +7,8 @@ use domain::{StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
 
-use crate::Deps;
 use crate::job::message;
+use crate::{Deps, push};
 
 /// Followers handled in one transaction: small enough that the API never waits behind it.
 const BATCH: i64 = 1_000;
@@ -116,6 +116,7 @@ async fn to_followers(
             return Ok(());
         };
         let written = db::notify::insert(&mut tx, new, &batch).await?;
+        push::owe(&mut tx, &written).await?;
         db::notify::keep_place(&mut tx, job, last).await?;
         db::commit(tx).await?;
         tell(deps, new, who, &written).await;
@@ -131,6 +132,7 @@ async fn to_users(
 ) -> anyhow::Result<()> {
     let mut tx = db::begin(&deps.pool).await?;
     let written = db::notify::insert(&mut tx, new, users).await?;
+    push::owe(&mut tx, &written).await?;
     db::commit(tx).await?;
     tell(deps, new, who, &written).await;
     Ok(())

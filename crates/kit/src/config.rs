@@ -38,6 +38,7 @@ pub struct Config {
     pub recordings: RecordingsConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
+    pub outward: OutwardConfig,
 }
 
 impl Default for Config {
@@ -58,6 +59,7 @@ impl Default for Config {
             recordings: RecordingsConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
+            outward: OutwardConfig::default(),
         }
     }
 }
@@ -447,4 +449,14 @@ pub struct HooksConfig {
     pub on_update: String,
     /// Told once after each recording is complete.
     pub on_record_done: String,
+}
+
+/// Requests to addresses that members give, such as the push services of their browsers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutwardConfig {
+    /// Addresses or networks (CIDR) that may be asked although they are not of the public internet, by plain http too. All others are refused.
+    pub allow: Vec<String>,
+    /// Whom a push service may write to, such as `mailto:admin@tv.example`. Empty: `http.public_url` where it is https.
+    pub contact: String,
 }

@@ -12,6 +12,7 @@ pub mod inproc;
 pub mod lanes;
 pub mod negotiation;
 pub mod net;
+pub mod outward;
 pub mod playback;
 pub mod problem;
 pub mod retry;
@@ -20,6 +21,7 @@ pub mod secret;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
+pub mod vapid;
 
 pub use config::Config;
 pub use problem::Problem;

@@ -12,7 +12,7 @@ const HOPS_MAX: usize = 16;
 pub struct TrustedProxies(Vec<Network>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
+pub(crate) struct Network {
     bits: u128,
     mask: u128,
 }
@@ -28,8 +28,7 @@ impl TrustedProxies {
     }
 
     fn contains(&self, addr: IpAddr) -> bool {
-        let bits = bits_of(addr);
-        self.0.iter().any(|network| bits & network.mask == network.bits)
+        self.0.iter().any(|network| network.contains(addr))
     }
 
     /// The client's address: the peer's, unless the peer is a trusted proxy; then the last address in the chain that is
@@ -68,7 +67,11 @@ impl TrustedProxies {
 }
 
 impl Network {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn contains(self, addr: IpAddr) -> bool {
+        bits_of(addr) & self.mask == self.bits
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (addr, prefix) = match text.split_once('/') {
             Some((addr, prefix)) => (addr, Some(prefix.parse::<u32>().ok()?)),
             None => (text, None),

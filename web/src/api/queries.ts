@@ -158,6 +158,12 @@ export const notificationSettings = () =>
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/notification-settings", { signal })),
   });
 
+export const pushSettings = () =>
+  queryOptions({
+    queryKey: ["me", "push"],
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/push", { signal })),
+  });
+
 export type NotificationPages = InfiniteData<NotificationPage, unknown>;
 
 /** Puts a notification that came over the socket on top; one that is there already changes nothing. */

@@ -10,6 +10,7 @@ import { session } from "@/api/session";
 import type { User } from "@/api/types";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
+import { PushDevices } from "@/features/notifications/PushDevices";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
 import { errorText } from "@/i18n/errorText";
@@ -48,6 +49,7 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section id="notifications" title={t("notice.title")}>
           <NotificationChoices />
+          <PushDevices />
         </Section>
         <Section title={t("settings.privacy")}>
           <PrivacyForm />

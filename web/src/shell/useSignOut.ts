@@ -4,6 +4,7 @@ import { useCallback } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { session } from "@/api/session";
+import { turnOff } from "@/features/notifications/push";
 import { toast } from "@/ui/toast";
 
 /** Ends the session on the server first; this browser forgets it in any case. */
@@ -14,6 +15,8 @@ export function useSignOut(): () => Promise<void> {
   return useCallback(async () => {
     const told = await api.POST("/api/v1/auth/logout").catch(() => null);
     session.signedOut();
+    // Nor does it tell the next one what this one follows.
+    void turnOff().catch(() => undefined);
     // Nothing a person saw stays behind for the next one at this screen.
     client.removeQueries({ queryKey: ["me"] });
     client.removeQueries({ queryKey: ["notifications"] });
