@@ -6,6 +6,7 @@ mod rejoin;
 mod say;
 
 use db::chat::Chatter;
+use domain::order::Modes;
 use domain::user::Username;
 use domain::{MessageId, StreamId, Timestamp, UserId, VodId};
 use serde::Deserialize;
@@ -18,11 +19,12 @@ use crate::gateway::{Answer, Gateway};
 use crate::history::{Span, StreamPoint};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX, ROOMS_MAX};
 use crate::message::moment;
+use crate::order::modes_view;
 use crate::refusal::Refusal;
 use crate::registry::{JoinRefusal, Member};
 use crate::tail;
 
-type Answered = Result<Answer, Refusal>;
+pub(crate) type Answered = Result<Answer, Refusal>;
 
 #[derive(Debug, Deserialize)]
 struct Room {
@@ -56,7 +58,7 @@ struct Renew {
     token: String,
 }
 
-fn done(body: Value) -> Answered {
+pub(crate) fn done(body: Value) -> Answered {
     Ok(Answer { body, then: None })
 }
 
@@ -85,6 +87,11 @@ impl Gateway {
             "chat:announce" => self.proclaim(member, parse(data)?).await,
             "chat:thread" => self.thread(member, parse(data)?).await,
             "chat:delete" => self.delete(member, parse(data)?).await,
+            "chat:warning-read" => self.warning_read(member, parse(data)?).await,
+            "mod:join" => self.sit_down(member, parse(data)?).await,
+            "mod:leave" => self.rise(member, &parse(data)?),
+            "mod:act" => self.act(member, parse(data)?).await,
+            "mod:undo" => self.undo(member, parse(data)?).await,
             "auth:renew" => self.renew(member, parse(data)?).await,
             _ => Err(Refusal::new("request.unknown-event", "there is no such event")),
         }
@@ -109,11 +116,16 @@ impl Gateway {
         // Before anything was read: what changes meanwhile is told twice rather than not at all.
         let now = kit::clock::now() - tail::KEPT;
         let latest = self.tails.of(&name, channel, &*self.history);
-        let (count, latest, pinned) = tokio::join!(count, latest, self.pinned(member, channel, &name));
+        let pinned = self.pinned(member, channel, &name);
+        let (count, latest, pinned, order) = tokio::join!(count, latest, pinned, self.order_of(member, channel));
+        let is_order_known = order.is_ok();
+        // Who only watches need not know: who writes is judged by what holds.
+        let (modes, me) = order.unwrap_or_else(|_logged| (modes_view(Modes::default()), Value::Null));
         let mut body = json!({
             "ok": true,
             "viewers": count.count,
-            "modes": { "slow_s": 0, "followers_only_s": null, "emote_only": false, "unique": false },
+            "modes": modes,
+            "me": me,
             "pinned": pinned,
             "now": moment(now),
         });
@@ -134,7 +146,7 @@ impl Gateway {
                 body["is_history_missing"] = json!(true);
             }
         }
-        if count.is_stale {
+        if count.is_stale || !is_order_known {
             body["stale"] = json!(true);
         }
         done(body)
@@ -204,12 +216,12 @@ impl Gateway {
         done(json!({ "ok": true, "expires_at": identity.expires_at }))
     }
 
-    async fn channel(&self, name: &Username) -> Result<UserId, Refusal> {
+    pub(crate) async fn channel(&self, name: &Username) -> Result<UserId, Refusal> {
         self.facts.channel(name).await?.ok_or_else(|| Refusal::not_found("channel"))
     }
 
     /// The member behind a sign-in, if they may write at all.
-    async fn author(&self, user: UserId) -> Result<Chatter, Refusal> {
+    pub(crate) async fn author(&self, user: UserId) -> Result<Chatter, Refusal> {
         let member = self.facts.member(user).await?.ok_or_else(Refusal::unauthenticated)?;
         if member.is_suspended {
             return Err(Refusal::new("chat.banned", "your account is suspended"));

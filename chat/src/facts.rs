@@ -3,17 +3,20 @@
 //! While Postgres is away what was known last is used: a chat whose history is elsewhere goes on (reliability C3).
 
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use db::access::Closed;
 use db::chat::{Chatter, OnAir, VodRoom};
 use domain::chat::Mention;
+use db::moderation::Standing;
+use domain::order::{Filters, Modes};
 use domain::user::Username;
 use domain::{MessageId, SessionId, StreamId, UserId, Visibility, VodId};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, PIN_FRESH, STREAM_FRESH};
+use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, ORDER_FRESH, PIN_FRESH, STREAM_FRESH};
 
 const ENTRIES_MAX: u64 = 50_000;
 /// How long something is remembered for when Postgres is away.
@@ -58,6 +61,19 @@ impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'sta
     }
 }
 
+impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'static> Memory<K, V> {
+    /// Has it asked anew next time, and keeps it for when nobody answers.
+    fn age(&self, key: &K) {
+        if let Some((_, value)) = self.entries.get(key)
+            && let Some(long_ago) = Instant::now().checked_sub(self.fresh_for)
+        {
+            self.entries.insert(key.clone(), (long_ago, value));
+        } else {
+            self.entries.invalidate(key);
+        }
+    }
+}
+
 pub(crate) struct Facts {
     pool: db::Pool,
     members: Memory<UserId, Chatter>,
@@ -70,6 +86,17 @@ pub(crate) struct Facts {
     visibilities: Memory<StreamId, Visibility>,
     /// Of a channel and a member, as follower or not: whether what is not for everybody is for them.
     admitted: Memory<(UserId, UserId, bool), ()>,
+    rules: Memory<UserId, Arc<RulesInForce>>,
+    /// Of a channel and a member.
+    standings: Memory<(UserId, UserId), Standing>,
+}
+
+/// A channel's modes and filters.
+#[derive(Debug, Default)]
+pub(crate) struct RulesInForce {
+    pub modes: Modes,
+    pub filters: Arc<Filters>,
+    filters_version: i64,
 }
 
 impl Facts {
@@ -85,6 +112,8 @@ impl Facts {
             closed: Memory::new(STREAM_FRESH),
             visibilities: Memory::new(STREAM_FRESH),
             admitted: Memory::new(STREAM_FRESH),
+            rules: Memory::new(ORDER_FRESH),
+            standings: Memory::new(ORDER_FRESH),
         }
     }
 
@@ -178,6 +207,44 @@ impl Facts {
     /// Which of these sign-ins are over. Not remembered: one must not be believed a moment longer.
     pub(crate) async fn dead_sessions(&self, sessions: &[SessionId]) -> db::Result<Vec<SessionId>> {
         db::chat::dead_sessions(&mut *self.pool.acquire().await?, sessions).await
+    }
+
+    /// What holds in a channel. Its filters are compiled again only when they have changed.
+    pub(crate) async fn rules(&self, channel: UserId) -> db::Result<Arc<RulesInForce>> {
+        let known = self.rules.entries.get(&channel).and_then(|(_, known)| known);
+        let ask = async || {
+            let mut conn = self.pool.acquire().await?;
+            let db::moderation::Rules { modes, filters_version } = db::moderation::rules(&mut conn, channel).await?;
+            let filters = match known {
+                Some(known) if known.filters_version == filters_version => Arc::clone(&known.filters),
+                _ if filters_version == 0 => Arc::default(),
+                _ => {
+                    let filters = db::moderation::filters(&mut conn, channel).await?;
+                    Arc::new(Filters::compile(filters.iter().map(|filter| (filter.kind, filter.pattern.as_str()))))
+                }
+            };
+            Ok(Some(Arc::new(RulesInForce { modes, filters, filters_version })))
+        };
+        Ok(self.rules.get(channel, ask).await?.unwrap_or_default())
+    }
+
+    /// Where a member stands in a channel.
+    pub(crate) async fn standing(&self, channel: UserId, user: UserId) -> db::Result<Option<Standing>> {
+        let ask = async || db::moderation::standing(&mut *self.pool.acquire().await?, channel, user).await;
+        self.standings.get((channel, user), ask).await
+    }
+
+    /// Forgets a member's place in a channel, or the channel's rules: they just changed.
+    pub(crate) fn order_changed(&self, channel: UserId, user: Option<UserId>) {
+        match user {
+            Some(user) => self.standings.age(&(channel, user)),
+            None => self.rules.age(&channel),
+        }
+    }
+
+    /// A transaction for what a moderator does.
+    pub(crate) async fn begin(&self) -> db::Result<db::Tx> {
+        db::begin(&self.pool).await
     }
 
     /// Forgets which stream a channel has on air: it just changed.

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use kit::Stop;
 use kit::retry::Backoff;
 use live::Live;
-use live::fanout::{AUTH_REVOKED, Push, STREAM_ACCESS, Target};
+use live::fanout::{AUTH_REVOKED, DESK, ORDER, Push, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -157,6 +157,8 @@ impl Gateway {
                 }
             }
             _ if push.origin.as_deref() == Some(&self.node) => {}
+            ORDER => self.order_heard(&push.payload),
+            DESK => self.desk_heard(push),
             "stream:online" if matches!(push.target, Target::Channel(_)) => {
                 if let Target::Channel(name) = push.target.clone() {
                     self.tell_room(name, push);

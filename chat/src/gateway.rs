@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use domain::{MessageId, SessionId, UserId};
+use kit::Secret;
 use kit::tokens::AccessTokens;
+use live::claims::Claims;
 use live::fanout::Target;
 use live::limits::{Limits, Quota};
 use live::presence::Presence;
@@ -27,6 +29,7 @@ use crate::fanout::Outward;
 use crate::history::History;
 use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, RENEW_GRACE};
 use crate::line::Line;
+use crate::order::desk::Desks;
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
 use crate::session::{Admission, Identity, Session};
@@ -44,6 +47,11 @@ pub(crate) struct Gateway {
     pub revocations: Revocations,
     pub limits: Limits,
     pub chat_quota: Quota,
+    pub acts_quota: Quota,
+    pub claims: Claims,
+    pub desks: Desks,
+    /// Keys digests of what was said.
+    pub secret: Secret,
     pub viewers: Viewers,
     pub presence: Presence,
     pub registry: Arc<Registry>,
@@ -133,6 +141,7 @@ impl Gateway {
 
     fn depart(self: &Arc<Self>, socket: &SocketRef, session: &Arc<Session>) {
         let left = self.registry.remove(socket.id, session);
+        self.desks.remove(socket.id);
         if left.user.is_none() && left.watching.is_empty() {
             return;
         }

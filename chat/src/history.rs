@@ -96,6 +96,12 @@ pub trait History: fmt::Debug + Send + Sync + 'static {
     /// Hides a message for good. False: it was not there, or hidden before.
     async fn delete(&self, id: MessageId, by: UserId, at: Timestamp) -> Result<bool>;
 
+    /// Hides the last [`CLEAR_LINES_MAX`](crate::limits) lines of the last day, of all or of one member. Returns how many.
+    async fn clear(&self, channel: UserId, user: Option<UserId>, by: UserId, at: Timestamp) -> Result<u64>;
+
+    /// Shows again, at `now`, what `by` hid at exactly the time `at`, in milliseconds. Returns how many.
+    async fn restore(&self, channel: UserId, by: UserId, at: Timestamp, now: Timestamp) -> Result<u64>;
+
     /// Asks for a sign of life.
     async fn ping(&self) -> Result<()>;
 }

@@ -16,6 +16,7 @@ pub mod history;
 mod limits;
 mod line;
 pub mod message;
+mod order;
 mod origin;
 mod pace;
 mod refusal;
@@ -37,6 +38,7 @@ use kit::net::TrustedProxies;
 use kit::tokens::AccessTokens;
 use kit::{Config, Stop};
 use live::Live;
+use live::claims::Claims;
 use live::fanout::Push;
 use live::limits::{Limits, Quota};
 use live::presence::Presence;
@@ -117,6 +119,10 @@ impl Chat {
             revocations: Revocations::new(deps.live.clone(), config.auth.access_ttl_s),
             limits: Limits::new(deps.live.clone()),
             chat_quota: Quota::new(config.limits.chat_per_user_per_3s, CHAT_WINDOW),
+            acts_quota: Quota::new(ACTS_MAX, ACTS_WINDOW),
+            claims: Claims::new(deps.live.clone()),
+            desks: order::desk::Desks::default(),
+            secret: config.auth.secret.clone(),
             viewers: Viewers::new(deps.live.clone()),
             presence: Presence::new(deps.live.clone()),
             speaker: Arc::new(Speaker::new(Arc::clone(&registry))),

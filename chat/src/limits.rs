@@ -64,6 +64,19 @@ pub(crate) const MEMBER_FRESH: Duration = Duration::from_secs(5);
 pub(crate) const CHANNEL_FRESH: Duration = Duration::from_secs(30);
 pub(crate) const PIN_FRESH: Duration = Duration::from_secs(2);
 pub(crate) const STREAM_FRESH: Duration = Duration::from_secs(1);
+/// How old a channel's rules, and a member's place in them, may be: a change holds everywhere within two seconds, also when the
+/// news of it was lost.
+pub(crate) const ORDER_FRESH: Duration = Duration::from_millis(1_500);
+/// What one moderator may do: acts in ten seconds, on one channel or many.
+pub(crate) const ACTS_MAX: u32 = 30;
+pub(crate) const ACTS_WINDOW: Duration = Duration::from_secs(10);
+/// Sockets of moderators that are told what happens in one channel.
+pub(crate) const DESK_SEATS_MAX: usize = 200;
+/// Lines that one act strikes, and how old the oldest may be. A single line may be as old as it is.
+pub(crate) const CLEAR_LINES_MAX: u32 = 1_000;
+pub(crate) const CLEAR_REACH: Duration = Duration::from_secs(86_400);
+/// How old a line may be that is shown again when an act is taken back.
+pub(crate) const RESTORE_REACH: Duration = Duration::from_secs(7 * 86_400);
 /// An expired sign-in may be renewed with `auth:renew` for this long before its socket is closed.
 pub(crate) const RENEW_GRACE: Duration = Duration::from_secs(5);
 /// How often sign-ins of open sockets are checked, and how many at most in one round.

@@ -54,7 +54,7 @@ pub struct Author {
 }
 
 /// What a member of this role wears in a channel.
-pub(crate) fn badges(user: UserId, role: Role, channel: UserId) -> Vec<String> {
+pub(crate) fn badges(user: UserId, role: Role, channel: UserId, is_moderator: bool) -> Vec<String> {
     let mut badges = Vec::new();
     if user == channel {
         badges.push("broadcaster".to_owned());
@@ -62,6 +62,7 @@ pub(crate) fn badges(user: UserId, role: Role, channel: UserId) -> Vec<String> {
     match role {
         Role::Admin => badges.push("admin".to_owned()),
         Role::Moderator => badges.push("moderator".to_owned()),
+        Role::User if is_moderator => badges.push("moderator".to_owned()),
         Role::User => {}
     }
     badges
@@ -172,8 +173,9 @@ mod tests {
     #[test]
     fn badges_say_whose_channel_it_is_and_who_keeps_order() {
         let (a, b) = (UserId::from_uuid(kit::ids::uuid()), UserId::from_uuid(kit::ids::uuid()));
-        assert_eq!(badges(a, Role::Admin, a), ["broadcaster", "admin"]);
-        assert_eq!(badges(a, Role::Moderator, b), ["moderator"]);
-        assert!(badges(a, Role::User, b).is_empty());
+        assert_eq!(badges(a, Role::Admin, a, false), ["broadcaster", "admin"]);
+        assert_eq!(badges(a, Role::Moderator, b, false), ["moderator"]);
+        assert_eq!(badges(a, Role::User, b, true), ["moderator"]);
+        assert!(badges(a, Role::User, b, false).is_empty());
     }
 }

@@ -21,7 +21,7 @@ impl Gateway {
             Command::Help => return done(json!({ "ok": true, "command": { "name": name, "detail": help() } })),
             Command::Delete { id } => {
                 let id = id.or(reply_to.map(|message| message.id)).ok_or_else(meant)?;
-                self.delete_message(caller.author.clone(), id).await?
+                self.delete_message(caller.member, caller.author.clone(), id).await?
             }
             Command::Pin { id } => {
                 let id = id.or(reply_to.map(|message| message.id)).ok_or_else(meant)?;

@@ -117,7 +117,8 @@ impl Gateway {
     }
 
     async fn say(&self, caller: &Caller<'_>, draft: Draft<'_>) -> Answered {
-        let message = self.compose(caller, draft).await?;
+        let standing = self.judge(caller.channel, &caller.author, draft.text.as_str(), &draft.client_id).await?;
+        let message = self.compose(caller, draft, standing.is_moderator).await?;
         let (message, is_new) = match self.history.insert(&message).await? {
             Stored::New => (message, true),
             Stored::Before(before) => (*before, false),
@@ -140,7 +141,7 @@ impl Gateway {
         Ok(Answer { body: json!({ "ok": true, "message": payload }), then: is_news.then_some(news) })
     }
 
-    async fn compose(&self, caller: &Caller<'_>, draft: Draft<'_>) -> Result<Message, Refusal> {
+    async fn compose(&self, caller: &Caller<'_>, draft: Draft<'_>, is_moderator: bool) -> Result<Message, Refusal> {
         let sent_at = kit::clock::now().trunc_subsecs(3);
         // Without an answer the message is stored all the same, only not tied to the recording.
         let on_air = self.facts.on_air(caller.channel).await.ok().flatten();
@@ -150,7 +151,7 @@ impl Gateway {
             channel: caller.channel,
             stream: on_air.map(|stream| stream.id),
             author: Author {
-                badges: badges(author.id, author.role, caller.channel),
+                badges: badges(author.id, author.role, caller.channel, is_moderator),
                 id: author.id,
                 username: author.username.to_string(),
                 display_name: author.display_name.clone(),
@@ -182,7 +183,7 @@ impl Gateway {
         let identity = self.current(member).await?;
         let text = text(&change.text)?;
         let id = id_of(&change.id)?;
-        self.author(identity.user).await?;
+        let author = self.author(identity.user).await?;
         let (message, name) = self.message_for(member, id).await?;
         if message.author.id != identity.user {
             return Err(Refusal::new("chat.forbidden", "only its author changes a message"));
@@ -193,6 +194,7 @@ impl Gateway {
             return Err(Refusal::new("chat.too-late", detail));
         }
         self.pace(identity.user).await?;
+        self.judge_words(message.channel, &author, text.as_str()).await?;
         let edit = Edit {
             mentions: self.mentions(text.as_str()).await,
             emotes: emotes(text.as_str()),
@@ -212,16 +214,16 @@ impl Gateway {
 
     pub(super) async fn delete(&self, member: &Member, delete: Delete) -> Answered {
         let identity = self.current(member).await?;
-        self.delete_message(self.author(identity.user).await?, id_of(&delete.id)?).await
+        self.delete_message(member, self.author(identity.user).await?, id_of(&delete.id)?).await
     }
 
-    pub(super) async fn delete_message(&self, actor: Chatter, id: MessageId) -> Answered {
+    pub(super) async fn delete_message(&self, member: &Member, actor: Chatter, id: MessageId) -> Answered {
         let message = self.history.find(id).await?.ok_or_else(|| Refusal::not_found("message"))?;
+        let name = self.facts.name_of(message.channel).await?.ok_or_else(|| Refusal::not_found("channel"))?;
         if actor.id != message.author.id {
-            self.keeper(&actor, message.channel).await?;
+            return self.delete_for_order(member, &message, &name).await;
         }
         self.history.delete(id, actor.id, kit::clock::now().trunc_subsecs(3)).await?;
-        let name = self.facts.name_of(message.channel).await?.ok_or_else(|| Refusal::not_found("channel"))?;
         let news = News {
             payload: json!({ "id": id, "username": name }),
             target: Target::Channel(name),
@@ -243,7 +245,8 @@ impl Gateway {
 
     /// An error unless the member keeps order in the channel.
     pub(crate) async fn keeper(&self, actor: &Chatter, channel: UserId) -> Result<(), Refusal> {
-        if actor.role.is_staff() || actor.id == channel {
+        let standing = self.standing(channel, actor.id).await?;
+        if crate::order::rank(&standing, actor.id, channel).may_moderate() {
             return Ok(());
         }
         Err(Refusal::new("chat.forbidden", "that is for moderators and the channel's owner"))

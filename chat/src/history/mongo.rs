@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, StreamPoint};
+use crate::fanout::floor_of;
+use crate::limits::{CLEAR_LINES_MAX, CLEAR_REACH, RESTORE_REACH};
 use crate::message::{Author, Message, Reaction};
 
 const MESSAGES: &str = "chat_messages";
@@ -302,6 +304,29 @@ impl History for MongoHistory {
         let hide =
             doc! { "$set": { "deleted_at": moment(at), "changed_at": moment(at), "deleted_by": id(by.as_uuid()) } };
         Ok(self.messages().await?.update_one(filter, hide).await?.modified_count == 1)
+    }
+
+    async fn clear(&self, channel: UserId, user: Option<UserId>, by: UserId, at: Timestamp) -> Result<u64> {
+        let messages = self.messages().await?;
+        let after = id(floor_of(at - CLEAR_REACH).as_uuid());
+        let mut filter = doc! { "channel_id": id(channel.as_uuid()), "_id": { "$gt": after }, "deleted_at": null };
+        if let Some(user) = user {
+            filter.insert("user_id", id(user.as_uuid()));
+        }
+        let found = messages.find(filter).sort(doc! { "_id": -1 }).limit(i64::from(CLEAR_LINES_MAX)).await?;
+        let lines: Vec<Uuid> = found.map_ok(|stone| stone.id).try_collect().await?;
+        let filter = doc! { "_id": { "$in": lines }, "deleted_at": null };
+        let hide =
+            doc! { "$set": { "deleted_at": moment(at), "changed_at": moment(at), "deleted_by": id(by.as_uuid()) } };
+        Ok(messages.update_many(filter, hide).await?.modified_count)
+    }
+
+    async fn restore(&self, channel: UserId, by: UserId, at: Timestamp, now: Timestamp) -> Result<u64> {
+        let after = id(floor_of(at - RESTORE_REACH).as_uuid());
+        let mut filter = doc! { "channel_id": id(channel.as_uuid()), "_id": { "$gt": after } };
+        filter.extend(doc! { "deleted_at": moment(at), "deleted_by": id(by.as_uuid()) });
+        let show = doc! { "$set": { "deleted_at": null, "deleted_by": null, "changed_at": moment(now) } };
+        Ok(self.messages().await?.update_many(filter, show).await?.modified_count)
     }
 
     async fn ping(&self) -> Result<()> {

@@ -8,6 +8,8 @@ use domain::chat::reaction::KINDS_MAX;
 use domain::{MessageId, StreamId, Timestamp, UserId};
 
 use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, StreamPoint};
+use crate::fanout::floor_of;
+use crate::limits::{CLEAR_LINES_MAX, CLEAR_REACH, RESTORE_REACH};
 use crate::message::{Author, Message, Reaction};
 
 /// The table `chat_messages`.
@@ -106,6 +108,18 @@ impl History for PostgresHistory {
     async fn delete(&self, id: MessageId, by: UserId, at: Timestamp) -> Result<bool> {
         let mut connection = self.connection().await?;
         Ok(db::chat::delete(&mut connection, id, by, at).await?)
+    }
+
+    async fn clear(&self, channel: UserId, user: Option<UserId>, by: UserId, at: Timestamp) -> Result<u64> {
+        let mut connection = self.connection().await?;
+        let after = floor_of(at - CLEAR_REACH);
+        let limit = i64::from(CLEAR_LINES_MAX);
+        Ok(db::chat::clear(&mut connection, channel, user, after, (by, at), limit).await?)
+    }
+
+    async fn restore(&self, channel: UserId, by: UserId, at: Timestamp, now: Timestamp) -> Result<u64> {
+        let mut connection = self.connection().await?;
+        Ok(db::chat::restore(&mut connection, channel, floor_of(at - RESTORE_REACH), (by, at), now).await?)
     }
 
     async fn ping(&self) -> Result<()> {

@@ -13,6 +13,7 @@ use kit::Secret;
 use testkit::mongo::MongoServer;
 use testkit::services;
 
+#[derive(Clone, Copy)]
 struct Room {
     channel: UserId,
     stream: StreamId,
@@ -64,6 +65,33 @@ async fn contract(history: Arc<dyn History>, room: Room) {
     authors_edit_and_everybody_who_was_away_hears_of_it(&*history, &room).await;
     reactions_are_counted_once_a_member(&*history, &room).await;
     a_message_carries_so_many_emoji_and_no_more(&*history, &room).await;
+    what_is_struck_together_comes_back_together_and_is_heard_of(&*history, &room).await;
+}
+
+async fn what_is_struck_together_comes_back_together_and_is_heard_of(history: &dyn History, room: &Room) {
+    let moderator = UserId::from_uuid(kit::ids::uuid());
+    let troll = Room { author: UserId::from_uuid(kit::ids::uuid()), ..*room };
+    let lines = [(&troll, "foul"), (&troll, "fouler"), (room, "fine")]
+        .map(|(room, client_id)| Message { client_id: client_id.to_owned(), ..room.message(600) });
+    for line in &lines {
+        history.insert(line).await.unwrap();
+    }
+    let at = now() + std::time::Duration::from_secs(60);
+    let (earlier, later) = (at - std::time::Duration::from_secs(1), at + std::time::Duration::from_secs(1));
+    let heard = async |since| {
+        let kept = history.changed_since(room.channel, since, 100).await.unwrap();
+        kept.into_iter().map(|kept| (kept.message.id, kept.is_deleted)).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(history.delete(lines[0].id, troll.author, earlier).await.unwrap());
+    assert_eq!(history.clear(room.channel, Some(troll.author), moderator, at).await.unwrap(), 1, "one is gone already");
+    assert_eq!(heard(at).await, [(lines[1].id, true)].into());
+    assert!(history.find(lines[2].id).await.unwrap().is_some(), "another's line stands");
+    assert_eq!(history.restore(room.channel, troll.author, at, later).await.unwrap(), 0, "somebody else struck it");
+    assert_eq!(history.restore(room.channel, moderator, at, later).await.unwrap(), 1);
+    assert_eq!(heard(later).await, [(lines[1].id, false)].into());
+    assert_eq!(history.find(lines[0].id).await.unwrap(), None, "what was struck before stays struck");
+    assert!(history.clear(room.channel, None, moderator, later).await.unwrap() >= 2);
+    assert!(history.channel_page(room.channel, Span::Latest, 10).await.unwrap().is_empty());
 }
 
 async fn everything_a_message_is_comes_back(history: &dyn History, room: &Room) {

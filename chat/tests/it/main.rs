@@ -6,6 +6,7 @@ mod events;
 mod history;
 mod hostile;
 mod nodes;
+mod order;
 mod outage;
 mod protocol;
 mod site;

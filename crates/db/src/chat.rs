@@ -198,6 +198,65 @@ pub async fn members_named(conn: &mut Conn, names: &[Username]) -> Result<Vec<Me
         .collect()
 }
 
+/// Hides the last lines of a channel after `after`, of all or of one member. Returns how many.
+pub async fn clear(
+    conn: &mut Conn,
+    channel: UserId,
+    user: Option<UserId>,
+    after: MessageId,
+    (by, at): (UserId, Timestamp),
+    limit: i64,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE chat_messages
+           SET deleted_at = $5, deleted_by = $4, changed_at = $5
+         WHERE message_id IN (SELECT message_id
+                                FROM chat_messages
+                               WHERE channel_id = $1
+                                 AND ($2::uuid IS NULL OR user_id = $2)
+                                 AND message_id > $3
+                                 AND deleted_at IS NULL
+                               ORDER BY message_id DESC
+                               LIMIT $6)
+        "#,
+        channel.as_uuid(),
+        user.map(UserId::as_uuid),
+        after.as_uuid(),
+        by.as_uuid(),
+        at,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Shows again what one member hid after `after`, at exactly that time. Returns how many.
+pub async fn restore(
+    conn: &mut Conn,
+    channel: UserId,
+    after: MessageId,
+    (by, at): (UserId, Timestamp),
+    now: Timestamp,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE chat_messages
+           SET deleted_at = NULL, deleted_by = NULL, changed_at = $5
+         WHERE channel_id = $1 AND message_id > $2 AND deleted_by = $3 AND deleted_at = $4
+        "#,
+        channel.as_uuid(),
+        after.as_uuid(),
+        by.as_uuid(),
+        at,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// The channels on air.
 pub async fn channels_on_air(conn: &mut Conn, limit: i64) -> Result<Vec<Username>> {
     let names = sqlx::query_scalar!(

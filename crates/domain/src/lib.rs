@@ -9,6 +9,7 @@ pub mod event;
 pub mod ids;
 pub mod ingest;
 pub mod notification;
+pub mod order;
 pub mod people;
 pub mod stream;
 pub mod user;

@@ -16,6 +16,10 @@ const CHANNEL: &str = "fanout";
 pub const AUTH_REVOKED: &str = "auth:revoked";
 /// Whom a stream on air is for was changed: `{username, stream_id, was, now}`. Between nodes only.
 pub const STREAM_ACCESS: &str = "node:stream-access";
+/// Who may speak in a channel was changed: `{channel, user?}`, ids. Between nodes only.
+pub const ORDER: &str = "node:order";
+/// Something for the moderators of a channel who sit at their desk: `{event, payload}`. Between nodes only.
+pub const DESK: &str = "node:desk";
 
 /// Whose sockets are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! [`ANSWER_WAIT_MAX`].
 
 mod breaker;
+pub mod claims;
 pub mod client;
 pub mod directory;
 pub mod fanout;

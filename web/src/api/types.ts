@@ -66,4 +66,14 @@ export type ChatModes = {
   followers_only_s?: number | null;
   emote_only?: boolean;
   unique?: boolean;
+  links?: "allow" | "block";
+  shield?: boolean;
+};
+
+/** The caller's place in a channel's chat. A sanction without `until` is a ban. */
+export type ChatStanding = {
+  is_moderator: boolean;
+  sanction: { until: string | null; reason: string } | null;
+  warning: { reason: string } | null;
+  follows_since: string | null;
 };

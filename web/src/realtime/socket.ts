@@ -3,7 +3,14 @@ import { io, type Socket } from "socket.io-client";
 import { create } from "zustand";
 import { ApiError } from "@/api/errors";
 import { currentToken, useSession } from "@/api/session";
-import type { ChatMessage, ChatModes, ChatReaction, IngestSample, Notification } from "@/api/types";
+import type {
+  ChatMessage,
+  ChatModes,
+  ChatReaction,
+  ChatStanding,
+  IngestSample,
+  Notification,
+} from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
 const ACK_TIMEOUT_MS = 8_000;
@@ -18,6 +25,9 @@ type ServerEvents = {
   "chat:pinned": (event: { username: string; message: ChatMessage | null }) => void;
   "chat:closed": (event: { username: string }) => void;
   "chat:cleared": (event: { user_id?: string | null; username?: string }) => void;
+  "chat:restored": (event: { username: string }) => void;
+  "chat:warned": (event: { username: string; reason: string }) => void;
+  "chat:pardoned": (event: { username: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
   viewers: (event: { username: string; count: number }) => void;
   "stream:online": (event: StreamEvent) => void;
@@ -41,6 +51,7 @@ type ClientEvents = {
         viewers: number;
         history: ChatMessage[];
         modes: ChatModes;
+        me: ChatStanding | null;
         is_history_missing?: boolean;
         pinned?: ChatMessage | null;
         /** The server's clock, to be given as `since` when the room is joined again. */
@@ -78,6 +89,7 @@ type ClientEvents = {
   ) => void;
   "chat:pin": (body: { username: string; id: string | null }, ack: (answer: Ack<object>) => void) => void;
   "chat:thread": (body: { id: string }, ack: (answer: Ack<{ items: ChatMessage[] }>) => void) => void;
+  "chat:warning-read": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 

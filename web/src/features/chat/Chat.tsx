@@ -16,6 +16,7 @@ import { Composer, type Target } from "./Composer";
 import { Line, type LineActions, PendingLine } from "./Line";
 import { countAfter, type Pending } from "./room";
 import type { ChatRoom } from "./useChat";
+import { Warning } from "./Warning";
 
 /** Closer to the end than this counts as being there. */
 const END_PX = 64;
@@ -68,6 +69,7 @@ export function Chat({
         onTarget={setTarget}
         onThread={setThreadId}
       />
+      {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
       {room.command && <Told command={room.command} onDismiss={room.dismissCommand} />}
       <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
       <Thread id={threadId} onClose={() => setThreadId(null)} />

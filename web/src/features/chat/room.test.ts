@@ -29,6 +29,30 @@ describe("lines", () => {
     expect(state.hasOlder).toBe(false);
   });
 
+  it("that were struck and came back are whole again, and those still struck are not", () => {
+    const state = play(
+      { type: "joined", history: [line("a"), line("b"), line("c")], modes: {}, rejoined: false },
+      { type: "cleared", userId: null },
+      { type: "restored", items: [line("a"), line("c")] },
+    );
+    expect(ids(state.lines)).toBe("abc");
+    expect(state.lines.map((one) => one.deleted ?? false)).toEqual([false, true, false]);
+  });
+
+  it("that were given back while one was away are whole again, and others stay struck", () => {
+    const state = play(
+      { type: "joined", history: [line("a"), line("b")], modes: {}, rejoined: false },
+      { type: "cleared", userId: null },
+      {
+        type: "missed",
+        missed: [],
+        changes: [{ ...line("a"), changed_at: "2026-11-22T05:00:00.000Z" }, line("b")],
+        removed: [],
+      },
+    );
+    expect(state.lines.map((one) => one.deleted ?? false)).toEqual([false, true]);
+  });
+
   it("are dropped from the front beyond the limit", () => {
     const many = Array.from({ length: LINES_MAX + 5 }, (_, i) => line(String(i).padStart(5, "0")));
     const state = play({ type: "received", messages: many });

@@ -46,6 +46,7 @@ export type RoomAction =
   | { type: "discarded"; clientId: string }
   | { type: "deleted"; id: string }
   | { type: "cleared"; userId: string | null }
+  | { type: "restored"; items: ChatMessage[] }
   | { type: "modes"; modes: ChatModes };
 
 export const emptyRoom: Room = {
@@ -72,7 +73,7 @@ export function room(state: Room, action: RoomAction): Room {
       return { ...state, ...settle(state, merge(state.lines, action.messages), action.messages) };
     case "missed": {
       const gone = new Set(action.removed);
-      const lines = merge(merge(state.lines, action.changes), action.missed);
+      const lines = merge(merge(revive(state.lines, action.changes), action.changes), action.missed);
       return {
         ...state,
         ...settle(state, gone.size > 0 ? strike(lines, (line) => gone.has(line.id)) : lines, action.missed),
@@ -154,6 +155,12 @@ export function room(state: Room, action: RoomAction): Room {
         ...state,
         lines: strike(state.lines, (line) => action.userId === null || line.user.id === action.userId),
       };
+    case "restored": {
+      // What was struck and is on the newest page again was not meant to be.
+      const back = new Set(action.items.map((line) => line.id));
+      const kept = state.lines.filter((line) => !back.has(line.id));
+      return { ...state, lines: merge(kept, action.items) };
+    }
     case "modes":
       return { ...state, modes: action.modes };
   }
@@ -174,6 +181,12 @@ export function merge(known: ChatMessage[], fresh: ChatMessage[], max: number = 
   }
   const all = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   return trim(all, max);
+}
+
+/** Leaves out struck lines that changed since: they were given back. */
+function revive(lines: ChatMessage[], changes: ChatMessage[]): ChatMessage[] {
+  const changed = new Map(changes.map((line) => [line.id, line.changed_at ?? ""]));
+  return lines.filter((line) => !line.deleted || (changed.get(line.id) ?? "") <= (line.changed_at ?? ""));
 }
 
 /** How many lines came after `id`. Older ones that were loaded above it do not count. */

@@ -28,6 +28,9 @@ export type ChatRoom = Room & {
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   remove: (id: string) => Promise<void>;
+  /** The reason of a moderator's warning that has not been read. */
+  warning: string | null;
+  readWarning: () => void;
   loadOlder: () => Promise<void>;
 };
 
@@ -37,6 +40,7 @@ export function useChat(username: string, link?: string): ChatRoom {
   const [state, dispatch] = useReducer(room, emptyRoom);
   const [isJoined, setJoined] = useState(false);
   const [viewers, setViewers] = useState<number | null>(null);
+  const [warning, setWarning] = useState<string | null>(null);
   const latest = useRef(state);
   latest.current = state;
   const [command, setCommand] = useState<ChatRoom["command"]>(null);
@@ -87,6 +91,7 @@ export function useChat(username: string, link?: string): ChatRoom {
           pinned: answer.pinned ?? null,
           now: answer.now ?? null,
         });
+        setWarning(answer.me?.warning?.reason ?? null);
         setViewers(answer.viewers);
         setJoined(true);
         // The room is open but its past could not be read: ask again.
@@ -120,6 +125,15 @@ export function useChat(username: string, link?: string): ChatRoom {
         flush();
         if (isHere(event.username)) dispatch({ type: "cleared", userId: event.user_id ?? null });
       },
+      "chat:restored": (event: { username: string }) => {
+        if (isHere(event.username)) void restore();
+      },
+      "chat:warned": (event: { username: string; reason: string }) => {
+        if (isHere(event.username)) setWarning(event.reason);
+      },
+      "chat:pardoned": (event: { username: string }) => {
+        if (isHere(event.username)) setWarning(null);
+      },
       "chat:modes": ({ username: name, ...modes }: Room["modes"] & { username?: string }) => {
         if (isHere(name)) dispatch({ type: "modes", modes });
       },
@@ -132,6 +146,14 @@ export function useChat(username: string, link?: string): ChatRoom {
       waiting.push(message);
       if (document.hidden) timer ??= setTimeout(flush, HIDDEN_FLUSH_MS);
       else frame ||= requestAnimationFrame(flush);
+    }
+    async function restore() {
+      try {
+        const { items } = await ask("chat:history", { username, limit: 100 });
+        if (!isGone) dispatch({ type: "restored", items });
+      } catch {
+        // They are there again at the next visit.
+      }
     }
     const onClosed = (event: { username: string }) => {
       if (!isHere(event.username)) return;
@@ -242,6 +264,15 @@ export function useChat(username: string, link?: string): ChatRoom {
     dispatch({ type: "deleted", id });
   }, []);
 
+  const readWarning = useCallback(() => {
+    const acknowledge = async () => {
+      await ask("chat:warning-read", { username });
+      setWarning(null);
+    };
+    // Without an answer it still stands, and the button with it.
+    acknowledge().catch(() => undefined);
+  }, [username]);
+
   const isLoadingOlder = useRef(false);
   const loadOlder = useCallback(async () => {
     const first = latest.current.lines[0];
@@ -272,6 +303,8 @@ export function useChat(username: string, link?: string): ChatRoom {
     retry,
     discard,
     remove,
+    warning,
+    readWarning,
     loadOlder,
   };
 }
