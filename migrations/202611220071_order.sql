@@ -15,7 +15,7 @@ CREATE TABLE chat_modes (
     followers_only_s integer CHECK (followers_only_s BETWEEN 0 AND 7776000),
     is_emote_only    boolean NOT NULL DEFAULT false,
     is_unique        boolean NOT NULL DEFAULT false,
-    links            text NOT NULL DEFAULT 'allow' CHECK (links IN ('allow', 'block')),
+    links            text NOT NULL DEFAULT 'allow' CHECK (links IN ('allow', 'block', 'hold')),
     is_shielded      boolean NOT NULL DEFAULT false,
     -- Changes with the filters, so that a node compiles them once and not at every look.
     filters_version  bigint NOT NULL DEFAULT 0
@@ -26,6 +26,8 @@ CREATE TABLE chat_filters (
     channel_id uuid NOT NULL REFERENCES channels ON DELETE CASCADE,
     kind       text NOT NULL CHECK (kind IN ('words', 'regex')),
     pattern    text NOT NULL CHECK (char_length(pattern) BETWEEN 1 AND 200),
+    -- What becomes of a line it matches: not taken, or kept back for a moderator.
+    action     text NOT NULL DEFAULT 'refuse' CHECK (action IN ('refuse', 'hold')),
     created_by uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (channel_id, kind, pattern)
@@ -78,3 +80,24 @@ BEGIN
 END $$;
 CREATE TRIGGER mod_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mod_log
     FOR EACH STATEMENT EXECUTE FUNCTION mod_log_is_append_only();
+
+-- Lines kept back until a moderator has looked at them. What was decided stays for a day.
+CREATE TABLE chat_held (
+    held_id    uuid PRIMARY KEY,
+    channel_id uuid NOT NULL REFERENCES channels ON DELETE CASCADE,
+    user_id    uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    text       text NOT NULL,
+    client_id  text NOT NULL,
+    reply_to   uuid,
+    thread_id  uuid,
+    why        text NOT NULL CHECK (why IN ('filter', 'links')),
+    state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'approved', 'denied', 'expired')),
+    -- The act that decided, to take it back by.
+    act_id     uuid,
+    held_at    timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
+    -- A client that sends again after a lost answer has one line waiting, and not two.
+    UNIQUE (user_id, client_id)
+);
+CREATE INDEX chat_held_waiting ON chat_held (channel_id, held_id) WHERE state = 'waiting';
+CREATE INDEX chat_held_expiring ON chat_held (expires_at);

@@ -20,6 +20,7 @@ mod health;
 mod layers;
 mod live_playback;
 mod me;
+mod moderation;
 mod net;
 mod notification_settings;
 mod notifications;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, me,
+    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, me, moderation,
     notification_settings, notifications, ops, push, site, streams, takeover, throttle, vod_playback, vods,
 };
 
@@ -43,6 +43,13 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(channels::channel))
         .routes(routes!(channels::follow, channels::update_follow, channels::unfollow))
         .routes(routes!(channels::followers))
+        .routes(routes!(moderation::moderators::moderators))
+        .routes(routes!(moderation::moderators::appoint_moderator, moderation::moderators::dismiss_moderator))
+        .routes(routes!(moderation::log::moderation_log))
+        .routes(routes!(moderation::log::sanctions))
+        .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
+        .routes(routes!(moderation::filters::remove_filter))
+        .routes(routes!(moderation::waiting::held_lines))
         .routes(routes!(friends::friends))
         .routes(routes!(friends::friend, friends::ask_friend, friends::end_friend))
         .routes(routes!(friends::blocks))

@@ -3,7 +3,7 @@
 mod commands;
 pub(crate) mod marks;
 mod rejoin;
-mod say;
+pub(crate) mod say;
 
 use db::chat::Chatter;
 use domain::order::Modes;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use db::access::Closed;
 use db::chat::{Chatter, OnAir, VodRoom};
-use domain::chat::Mention;
 use db::moderation::Standing;
+use db::moderation::held::{self, Held, Holding};
+use domain::chat::Mention;
 use domain::order::{Filters, Modes};
 use domain::user::Username;
 use domain::{MessageId, SessionId, StreamId, UserId, Visibility, VodId};
@@ -220,7 +221,9 @@ impl Facts {
                 _ if filters_version == 0 => Arc::default(),
                 _ => {
                     let filters = db::moderation::filters(&mut conn, channel).await?;
-                    Arc::new(Filters::compile(filters.iter().map(|filter| (filter.kind, filter.pattern.as_str()))))
+                    Arc::new(Filters::compile(
+                        filters.iter().map(|filter| (filter.kind, filter.pattern.as_str(), filter.action)),
+                    ))
                 }
             };
             Ok(Some(Arc::new(RulesInForce { modes, filters, filters_version })))
@@ -240,6 +243,18 @@ impl Facts {
             Some(user) => self.standings.age(&(channel, user)),
             None => self.rules.age(&channel),
         }
+    }
+
+    /// Keeps a line back.
+    pub(crate) async fn hold(&self, line: &Held) -> db::Result<Holding> {
+        held::hold(&mut *self.pool.acquire().await?, line).await
+    }
+
+    /// Drops lines kept back whose time is over, and forgets those that have been over for long.
+    pub(crate) async fn expire_held(&self, limit: i64) -> db::Result<Vec<(Held, Username)>> {
+        let mut conn = self.pool.acquire().await?;
+        held::forget(&mut conn, limit).await?;
+        held::expire(&mut conn, limit).await
     }
 
     /// A transaction for what a moderator does.

@@ -119,7 +119,7 @@ impl Chat {
             revocations: Revocations::new(deps.live.clone(), config.auth.access_ttl_s),
             limits: Limits::new(deps.live.clone()),
             chat_quota: Quota::new(config.limits.chat_per_user_per_3s, CHAT_WINDOW),
-            acts_quota: Quota::new(ACTS_MAX, ACTS_WINDOW),
+            acts_quota: Quota::new(domain::order::ACTS_MAX, domain::order::ACTS_WINDOW),
             claims: Claims::new(deps.live.clone()),
             desks: order::desk::Desks::default(),
             secret: config.auth.secret.clone(),
@@ -167,6 +167,7 @@ impl Chat {
         tasks.spawn(counts::vouch(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::note_peaks(Arc::clone(&gateway), child.clone()));
         tasks.spawn(events::marks::tell_reactions(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(order::held::expire(Arc::clone(&gateway), child.clone()));
         tasks.spawn(sweep::run(Arc::clone(&gateway), child.clone()));
         tasks.spawn(watch_history(Arc::clone(&gateway), health, child.clone()));
         let failed = tokio::select! {

@@ -67,9 +67,9 @@ pub(crate) const STREAM_FRESH: Duration = Duration::from_secs(1);
 /// How old a channel's rules, and a member's place in them, may be: a change holds everywhere within two seconds, also when the
 /// news of it was lost.
 pub(crate) const ORDER_FRESH: Duration = Duration::from_millis(1_500);
-/// What one moderator may do: acts in ten seconds, on one channel or many.
-pub(crate) const ACTS_MAX: u32 = 30;
-pub(crate) const ACTS_WINDOW: Duration = Duration::from_secs(10);
+/// How often lines kept back too long are looked for, and how many at most in one round.
+pub(crate) const HELD_SWEEP_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const HELD_SWEEP_MAX: i64 = 500;
 /// Sockets of moderators that are told what happens in one channel.
 pub(crate) const DESK_SEATS_MAX: usize = 200;
 /// Lines that one act strikes, and how old the oldest may be. A single line may be as old as it is.

@@ -1,16 +1,19 @@
 //! Order in a channel's chat: who may speak there now, what holds there, and what moderators may do about it.
 //!
-//! The rules are [`domain::order`]; what moderators do is in [`acts`], how it is taken back in [`undo`], where they are told in [`desk`].
+//! The rules are [`domain::order`]; what moderators do is in [`acts`], how it is taken back in [`undo`], where they are told in
+//! [`desk`], what waits for them in [`held`], and who they are in [`office`].
 
-mod acts;
+pub(crate) mod acts;
 pub(crate) mod desk;
+pub(crate) mod held;
+mod office;
 mod undo;
 
 use std::time::Duration;
 
 use db::chat::Chatter;
 use db::moderation::{Sanction, Standing};
-use domain::order::{Folded, Modes, Objection, Rank, UNIQUE_FOR, object};
+use domain::order::{Folded, HeldFor, Modes, Objection, Rank, UNIQUE_FOR, Verdict, judge};
 use domain::user::Username;
 use domain::{Timestamp, UserId};
 use live::fanout::{ORDER, Push, Target};
@@ -73,6 +76,15 @@ fn refusal_of(objection: Objection, modes: Modes) -> Refusal {
     }
 }
 
+/// A line that may be said, or kept back for a moderator.
+pub(crate) struct Judged {
+    /// Who its author is here.
+    pub standing: Standing,
+    pub held: Option<HeldFor>,
+    /// The modes, for those they hold for.
+    modes: Option<Modes>,
+}
+
 impl Gateway {
     /// Whether a line may be said, and who its author is here. Called before it is stored; a line sent again under its
     /// `client_id` is judged as it was.
@@ -82,9 +94,9 @@ impl Gateway {
         author: &Chatter,
         text: &str,
         client_id: &str,
-    ) -> Result<Standing, Refusal> {
-        let (standing, modes) = self.judge_words(channel, author, text).await?;
-        let Some(modes) = modes.map(Modes::effective) else { return Ok(standing) };
+    ) -> Result<Judged, Refusal> {
+        let judged = self.judge_words(channel, author, text).await?;
+        let Some(modes) = judged.modes.map(Modes::effective) else { return Ok(judged) };
         let by = format!("{}:{client_id}", author.id);
         let said = modes.unique.then(|| {
             let folded = Folded::new(text);
@@ -110,31 +122,28 @@ impl Gateway {
                 return Err(Refusal::new("chat.slow", detail).later(left));
             }
         }
-        Ok(standing)
+        Ok(judged)
     }
 
-    /// Whether a text may stand there by what it says and by who says it. The modes, for those they hold for.
-    pub(crate) async fn judge_words(
-        &self,
-        channel: UserId,
-        author: &Chatter,
-        text: &str,
-    ) -> Result<(Standing, Option<Modes>), Refusal> {
+    /// Whether a text may stand there by what it says and by who says it.
+    pub(crate) async fn judge_words(&self, channel: UserId, author: &Chatter, text: &str) -> Result<Judged, Refusal> {
         let standing = self.standing(channel, author.id).await?;
         let rank = rank(&standing, author.id, channel);
         if let Some(refusal) = barred(&standing, rank) {
             return Err(refusal);
         }
         if rank.may_moderate() {
-            return Ok((standing, None));
+            return Ok(Judged { standing, held: None, modes: None });
         }
         let rules = self.facts.rules(channel).await?;
         let now = kit::clock::now();
         let follows_for = standing.follows_since.map(|since| (now - since).to_std().unwrap_or_default());
-        match object(rules.modes, &rules.filters, text, follows_for) {
-            Some(objection) => Err(refusal_of(objection, rules.modes)),
-            None => Ok((standing, Some(rules.modes))),
-        }
+        let held = match judge(rules.modes, &rules.filters, text, follows_for) {
+            Verdict::Refused(objection) => return Err(refusal_of(objection, rules.modes)),
+            Verdict::Held(why) => Some(why),
+            Verdict::Said => None,
+        };
+        Ok(Judged { standing, held, modes: Some(rules.modes) })
     }
 
     pub(crate) async fn standing(&self, channel: UserId, user: UserId) -> Result<Standing, Refusal> {

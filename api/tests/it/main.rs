@@ -12,6 +12,7 @@ mod harness;
 mod health;
 mod lists;
 mod media;
+mod moderation;
 mod push;
 mod sessions;
 mod site;

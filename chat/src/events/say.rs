@@ -54,11 +54,26 @@ pub(crate) struct Caller<'a> {
     pub name: Username,
 }
 
-struct Draft<'a> {
-    kind: MessageKind,
-    text: MessageText,
-    client_id: String,
-    reply_to: Option<&'a Message>,
+/// A message to be.
+pub(crate) struct Draft {
+    pub kind: MessageKind,
+    pub text: MessageText,
+    pub client_id: String,
+    pub reply: Option<Reply>,
+}
+
+/// Under which message another is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reply {
+    pub to: MessageId,
+    /// The first message of the thread.
+    pub thread: MessageId,
+}
+
+impl Reply {
+    fn to(message: &Message) -> Self {
+        Self { to: message.id, thread: message.thread.unwrap_or(message.id) }
+    }
 }
 
 impl Gateway {
@@ -75,7 +90,11 @@ impl Gateway {
             Line::Command(command) => return self.obey(&caller, command, reply_to.as_ref()).await,
             Line::Said(said) => MessageText::parse(said)?,
         };
-        self.say(&caller, Draft { kind: MessageKind::Message, text, client_id, reply_to: reply_to.as_ref() }).await
+        self.say(
+            &caller,
+            Draft { kind: MessageKind::Message, text, client_id, reply: reply_to.as_ref().map(Reply::to) },
+        )
+        .await
     }
 
     pub(super) async fn proclaim(&self, member: &Member, announce: Announce) -> Answered {
@@ -87,7 +106,7 @@ impl Gateway {
 
     pub(super) async fn announce_text(&self, caller: &Caller<'_>, text: MessageText, client_id: String) -> Answered {
         self.keeper(&caller.author, caller.channel).await?;
-        self.say(caller, Draft { kind: MessageKind::Announcement, text, client_id, reply_to: None }).await
+        self.say(caller, Draft { kind: MessageKind::Announcement, text, client_id, reply: None }).await
     }
 
     /// Who writes into which channel, if they may come in and do not write too fast.
@@ -116,9 +135,12 @@ impl Gateway {
         found.ok_or_else(|| Refusal::new("chat.reply-gone", "the message you answer is gone"))
     }
 
-    async fn say(&self, caller: &Caller<'_>, draft: Draft<'_>) -> Answered {
-        let standing = self.judge(caller.channel, &caller.author, draft.text.as_str(), &draft.client_id).await?;
-        let message = self.compose(caller, draft, standing.is_moderator).await?;
+    async fn say(&self, caller: &Caller<'_>, draft: Draft) -> Answered {
+        let judged = self.judge(caller.channel, &caller.author, draft.text.as_str(), &draft.client_id).await?;
+        if let Some(why) = judged.held {
+            return self.hold(caller, draft, why).await;
+        }
+        let message = self.compose(caller.channel, &caller.author, draft, judged.standing.is_moderator).await;
         let (message, is_new) = match self.history.insert(&message).await? {
             Stored::New => (message, true),
             Stored::Before(before) => (*before, false),
@@ -141,17 +163,16 @@ impl Gateway {
         Ok(Answer { body: json!({ "ok": true, "message": payload }), then: is_news.then_some(news) })
     }
 
-    async fn compose(&self, caller: &Caller<'_>, draft: Draft<'_>, is_moderator: bool) -> Result<Message, Refusal> {
+    pub(crate) async fn compose(&self, channel: UserId, author: &Chatter, draft: Draft, is_moderator: bool) -> Message {
         let sent_at = kit::clock::now().trunc_subsecs(3);
         // Without an answer the message is stored all the same, only not tied to the recording.
-        let on_air = self.facts.on_air(caller.channel).await.ok().flatten();
-        let author = &caller.author;
-        Ok(Message {
+        let on_air = self.facts.on_air(channel).await.ok().flatten();
+        Message {
             id: MessageId::from_uuid(kit::ids::uuid()),
-            channel: caller.channel,
+            channel,
             stream: on_air.map(|stream| stream.id),
             author: Author {
-                badges: badges(author.id, author.role, caller.channel, is_moderator),
+                badges: badges(author.id, author.role, channel, is_moderator),
                 id: author.id,
                 username: author.username.to_string(),
                 display_name: author.display_name.clone(),
@@ -163,11 +184,11 @@ impl Gateway {
             sent_at,
             offset_ms: on_air.map(|stream| (sent_at - stream.started_at).num_milliseconds().max(0)),
             kind: draft.kind,
-            reply_to: draft.reply_to.map(|message| message.id),
-            thread: draft.reply_to.map(|message| message.thread.unwrap_or(message.id)),
+            reply_to: draft.reply.map(|reply| reply.to),
+            thread: draft.reply.map(|reply| reply.thread),
             edited_at: None,
             changed_at: None,
-        })
+        }
     }
 
     /// The members a text names. While nobody can say, they are words.
@@ -194,7 +215,11 @@ impl Gateway {
             return Err(Refusal::new("chat.too-late", detail));
         }
         self.pace(identity.user).await?;
-        self.judge_words(message.channel, &author, text.as_str()).await?;
+        let judged = self.judge_words(message.channel, &author, text.as_str()).await?;
+        if let Some(why) = judged.held {
+            // What was said cannot wait for a moderator.
+            return Err(crate::order::held::refused(why));
+        }
         let edit = Edit {
             mentions: self.mentions(text.as_str()).await,
             emotes: emotes(text.as_str()),

@@ -2,8 +2,9 @@
 //! one after the other in a channel.
 
 use chrono::SubsecRound;
+use db::moderation::held::deny_all;
 use db::moderation::{Act, Rules, Sanction, Standing};
-use domain::order::{Links, Modes, ModesChange, Rank, TIMEOUT_S_MAX, UNDO_FOR, reason};
+use domain::order::{Links, Modes, ModesChange, Rank, TIMEOUT_S_MAX, UNDO_FOR, is_undoable, reason};
 use domain::user::Username;
 use domain::{MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub(crate) struct Order {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
-enum Deed {
+pub(crate) enum Deed {
     Timeout {
         member: String,
         seconds: u32,
@@ -61,16 +62,31 @@ enum Deed {
     Shield {
         on: bool,
     },
+    /// A line that was kept back: it is said, or dropped.
+    Approve {
+        held_id: Uuid,
+    },
+    Deny {
+        held_id: Uuid,
+    },
+    #[serde(skip)]
+    Appoint {
+        member: String,
+    },
+    #[serde(skip)]
+    Dismiss {
+        member: String,
+    },
 }
 
-#[derive(Debug, Deserialize)]
-struct ModesBody {
-    slow_s: Option<u32>,
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct ModesBody {
+    pub slow_s: Option<u32>,
     #[serde(default, deserialize_with = "mentioned")]
-    followers_only_s: Option<Option<u32>>,
-    emote_only: Option<bool>,
-    unique: Option<bool>,
-    links: Option<Links>,
+    pub followers_only_s: Option<Option<u32>>,
+    pub emote_only: Option<bool>,
+    pub unique: Option<bool>,
+    pub links: Option<Links>,
 }
 
 /// Tells "not mentioned" from "null".
@@ -137,7 +153,7 @@ impl Bench {
         if self.rank.outranks(theirs) { Ok(target) } else { Err(outranked()) }
     }
 
-    async fn find(&mut self, member: &str) -> Result<Target, Refusal> {
+    pub(super) async fn find(&mut self, member: &str) -> Result<Target, Refusal> {
         let name = Username::parse(member)?;
         let found = db::moderation::find_member(&mut self.tx, &name).await?;
         let (id, name) = found.ok_or_else(|| Refusal::not_found("member"))?;
@@ -183,7 +199,7 @@ pub(super) fn act_view(act: &Act, name: &Username) -> Value {
         "detail": act.detail,
         "undoes": act.undoes,
         "at": act.at,
-        "undo_until": act.undoes.is_none().then(|| act.at + UNDO_FOR),
+        "undo_until": is_undoable(&act.action).then(|| act.at + UNDO_FOR),
     })
 }
 
@@ -206,14 +222,22 @@ impl Gateway {
         if !rank.may_moderate() {
             return Err(forbidden());
         }
+        if let Some(refusal) = super::barred(&standing, rank) {
+            return Err(refusal);
+        }
         let rules = db::moderation::lock(&mut tx, channel).await?;
         Ok(Bench { tx, rules, name, channel, actor: actor.id, actor_name: actor.username, rank })
     }
 
     pub(crate) async fn act(&self, member: &Member, order: Order) -> Answered {
-        let why = reason(&order.reason)?;
-        let bench = self.bench(member, &order.username).await?;
-        match order.deed {
+        self.perform(member, &order.username, order.deed, &order.reason).await
+    }
+
+    /// Does what a moderator asks for, by an event or a slash command.
+    pub(crate) async fn perform(&self, member: &Member, channel: &str, deed: Deed, why: &str) -> Answered {
+        let why = reason(why)?;
+        let bench = self.bench(member, channel).await?;
+        match deed {
             Deed::Timeout { member, seconds, strike } => {
                 if !(1..=TIMEOUT_S_MAX).contains(&seconds) {
                     return Err(Refusal::invalid("seconds must be 1 to 2419200 (28 days)"));
@@ -250,6 +274,10 @@ impl Gateway {
                 let change = ModesChange { shield: Some(on), ..ModesChange::default() };
                 self.set_modes(bench, "shield", change, why).await
             }
+            Deed::Approve { held_id } => self.approve(bench, held_id, why).await,
+            Deed::Deny { held_id } => self.deny(bench, held_id, why).await,
+            Deed::Appoint { member } => self.set_office(bench, &member, true).await,
+            Deed::Dismiss { member } => self.set_office(bench, &member, false).await,
         }
     }
 
@@ -279,11 +307,17 @@ impl Gateway {
             json!({ "ends_at": ends_at, "seconds": seconds, "struck": strike, "before": before.map(Kept::from) });
         let sanction = Sanction { act: act.id, ends_at, reason: why, by: bench.actor, at: act.at };
         db::moderation::impose(&mut bench.tx, bench.channel, target.id, &sanction).await?;
+        let denied = deny_all(&mut bench.tx, bench.channel, target.id, act.id).await?;
+        let by = bench.actor_name.clone();
         let lines = strike.then_some(Some(target.id));
         let answer = self.conclude(bench, act, lines).await?;
         let mut told = sanction_view(&sanction);
         told["username"] = json!(answer.name);
         self.tell_member(target.id, "chat:sanctioned", told).await;
+        for held in &denied {
+            self.tell_gone(&answer.name, held, Some(&by)).await;
+            self.tell_denied(&answer.name, held).await;
+        }
         if strike {
             let cleared = json!({ "username": answer.name, "user_id": target.id });
             self.tell_room_of(&answer.name, "chat:cleared", cleared).await;
@@ -378,7 +412,12 @@ impl Gateway {
     }
 
     /// Writes the act down and lets it hold; with `lines`, strikes those of all or of one first.
-    async fn conclude(&self, bench: Bench, act: Act, lines: Option<Option<UserId>>) -> Result<Closed, Refusal> {
+    pub(super) async fn conclude(
+        &self,
+        bench: Bench,
+        act: Act,
+        lines: Option<Option<UserId>>,
+    ) -> Result<Closed, Refusal> {
         let Bench { mut tx, name, channel, actor, .. } = bench;
         db::moderation::log(&mut tx, &act).await?;
         if let Some(of) = lines {
@@ -398,13 +437,13 @@ impl Gateway {
         }
         let view = act_view(&act, &name);
         self.tell_desk(&name, "mod:action", view.clone()).await;
-        let body = json!({ "ok": true, "act_id": act.id, "undo_until": act.at + UNDO_FOR, "act": view });
+        let body = json!({ "ok": true, "act_id": act.id, "undo_until": view["undo_until"], "act": view });
         Ok(Closed { name, body })
     }
 }
 
 /// An act that holds.
-struct Closed {
-    name: Username,
-    body: Value,
+pub(super) struct Closed {
+    pub name: Username,
+    pub body: Value,
 }

@@ -1,6 +1,8 @@
 //! Taking an act back: by whoever did it, within ten seconds, once, and only while nobody has acted on top of it.
 
+use db::moderation::held::{Held, hold_again};
 use db::moderation::{Act, Sanction, UNDONE};
+use domain::MessageId;
 use domain::order::{Modes, UNDO_FOR};
 use domain::user::Username;
 use serde::Deserialize;
@@ -26,6 +28,10 @@ struct Amends {
     sanction: Option<Option<Sanction>>,
     has_lines: bool,
     modes: Option<Modes>,
+    /// Lines that wait again.
+    held: Vec<Held>,
+    /// A line that was approved, and is struck.
+    struck: Option<MessageId>,
 }
 
 fn kept<T: serde::de::DeserializeOwned>(act: &Act, field: &str) -> Result<T, Refusal> {
@@ -53,6 +59,9 @@ impl Gateway {
         }
         if amends.has_lines {
             self.history.restore(bench.channel, act.actor, act.at, entry.at).await?;
+        }
+        if let Some(line) = amends.struck {
+            self.history.delete(line, bench.actor, entry.at).await?;
         }
         let Bench { tx, name, channel, .. } = bench;
         db::commit(tx).await?;
@@ -89,7 +98,15 @@ impl Gateway {
                     None => db::moderation::lift(&mut bench.tx, channel, target).await?,
                 }
                 amends.sanction = Some(before);
+                amends.held = hold_again(&mut bench.tx, act.id).await?;
             }
+            ("deny", _) => {
+                amends.held = hold_again(&mut bench.tx, act.id).await?;
+                if amends.held.is_empty() {
+                    return Err(Refusal::new("mod.too-late", "the line's time is over"));
+                }
+            }
+            ("approve", _) => amends.struck = Some(kept(act, "message_id")?),
             ("warn", Some(target)) => {
                 if !db::moderation::unwarn(&mut bench.tx, channel, target, Some(act.id)).await? {
                     return Err(Refusal::new("mod.too-late", "the warning has been read"));
@@ -132,6 +149,12 @@ impl Gateway {
         }
         if let Some(modes) = amends.modes {
             self.tell_modes(name, modes).await;
+        }
+        for held in &amends.held {
+            self.tell_held(name, held).await;
+        }
+        if let Some(line) = amends.struck {
+            self.tell_room_of(name, "chat:deleted", json!({ "id": line, "username": name })).await;
         }
     }
 }

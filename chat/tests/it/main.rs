@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod desk;
 mod events;
 mod history;
 mod hostile;

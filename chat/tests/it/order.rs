@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use db::moderation::{Added, NewFilter};
+use domain::order::{FilterAction, FilterKind};
 use domain::user::Role;
 use serde_json::{Value, json};
 use testkit::services;
@@ -149,7 +151,9 @@ async fn nobody_acts_on_an_equal_and_a_lost_office_is_lost_at_once() {
     }
     let answer = act(&node.sign_in(&alice).await, &alice, json!({ "action": "ban", "member": "boss" })).await;
     assert_eq!(answer["code"], "mod.outranked");
-    acted(&node.sign_in(&boss).await, &alice, json!({ "action": "timeout", "member": "mia", "seconds": 5 })).await;
+    let staff = node.sign_in(&boss).await;
+    acted(&staff, &alice, json!({ "action": "timeout", "member": "mia", "seconds": 5 })).await;
+    acted(&staff, &alice, json!({ "action": "unban", "member": "mia" })).await;
     for order in [
         json!({ "action": "ban", "member": "mia" }),
         json!({ "action": "clear" }),
@@ -276,11 +280,12 @@ async fn a_filter_finds_its_word_under_a_disguise_and_the_log_cannot_be_rewritte
     let (alice, bob) = (site.member("alice").await, site.member("bob").await);
     let mut tx = db::begin(&site.pool).await.unwrap();
     db::moderation::lock(&mut tx, alice.id).await.unwrap();
-    for (kind, pattern) in
-        [(domain::order::FilterKind::Words, "badword"), (domain::order::FilterKind::Regex, "buy +now")]
-    {
-        assert!(db::moderation::add_filter(&mut tx, alice.id, alice.id, kind, pattern).await.unwrap().is_some());
-        assert!(db::moderation::add_filter(&mut tx, alice.id, alice.id, kind, pattern).await.unwrap().is_none());
+    for (kind, pattern) in [(FilterKind::Words, "badword"), (FilterKind::Regex, "buy +now")] {
+        let new = NewFilter { kind, pattern, action: FilterAction::Refuse };
+        let added = db::moderation::add_filter(&mut tx, alice.id, alice.id, new).await.unwrap();
+        assert!(matches!(added, Added::Done(_)));
+        let again = db::moderation::add_filter(&mut tx, alice.id, alice.id, new).await.unwrap();
+        assert_eq!(again, Added::Before);
     }
     db::commit(tx).await.unwrap();
     let node = site.node().await;

@@ -1,14 +1,22 @@
 //! SQL for order in chat: moderators, modes, filters, what stands against a member, and the log of what was done.
 
-use domain::order::{FilterKind, Links, Modes};
+mod filters;
+pub mod held;
+mod log;
+mod moderators;
+
+use domain::order::{Links, Modes, Rank};
 use domain::user::{Role, Username};
-use domain::{MessageId, Timestamp, UserId};
-use serde_json::Value;
+use domain::{Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::Conn;
 use crate::error::{DbError, Result};
 use crate::users::{Person, username};
+
+pub use filters::{Added, Filter, NewFilter, add_filter, filters, remove_filter};
+pub use log::{Act, LogQuery, UNDONE, act, decided_by, last_lifted_by, log, log_page, struck_by};
+pub use moderators::{Appointed, Moderator, appoint, dismiss, moderators};
 
 /// What stands against a member. Without an end it is a ban.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,88 +165,6 @@ pub async fn set_modes(conn: &mut Conn, channel: UserId, modes: Modes) -> Result
     Ok(())
 }
 
-/// One filter of a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    pub id: Uuid,
-    pub kind: FilterKind,
-    pub pattern: String,
-    pub created_at: Timestamp,
-}
-
-/// A channel's filters in the order they were made.
-pub async fn filters(conn: &mut Conn, channel: UserId) -> Result<Vec<Filter>> {
-    let rows = sqlx::query!(
-        "SELECT filter_id, kind, pattern, created_at FROM chat_filters WHERE channel_id = $1 ORDER BY filter_id",
-        channel.as_uuid(),
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Filter {
-                id: row.filter_id,
-                kind: FilterKind::parse(&row.kind).ok_or(DbError::Corrupt { what: "filter" })?,
-                pattern: row.pattern,
-                created_at: row.created_at,
-            })
-        })
-        .collect()
-}
-
-/// Adds a filter to a channel that is [`lock`]ed. `None`: it is there already.
-pub async fn add_filter(
-    conn: &mut Conn,
-    channel: UserId,
-    by: UserId,
-    kind: FilterKind,
-    pattern: &str,
-) -> Result<Option<Filter>> {
-    let row = sqlx::query!(
-        r#"
-        INSERT INTO chat_filters (filter_id, channel_id, kind, pattern, created_by)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT DO NOTHING
-        RETURNING filter_id, created_at
-        "#,
-        kit::ids::uuid(),
-        channel.as_uuid(),
-        kind.as_str(),
-        pattern,
-        by.as_uuid(),
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    filters_changed(conn, channel).await?;
-    Ok(Some(Filter { id: row.filter_id, kind, pattern: pattern.to_owned(), created_at: row.created_at }))
-}
-
-/// Takes a filter away from a channel that is [`lock`]ed. Its pattern, if it was there.
-pub async fn remove_filter(conn: &mut Conn, channel: UserId, id: Uuid) -> Result<Option<String>> {
-    let pattern = sqlx::query_scalar!(
-        "DELETE FROM chat_filters WHERE channel_id = $1 AND filter_id = $2 RETURNING pattern",
-        channel.as_uuid(),
-        id,
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if pattern.is_some() {
-        filters_changed(conn, channel).await?;
-    }
-    Ok(pattern)
-}
-
-async fn filters_changed(conn: &mut Conn, channel: UserId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE chat_modes SET filters_version = filters_version + 1 WHERE channel_id = $1",
-        channel.as_uuid(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Puts a sanction on a member of a channel that is [`lock`]ed, whatever stood there.
 pub async fn impose(conn: &mut Conn, channel: UserId, user: UserId, sanction: &Sanction) -> Result<()> {
     sqlx::query!(
@@ -304,84 +230,10 @@ pub async fn unwarn(conn: &mut Conn, channel: UserId, user: UserId, act: Option<
     Ok(done.rows_affected() == 1)
 }
 
-/// A channel's moderator.
-#[derive(Debug, Clone)]
-pub struct Moderator {
-    pub id: UserId,
-    pub person: Person,
-    pub appointed_at: Timestamp,
-}
-
-/// A channel's moderators, the first appointed first, after (time, id).
-pub async fn moderators(
-    conn: &mut Conn,
-    channel: UserId,
-    after: Option<(Timestamp, UserId)>,
-    limit: i64,
-) -> Result<Vec<Moderator>> {
-    let (at, id) = after.map(|(at, id)| (at, id.as_uuid())).unzip();
-    let rows = sqlx::query!(
-        r#"
-        SELECT m.user_id, m.appointed_at, u.username, u.display_name, u.avatar_key
-          FROM channel_moderators m
-          JOIN users u USING (user_id)
-         WHERE m.channel_id = $1
-           AND ($2::timestamptz IS NULL OR (m.appointed_at, m.user_id) > ($2, $3))
-         ORDER BY m.appointed_at, m.user_id
-         LIMIT $4
-        "#,
-        channel.as_uuid(),
-        at,
-        id,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Moderator {
-            id: UserId::from_uuid(row.user_id),
-            person: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
-            appointed_at: row.appointed_at,
-        })
-        .collect())
-}
-
-pub async fn count_moderators(conn: &mut Conn, channel: UserId) -> Result<i64> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM channel_moderators WHERE channel_id = $1"#,
-        channel.as_uuid(),
-    );
-    Ok(count.fetch_one(conn).await?)
-}
-
-/// Appoints. True when this made a difference.
-pub async fn appoint(conn: &mut Conn, channel: UserId, user: UserId) -> Result<bool> {
-    let done = sqlx::query!(
-        "INSERT INTO channel_moderators (channel_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        channel.as_uuid(),
-        user.as_uuid(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Dismisses. True when this made a difference.
-pub async fn dismiss(conn: &mut Conn, channel: UserId, user: UserId) -> Result<bool> {
-    let done = sqlx::query!(
-        "DELETE FROM channel_moderators WHERE channel_id = $1 AND user_id = $2",
-        channel.as_uuid(),
-        user.as_uuid(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Somebody who may not speak in a channel now.
 #[derive(Debug, Clone)]
 pub struct Silenced {
+    pub id: UserId,
     pub person: Person,
     pub sanction: Sanction,
     /// The name of who did it, if they are still there.
@@ -398,7 +250,7 @@ pub async fn silenced(
     let (at, act) = before.unzip();
     let rows = sqlx::query!(
         r#"
-        SELECT s.act_id, s.ends_at, s.reason, s.imposed_by, s.imposed_at,
+        SELECT s.user_id, s.act_id, s.ends_at, s.reason, s.imposed_by, s.imposed_at,
                u.username, u.display_name, u.avatar_key, b.username AS "by?"
           FROM chat_sanctions s
           JOIN users u USING (user_id)
@@ -419,6 +271,7 @@ pub async fn silenced(
     Ok(rows
         .into_iter()
         .map(|row| Silenced {
+            id: UserId::from_uuid(row.user_id),
             person: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
             sanction: Sanction {
                 act: row.act_id,
@@ -432,150 +285,51 @@ pub async fn silenced(
         .collect())
 }
 
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Act {
-    pub id: Uuid,
+/// A channel, and where somebody who wants to act or read there stands.
+#[derive(Debug, Clone)]
+pub struct Desk {
     pub channel: UserId,
+    pub name: Username,
     pub actor: UserId,
-    pub actor_name: String,
-    pub action: String,
-    pub target: Option<UserId>,
-    pub target_name: Option<String>,
-    pub reason: String,
-    /// What the act changed, enough to take it back.
-    pub detail: Value,
-    pub undoes: Option<Uuid>,
-    pub at: Timestamp,
+    pub actor_name: Username,
+    pub rank: Rank,
+    /// Whether they may not speak there now themselves.
+    pub is_silenced: bool,
 }
 
-/// The unique key that lets an act be taken back once.
-pub const UNDONE: &str = "mod_log_undoes_key";
-
-/// Writes an act down, in the transaction that does it.
-pub async fn log(conn: &mut Conn, act: &Act) -> Result<()> {
-    sqlx::query!(
-        r#"
-        INSERT INTO mod_log (act_id, channel_id, actor_id, actor, action, target_id, target, reason, detail, undoes, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        "#,
-        act.id,
-        act.channel.as_uuid(),
-        act.actor.as_uuid(),
-        act.actor_name,
-        act.action,
-        act.target.map(UserId::as_uuid),
-        act.target_name,
-        act.reason,
-        act.detail,
-        act.undoes,
-        act.at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-macro_rules! act {
-    ($row:expr) => {
-        Act {
-            id: $row.act_id,
-            channel: UserId::from_uuid($row.channel_id),
-            actor: UserId::from_uuid($row.actor_id),
-            actor_name: $row.actor,
-            action: $row.action,
-            target: $row.target_id.map(UserId::from_uuid),
-            target_name: $row.target,
-            reason: $row.reason,
-            detail: $row.detail,
-            undoes: $row.undoes,
-            at: $row.at,
-        }
-    };
-}
-
-pub async fn act(conn: &mut Conn, id: Uuid) -> Result<Option<Act>> {
+/// The desk of a channel, as a member stands before it. `None`: there is no such channel, or no such member any more.
+pub async fn desk(conn: &mut Conn, channel: &Username, user: UserId) -> Result<Option<Desk>> {
     let row = sqlx::query!(
         r#"
-        SELECT act_id, channel_id, actor_id, actor, action, target_id, target, reason, detail, undoes, at
-          FROM mod_log
-         WHERE act_id = $1
+        SELECT c.channel_id, o.username, a.username AS actor, a.role,
+               EXISTS (SELECT FROM channel_moderators m
+                        WHERE m.channel_id = c.channel_id AND m.user_id = a.user_id) AS "is_moderator!",
+               EXISTS (SELECT FROM chat_sanctions s
+                        WHERE s.channel_id = c.channel_id AND s.user_id = a.user_id
+                          AND (s.ends_at IS NULL OR s.ends_at > now())) AS "is_silenced!"
+          FROM channels c
+          JOIN users o ON o.user_id = c.channel_id
+          JOIN users a ON a.user_id = $2
+         WHERE o.username = $1 AND NOT o.is_suspended AND NOT a.is_suspended
         "#,
-        id,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| act!(row)))
-}
-
-/// Who last lifted what stood against a member.
-pub async fn last_lifted_by(conn: &mut Conn, channel: UserId, user: UserId) -> Result<Option<String>> {
-    let name = sqlx::query_scalar!(
-        r#"
-        SELECT actor FROM mod_log
-         WHERE channel_id = $1 AND target_id = $2 AND action = 'unban'
-         ORDER BY act_id DESC
-         LIMIT 1
-        "#,
-        channel.as_uuid(),
+        channel.as_str(),
         user.as_uuid(),
     )
     .fetch_optional(conn)
     .await?;
-    Ok(name)
-}
-
-/// Who struck a line of a channel within the last day.
-pub async fn struck_by(conn: &mut Conn, channel: UserId, message: MessageId) -> Result<Option<String>> {
-    let name = sqlx::query_scalar!(
-        r#"
-        SELECT actor FROM mod_log
-         WHERE channel_id = $1
-           AND action = 'delete'
-           AND detail->>'message_id' = $2
-           AND at > now() - interval '1 day'
-         ORDER BY act_id DESC
-         LIMIT 1
-        "#,
-        channel.as_uuid(),
-        message.to_string(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(name)
-}
-
-/// Which part of a channel's log is wanted.
-#[derive(Debug, Clone, Default)]
-pub struct LogQuery<'a> {
-    pub action: Option<&'a str>,
-    /// Who did it, or to whom it was done.
-    pub member: Option<&'a Username>,
-    pub before: Option<Uuid>,
-}
-
-/// A channel's log, the latest first.
-pub async fn log_page(conn: &mut Conn, channel: UserId, query: &LogQuery<'_>, limit: i64) -> Result<Vec<Act>> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT act_id, channel_id, actor_id, actor, action, target_id, target, reason, detail, undoes, at
-          FROM mod_log
-         WHERE channel_id = $1
-           AND ($2::text IS NULL OR action = $2)
-           AND ($3::text IS NULL OR actor = $3 OR target = $3)
-           AND ($4::uuid IS NULL OR act_id < $4)
-         ORDER BY act_id DESC
-         LIMIT $5
-        "#,
-        channel.as_uuid(),
-        query.action,
-        query.member.map(Username::as_str),
-        query.before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| act!(row)).collect())
+    row.map(|row| {
+        let role = Role::parse(&row.role).ok_or(DbError::Corrupt { what: "role" })?;
+        let channel = UserId::from_uuid(row.channel_id);
+        Ok(Desk {
+            channel,
+            name: username(row.username)?,
+            actor: user,
+            actor_name: username(row.actor)?,
+            rank: Rank::of(role, user == channel, row.is_moderator),
+            is_silenced: row.is_silenced,
+        })
+    })
+    .transpose()
 }
 
 /// A member by name, whoever they are.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
 use crate::user::Role;
-pub use filter::{FilterKind, Filters, Folded, has_link, is_only_emotes};
+pub use filter::{FilterAction, FilterKind, Filters, Folded, has_link, is_only_emotes};
 
 /// Longest reason of an act, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -22,6 +22,16 @@ pub const PATTERN_CHARS_MAX: usize = 200;
 pub const UNIQUE_FOR: Duration = Duration::from_secs(300);
 /// How long whoever acted may take it back.
 pub const UNDO_FOR: Duration = Duration::from_secs(10);
+/// Most moderators of a channel.
+pub const MODERATORS_MAX: usize = 100;
+/// What one moderator may do: acts in [`ACTS_WINDOW`], on one channel or many.
+pub const ACTS_MAX: u32 = 30;
+pub const ACTS_WINDOW: Duration = Duration::from_secs(10);
+/// How long a line is kept back for a moderator before it is dropped.
+pub const HELD_FOR: Duration = Duration::from_secs(600);
+/// Most lines kept back in a channel, and of one member in it. Those beyond are refused.
+pub const HELD_MAX: i64 = 200;
+pub const HELD_PER_MEMBER_MAX: i64 = 5;
 
 const SLOW_S_MAX: u32 = 3_600;
 const FOLLOWERS_S_MAX: u32 = 90 * 86_400;
@@ -66,6 +76,8 @@ pub enum Links {
     #[default]
     Allow,
     Block,
+    /// Lines with one are kept back for a moderator.
+    Hold,
 }
 
 impl Links {
@@ -73,6 +85,7 @@ impl Links {
         match self {
             Self::Allow => "allow",
             Self::Block => "block",
+            Self::Hold => "hold",
         }
     }
 
@@ -80,6 +93,7 @@ impl Links {
         match text {
             "allow" => Some(Self::Allow),
             "block" => Some(Self::Block),
+            "hold" => Some(Self::Hold),
             _ => None,
         }
     }
@@ -156,24 +170,72 @@ pub enum Objection {
     Filtered,
 }
 
-/// Judges a line by the modes and filters that hold. `follows_for`: how long its author has followed.
-pub fn object(modes: Modes, filters: &Filters, text: &str, follows_for: Option<Duration>) -> Option<Objection> {
+/// Why a line is kept back for a moderator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldFor {
+    Filter,
+    Links,
+}
+
+impl HeldFor {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Links => "links",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "filter" => Some(Self::Filter),
+            "links" => Some(Self::Links),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Said,
+    Refused(Objection),
+    Held(HeldFor),
+}
+
+/// Judges a line by the modes and filters that hold. `follows_for`: how long its author has followed. What refuses it counts
+/// before what only keeps it back.
+pub fn judge(modes: Modes, filters: &Filters, text: &str, follows_for: Option<Duration>) -> Verdict {
     let modes = modes.effective();
     if let Some(least) = modes.followers_only_s {
         let least = Duration::from_secs(u64::from(least));
         match follows_for {
-            None => return Some(Objection::NotFollowing),
-            Some(long) if long < least => return Some(Objection::FollowsTooShort(least - long)),
+            None => return Verdict::Refused(Objection::NotFollowing),
+            Some(long) if long < least => return Verdict::Refused(Objection::FollowsTooShort(least - long)),
             Some(_) => {}
         }
     }
     if modes.emote_only && !is_only_emotes(text) {
-        return Some(Objection::NotOnlyEmotes);
+        return Verdict::Refused(Objection::NotOnlyEmotes);
     }
-    if modes.links == Links::Block && has_link(text) {
-        return Some(Objection::Link);
+    let has_link = modes.links != Links::Allow && has_link(text);
+    if has_link && modes.links == Links::Block {
+        return Verdict::Refused(Objection::Link);
     }
-    filters.matches(text).then_some(Objection::Filtered)
+    match filters.find(text) {
+        Some(FilterAction::Refuse) => Verdict::Refused(Objection::Filtered),
+        Some(FilterAction::Hold) => Verdict::Held(HeldFor::Filter),
+        None if has_link => Verdict::Held(HeldFor::Links),
+        None => Verdict::Said,
+    }
+}
+
+/// Whether an act of this name in the log can be taken back.
+pub fn is_undoable(action: &str) -> bool {
+    matches!(
+        action,
+        "timeout" | "ban" | "unban" | "warn" | "delete" | "clear" | "modes" | "shield" | "approve" | "deny"
+    )
 }
 
 /// A reason as it is kept: one line, of bounded length.
@@ -239,16 +301,33 @@ mod tests {
 
     #[test]
     fn a_line_meets_the_first_rule_it_breaks() {
+        let refused = |objection| Verdict::Refused(objection);
         let none = Filters::default();
         let followers = Modes { followers_only_s: Some(600), ..Modes::default() };
-        assert_eq!(object(followers, &none, "hi", None), Some(Objection::NotFollowing));
+        assert_eq!(judge(followers, &none, "hi", None), refused(Objection::NotFollowing));
         let waits = Objection::FollowsTooShort(Duration::from_secs(540));
-        assert_eq!(object(followers, &none, "hi", Some(Duration::from_secs(60))), Some(waits));
-        assert_eq!(object(followers, &none, "hi", Some(Duration::from_secs(600))), None);
+        assert_eq!(judge(followers, &none, "hi", Some(Duration::from_secs(60))), refused(waits));
+        assert_eq!(judge(followers, &none, "hi", Some(Duration::from_secs(600))), Verdict::Said);
         let quiet = Modes { emote_only: true, links: Links::Block, ..Modes::default() };
-        assert_eq!(object(quiet, &none, "see example.com", None), Some(Objection::NotOnlyEmotes));
-        assert_eq!(object(quiet, &none, "🎉 :wave:", None), None);
-        let words = Filters::compile([(FilterKind::Words, "spoiler")]);
-        assert_eq!(object(Modes::default(), &words, "a Sp0iler!", None), Some(Objection::Filtered));
+        assert_eq!(judge(quiet, &none, "see example.com", None), refused(Objection::NotOnlyEmotes));
+        assert_eq!(judge(quiet, &none, "🎉 :wave:", None), Verdict::Said);
+        let words = Filters::compile([(FilterKind::Words, "spoiler", FilterAction::Refuse)]);
+        assert_eq!(judge(Modes::default(), &words, "a Sp0iler!", None), refused(Objection::Filtered));
+    }
+
+    #[test]
+    fn what_refuses_a_line_counts_before_what_keeps_it_back() {
+        let wary = Modes { links: Links::Hold, ..Modes::default() };
+        let filters = Filters::compile([
+            (FilterKind::Words, "spoiler", FilterAction::Hold),
+            (FilterKind::Words, "foul", FilterAction::Refuse),
+        ]);
+        assert_eq!(judge(wary, &filters, "see example.com", None), Verdict::Held(HeldFor::Links));
+        assert_eq!(judge(wary, &filters, "spoiler: example.com", None), Verdict::Held(HeldFor::Filter));
+        let both = judge(wary, &filters, "a foul spoiler: example.com", None);
+        assert_eq!(both, Verdict::Refused(Objection::Filtered));
+        let shielded = judge(Modes { shield: true, ..wary }, &filters, "example.com", Some(Duration::from_secs(9_999)));
+        assert_eq!(shielded, Verdict::Refused(Objection::Link));
+        assert_eq!(judge(wary, &filters, "fine", None), Verdict::Said);
     }
 }

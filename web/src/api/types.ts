@@ -66,7 +66,7 @@ export type ChatModes = {
   followers_only_s?: number | null;
   emote_only?: boolean;
   unique?: boolean;
-  links?: "allow" | "block";
+  links?: "allow" | "block" | "hold";
   shield?: boolean;
 };
 

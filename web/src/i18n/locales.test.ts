@@ -29,7 +29,7 @@ it("refusals are explained by code, then by status, then by the server's words",
   await i18next.changeLanguage("en");
   const say = (init: ConstructorParameters<typeof ApiError>[0]) => errorText(i18next.t, new ApiError(init));
   expect(say({ status: 409, code: "vod.not-yours" })).toBe("This recording is not yours.");
-  expect(say({ status: 400, code: "chat.slow-mode", retryAfterS: 2.2 })).toBe("Slow mode: wait 3 s.");
+  expect(say({ status: 400, code: "chat.slow", retryAfterS: 2.2 })).toBe("Slow mode: wait 3 s.");
   expect(say({ status: 429, code: "x", retryAfterS: 9 })).toBe("Too many attempts. Try again in 9 s.");
   expect(say({ status: 403, code: "never.heard" })).toBe("You are not allowed to do that.");
   expect(say({ status: 422, code: "never.heard", detail: "the tag is odd" })).toBe("the tag is odd");

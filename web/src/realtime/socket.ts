@@ -26,6 +26,7 @@ type ServerEvents = {
   "chat:closed": (event: { username: string }) => void;
   "chat:cleared": (event: { user_id?: string | null; username?: string }) => void;
   "chat:restored": (event: { username: string }) => void;
+  "chat:denied": (event: { username: string; client_id: string }) => void;
   "chat:warned": (event: { username: string; reason: string }) => void;
   "chat:pardoned": (event: { username: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
@@ -66,7 +67,9 @@ type ClientEvents = {
   "stream:leave": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:send": (
     body: { username: string; text: string; client_id: string; reply_to?: string },
-    ack: (answer: Ack<{ message?: ChatMessage; command?: { name: string; detail: string } }>) => void,
+    ack: (
+      answer: Ack<{ message?: ChatMessage; held?: true; command?: { name: string; detail: string } }>,
+    ) => void,
   ) => void;
   "chat:history": (
     body: {

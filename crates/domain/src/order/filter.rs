@@ -59,6 +59,33 @@ impl FilterKind {
     }
 }
 
+/// What becomes of a line that a filter matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilterAction {
+    #[default]
+    Refuse,
+    /// It is kept back for a moderator.
+    Hold,
+}
+
+impl FilterAction {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Hold => "hold",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "refuse" => Some(Self::Refuse),
+            "hold" => Some(Self::Hold),
+            _ => None,
+        }
+    }
+}
+
 fn expression(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern)
         .case_insensitive(true)
@@ -71,32 +98,48 @@ fn expression(pattern: &str) -> Result<Regex, regex::Error> {
 /// A channel's filters, ready to be asked.
 #[derive(Debug, Default)]
 pub struct Filters {
-    words: Vec<Words>,
-    expressions: Vec<Regex>,
+    refusing: Patterns,
+    holding: Patterns,
 }
 
 impl Filters {
     /// What cannot be compiled (any more) is left out: it was checked when it was set.
-    pub fn compile<'a>(patterns: impl IntoIterator<Item = (FilterKind, &'a str)>) -> Self {
+    pub fn compile<'a>(patterns: impl IntoIterator<Item = (FilterKind, &'a str, FilterAction)>) -> Self {
         let mut filters = Self::default();
-        for (kind, pattern) in patterns {
+        for (kind, pattern, action) in patterns {
+            let patterns = match action {
+                FilterAction::Refuse => &mut filters.refusing,
+                FilterAction::Hold => &mut filters.holding,
+            };
             match kind {
-                FilterKind::Words => filters.words.extend(Words::new(pattern)),
-                FilterKind::Regex => filters.expressions.extend(expression(pattern)),
+                FilterKind::Words => patterns.words.extend(Words::new(pattern)),
+                FilterKind::Regex => patterns.expressions.extend(expression(pattern)),
             }
         }
         filters
     }
 
-    pub fn matches(&self, text: &str) -> bool {
-        if self.expressions.iter().any(|expression| expression.is_match(text)) {
-            return true;
+    /// What is to become of a line. One filter that refuses it is enough.
+    pub fn find(&self, text: &str) -> Option<FilterAction> {
+        let needs_folding = !self.refusing.words.is_empty() || !self.holding.words.is_empty();
+        let folded = needs_folding.then(|| Folded::new(text));
+        if self.refusing.match_line(text, folded.as_ref()) {
+            return Some(FilterAction::Refuse);
         }
-        if self.words.is_empty() {
-            return false;
-        }
-        let folded = Folded::new(text);
-        self.words.iter().any(|words| words.is_in(&folded))
+        self.holding.match_line(text, folded.as_ref()).then_some(FilterAction::Hold)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Patterns {
+    words: Vec<Words>,
+    expressions: Vec<Regex>,
+}
+
+impl Patterns {
+    fn match_line(&self, text: &str, folded: Option<&Folded>) -> bool {
+        self.expressions.iter().any(|expression| expression.is_match(text))
+            || folded.is_some_and(|folded| self.words.iter().any(|words| words.is_in(folded)))
     }
 }
 
@@ -255,9 +298,19 @@ pub fn is_only_emotes(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn only(kind: FilterKind, pattern: &str) -> Filters {
+        Filters::compile([(kind, pattern, FilterAction::Refuse)])
+    }
+
     fn words(pattern: &str) -> Filters {
         FilterKind::Words.check(pattern).unwrap();
-        Filters::compile([(FilterKind::Words, pattern)])
+        only(FilterKind::Words, pattern)
+    }
+
+    impl Filters {
+        fn matches(&self, text: &str) -> bool {
+            self.find(text).is_some()
+        }
     }
 
     #[test]
@@ -303,13 +356,13 @@ mod tests {
     #[test]
     fn an_expression_is_bounded() {
         assert!(FilterKind::Regex.check(r"buy\s+followers").is_ok());
-        let filter = Filters::compile([(FilterKind::Regex, r"buy\s+followers")]);
+        let filter = only(FilterKind::Regex, r"buy\s+followers");
         assert!(filter.matches("BUY  followers now") && !filter.matches("buy bread"));
         for bad in ["(", ".*", r"(\w{1000}){1000}", "", "x".repeat(201).as_str()] {
             assert!(FilterKind::Regex.check(bad).is_err(), "{bad:.20}");
         }
         // The classic catastrophe is linear here.
-        let evil = Filters::compile([(FilterKind::Regex, r"^(a+)+$")]);
+        let evil = only(FilterKind::Regex, r"^(a+)+$");
         assert!(!evil.matches(&format!("{}!", "a".repeat(499))));
     }
 

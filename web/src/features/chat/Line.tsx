@@ -283,18 +283,25 @@ export const PendingLine = memo(function PendingLine({
     >
       {me && <Author user={{ ...me, badges: [] }} />}
       <span className={isFailed ? undefined : "text-faint"}>{pending.text}</span>
-      {!isFailed && <span className="sr-only">{t("chat.sending")}</span>}
+      {pending.state === "sending" && <span className="sr-only">{t("chat.sending")}</span>}
+      {pending.state === "held" && (
+        <p role="status" className="mt-0.5 text-faint text-sm">
+          {t("chat.held")}
+        </p>
+      )}
       {isFailed && (
         <div role="alert" className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-danger text-sm">
           <span>{why}</span>
-          <button
-            type="button"
-            className="inline-flex min-h-6 items-center gap-1 font-semibold underline underline-offset-2"
-            onClick={() => onRetry(pending.clientId)}
-          >
-            <RotateCw className="size-3.5" />
-            {t("actions.retry")}
-          </button>
+          {pending.code !== "chat.denied" && (
+            <button
+              type="button"
+              className="inline-flex min-h-6 items-center gap-1 font-semibold underline underline-offset-2"
+              onClick={() => onRetry(pending.clientId)}
+            >
+              <RotateCw className="size-3.5" />
+              {t("actions.retry")}
+            </button>
+          )}
           <button
             type="button"
             className="inline-flex min-h-6 items-center gap-1 underline underline-offset-2"

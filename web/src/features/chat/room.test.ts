@@ -53,6 +53,14 @@ describe("lines", () => {
     expect(state.lines.map((one) => one.deleted ?? false)).toEqual([false, true]);
   });
 
+  it("of one's own that wait for a moderator wait until they are said", () => {
+    const sending: RoomAction = { type: "sending", clientId: "c1", text: "spoiler", replyTo: null };
+    const held = play(sending, { type: "held", clientId: "c1" });
+    expect(held.pending.map((one) => one.state)).toEqual(["held"]);
+    const said = room(held, { type: "received", messages: [line("a", { client_id: "c1" })] });
+    expect([said.pending.length, ids(said.lines)]).toEqual([0, "a"]);
+  });
+
   it("are dropped from the front beyond the limit", () => {
     const many = Array.from({ length: LINES_MAX + 5 }, (_, i) => line(String(i).padStart(5, "0")));
     const state = play({ type: "received", messages: many });

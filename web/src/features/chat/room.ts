@@ -8,7 +8,8 @@ export type Pending = {
   clientId: string;
   text: string;
   replyTo: string | null;
-  state: "sending" | "failed";
+  /** Held: it waits for a moderator. */
+  state: "sending" | "held" | "failed";
   code: string | null;
   retryAfterS: number | null;
 };
@@ -43,6 +44,7 @@ export type RoomAction =
   | { type: "sending"; clientId: string; text: string; replyTo: string | null }
   | { type: "sent"; clientId: string; message: ChatMessage }
   | { type: "failed"; clientId: string; code: string; retryAfterS: number | null }
+  | { type: "held"; clientId: string }
   | { type: "discarded"; clientId: string }
   | { type: "deleted"; id: string }
   | { type: "cleared"; userId: string | null }
@@ -139,6 +141,15 @@ export function room(state: Room, action: RoomAction): Room {
         pending: state.pending.map((line) =>
           line.clientId === action.clientId
             ? { ...line, state: "failed", code: action.code, retryAfterS: action.retryAfterS }
+            : line,
+        ),
+      };
+    case "held":
+      return {
+        ...state,
+        pending: state.pending.map((line) =>
+          line.clientId === action.clientId
+            ? { ...line, state: "held", code: null, retryAfterS: null }
             : line,
         ),
       };

@@ -128,6 +128,10 @@ export function useChat(username: string, link?: string): ChatRoom {
       "chat:restored": (event: { username: string }) => {
         if (isHere(event.username)) void restore();
       },
+      "chat:denied": (event: { username: string; client_id: string }) => {
+        if (!isHere(event.username)) return;
+        dispatch({ type: "failed", clientId: event.client_id, code: "chat.denied", retryAfterS: null });
+      },
       "chat:warned": (event: { username: string; reason: string }) => {
         if (isHere(event.username)) setWarning(event.reason);
       },
@@ -222,8 +226,9 @@ export function useChat(username: string, link?: string): ChatRoom {
       dispatch({ type: "sending", clientId, text, replyTo });
       try {
         const body = { username, text, client_id: clientId, ...(replyTo ? { reply_to: replyTo } : {}) };
-        const { message, command } = await ask("chat:send", body);
+        const { message, command, held } = await ask("chat:send", body);
         if (message) dispatch({ type: "sent", clientId, message });
+        else if (held) dispatch({ type: "held", clientId });
         else dispatch({ type: "discarded", clientId });
         setCommand(command ?? null);
       } catch (error) {
