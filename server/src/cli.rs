@@ -129,6 +129,16 @@ pub enum UserCommand {
         #[arg(long)]
         password: String,
     },
+    /// Suspends a member: signed out everywhere, off the air, and not let in again.
+    Suspend {
+        #[arg(long)]
+        username: String,
+    },
+    /// Takes a suspension back.
+    Readmit {
+        #[arg(long)]
+        username: String,
+    },
     /// Lists members, newest first.
     List {
         #[arg(long, default_value_t = 100)]

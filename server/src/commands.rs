@@ -47,6 +47,16 @@ pub async fn user(command: UserCommand, config: Config) -> anyhow::Result<ExitCo
             api::accounts::set_password(&pool, &live, &config, &username, Secret::new(password)).await?;
             println!("the password of {username} is changed, and all sign-ins are ended");
         }
+        UserCommand::Suspend { username } => {
+            let live = live::Live::new(&config.redis)?;
+            api::accounts::set_suspended(&pool, &live, &config, &username, true).await?;
+            println!("{username} is suspended");
+        }
+        UserCommand::Readmit { username } => {
+            let live = live::Live::new(&config.redis)?;
+            api::accounts::set_suspended(&pool, &live, &config, &username, false).await?;
+            println!("{username} may sign in again");
+        }
         UserCommand::List { limit } => {
             let mut conn = pool.acquire().await?;
             for member in db::admin::list(&mut conn, limit.clamp(1, 10_000)).await? {

@@ -15,5 +15,6 @@ mod outages;
 mod roles;
 mod split;
 mod startup;
+mod suspension;
 
 const EXE: &str = env!("CARGO_BIN_EXE_rillcast");
