@@ -18,6 +18,7 @@ mod feeds;
 mod friends;
 mod health;
 mod layers;
+pub mod lines;
 mod live_playback;
 mod me;
 mod moderation;
@@ -66,6 +67,8 @@ pub struct Deps {
     pub node: String,
     /// The origin of a transcoder in this process.
     pub local_origin: Option<Router>,
+    /// What members said, asked of the chat's store.
+    pub chat_lines: Arc<dyn lines::ChatLines>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.
@@ -117,6 +120,7 @@ impl Api {
             metrics: deps.metrics,
             node: deps.node,
             local_origin: deps.local_origin,
+            chat_lines: deps.chat_lines,
             rtmp_url: deps.rtmp_url,
             rtmps_url: deps.rtmps_url,
             site_url,

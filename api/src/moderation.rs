@@ -2,6 +2,7 @@
 //!
 //! What moderators do in the moment (timeouts, bans, modes) goes through the chat's sockets.
 
+pub(crate) mod card;
 pub(crate) mod filters;
 pub(crate) mod log;
 pub(crate) mod moderators;
@@ -10,7 +11,7 @@ pub(crate) mod waiting;
 use std::time::Duration;
 
 use db::moderation::{Act, Desk};
-use domain::order::{ACTS_MAX, ACTS_WINDOW, FILTERS_MAX, MODERATORS_MAX, Rank};
+use domain::order::{ACTS_MAX, ACTS_WINDOW, FILTERS_MAX, MODERATORS_MAX, NOTES_MAX, Rank};
 use domain::user::Username;
 use domain::{Classify, Kind, UserId};
 use kit::Problem;
@@ -53,6 +54,10 @@ pub(crate) enum OrderError {
     NoFilter,
     #[error("a channel has at most {FILTERS_MAX} filters")]
     TooManyFilters,
+    #[error("there is no such note")]
+    NoNote,
+    #[error("there are at most {NOTES_MAX} notes about a member")]
+    TooManyNotes,
     #[error("you are acting too fast")]
     Throttled(Duration),
 }
@@ -61,13 +66,14 @@ impl Classify for OrderError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotModerator | Self::NotOwner | Self::Silenced => Kind::Forbidden,
-            Self::NoMember | Self::NoFilter => Kind::NotFound,
+            Self::NoMember | Self::NoFilter | Self::NoNote => Kind::NotFound,
             Self::Throttled(_) => Kind::Throttled,
             Self::IsOwner
             | Self::IsSanctioned
             | Self::TooManyModerators
             | Self::FilterExists
-            | Self::TooManyFilters => Kind::Conflict,
+            | Self::TooManyFilters
+            | Self::TooManyNotes => Kind::Conflict,
         }
     }
 
@@ -82,6 +88,8 @@ impl Classify for OrderError {
             Self::TooManyModerators => "moderator.too-many",
             Self::FilterExists => "filter.exists",
             Self::NoFilter => "filter.not-found",
+            Self::NoNote => "note.not-found",
+            Self::TooManyNotes => "note.too-many",
             Self::TooManyFilters => "filter.too-many",
         }
     }

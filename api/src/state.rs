@@ -38,6 +38,8 @@ pub struct Shared {
     pub node: String,
     /// The origin of a transcoder in this process.
     pub local_origin: Option<axum::Router>,
+    /// What members said, asked of the chat's store.
+    pub chat_lines: Arc<dyn crate::lines::ChatLines>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.

@@ -5,6 +5,7 @@ mod postgres;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use db::chat::{Edit, Reacted, Span, StreamPoint};
@@ -57,6 +58,17 @@ pub struct Kept {
     pub is_deleted: bool,
 }
 
+/// The store that is configured. Nothing needs to be reachable yet.
+///
+/// # Errors
+/// When `chat.mongodb_url` cannot be understood.
+pub async fn open(config: &kit::Config, pool: &db::Pool) -> Result<Arc<dyn History>> {
+    if config.chat.mongodb_url.is_empty() {
+        return Ok(Arc::new(PostgresHistory::new(pool.clone())));
+    }
+    Ok(Arc::new(MongoHistory::new(&config.chat.mongodb_url, &config.chat.mongodb_database).await?))
+}
+
 /// A store of messages. Pages are ascending, hold no deleted message, and leave no gap between one and the next.
 #[async_trait]
 pub trait History: fmt::Debug + Send + Sync + 'static {
@@ -77,6 +89,12 @@ pub trait History: fmt::Debug + Send + Sync + 'static {
 
     /// The last messages of a thread after its first, in the order of their ids.
     async fn thread(&self, root: MessageId, limit: u32) -> Result<Vec<Message>>;
+
+    /// The last messages of a member in a channel, in the order of their ids.
+    async fn said_by(&self, channel: UserId, user: UserId, limit: u32) -> Result<Vec<Kept>>;
+
+    /// How many messages a member has sent in a channel, deleted ones too. Counted up to `most`.
+    async fn said_count(&self, channel: UserId, user: UserId, most: u32) -> Result<u64>;
 
     /// What was edited, reacted to or deleted in a channel at or after a moment, the oldest change first.
     async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>>;

@@ -58,7 +58,6 @@ use crate::door::{Door, NotOurs, PATH};
 use crate::facts::Facts;
 use crate::fanout::Outward;
 use crate::gateway::Gateway;
-use crate::history::{History, MongoHistory, PostgresHistory};
 use crate::limits::*;
 use crate::line::Slots;
 use crate::origin::Origins;
@@ -101,12 +100,7 @@ impl Chat {
     /// When an address in the configuration cannot be understood.
     pub async fn new(deps: Deps) -> anyhow::Result<Self> {
         let config = &deps.config;
-        let history: Arc<dyn History> = if config.chat.mongodb_url.is_empty() {
-            Arc::new(PostgresHistory::new(deps.pool.clone()))
-        } else {
-            let mongo = MongoHistory::new(&config.chat.mongodb_url, &config.chat.mongodb_database);
-            Arc::new(mongo.await.context("chat.mongodb_url cannot be used")?)
-        };
+        let history = history::open(config, &deps.pool).await.context("chat.mongodb_url cannot be used")?;
         deps.health.expect(HEALTH_PART);
         let (outward, waiting) = Outward::new();
         let registry = Arc::new(Registry::default());

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::Role;
-use crate::{doctor, http, node, ports};
+use crate::{doctor, http, lines, node, ports};
 
 /// How long roles may take to stop; with the services' grace it stays below the promised ten seconds.
 const ROLES_GRACE: Duration = Duration::from_millis(5_800);
@@ -171,6 +171,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             metrics: metrics.clone(),
             node: node.clone(),
             local_origin,
+            chat_lines: Arc::new(lines::Lines::new(chat::history::open(&config, &pool).await?)),
             rtmp_url: rtmp_url.clone(),
             rtmps_url,
             site_url: site_url.clone(),

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
+use domain::UserId;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -90,6 +91,7 @@ impl Setup {
             metrics: kit::telemetry::metrics(),
             node: "node-here".to_owned(),
             local_origin: self.local_origin,
+            chat_lines: Arc::new(FewWords),
             rtmp_url: "rtmp://tv.test/live".to_owned(),
             rtmps_url: Some("rtmps://tv.test:1936/live".to_owned()),
             site_url: self.site_url,
@@ -108,6 +110,23 @@ impl Setup {
 impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// A store in which everybody has said one thing, except where it is down.
+#[derive(Debug)]
+struct FewWords;
+
+impl api::lines::ChatLines for FewWords {
+    fn said_by(&self, _: UserId, member: UserId, _: u32) -> api::lines::Asked<'_> {
+        let line = api::lines::SaidLine {
+            id: kit::ids::uuid(),
+            text: format!("a line of {member}"),
+            sent_at: kit::clock::now(),
+            stream_id: None,
+            is_deleted: true,
+        };
+        Box::pin(std::future::ready(Ok(api::lines::Said { count: 1, lines: vec![line] })))
     }
 }
 

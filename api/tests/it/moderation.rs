@@ -191,3 +191,54 @@ async fn log_sanctions_and_lines_kept_back_are_read_page_by_page() {
     assert_eq!((&held["text"], &held["why"], &held["username"]), (&json!("a line"), &json!("links"), &json!("alice")));
     assert_eq!(held["user"], json!({ "id": bob.id, "username": "bob", "display_name": "bob" }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_shows_what_is_known_of_a_member_and_notes_are_the_moderators_own() {
+    let (site, alice, mia, bob) = cast().await;
+    office(&site, "PUT", &alice, "mia").await.expect(204);
+    site.sql(&format!(
+        "INSERT INTO follows (channel_id, follower_id) VALUES ('{0}', '{1}'); \
+         INSERT INTO chat_sanctions (channel_id, user_id, act_id, reason, imposed_by) VALUES \
+         ('{0}', '{1}', gen_random_uuid(), 'loud', '{0}'); \
+         INSERT INTO mod_log (act_id, channel_id, actor_id, actor, action, target_id, target) VALUES \
+         (gen_random_uuid(), '{0}', '{0}', 'alice', 'ban', '{1}', 'bob'), \
+         (gen_random_uuid(), '{0}', '{0}', 'alice', 'clear', NULL, NULL)",
+        alice.id, bob.id
+    ))
+    .await;
+    let notes = "/api/v1/channels/alice/chatters/bob/notes";
+    let note = site.post(notes).bearer(&mia.token).json(json!({ "text": " keeps at it " })).send().await.expect(201);
+    assert_eq!((&note.json["by"], &note.json["text"]), (&json!("mia"), &json!("keeps at it")));
+    let card = get(&site, &alice, "chatters/BOB").await.expect(200).json;
+    assert_eq!((&card["user"]["username"], &card["messages"]), (&json!("bob"), &json!(1)));
+    assert_eq!(card["recent"][0]["text"], format!("a line of {}", bob.id));
+    assert!(card["created_at"].is_string() && card["follows_since"].is_string());
+    let sanction = json!({ "until": null, "reason": "loud" });
+    assert_eq!(card["standing"], json!({ "is_moderator": false, "sanction": sanction, "warning": null }));
+    assert_eq!(card["sanctions"].as_array().unwrap().len(), 1);
+    assert_eq!((&card["sanctions"][0]["action"], &card["notes"]), (&json!("ban"), &json!([note.json])));
+
+    for (page, who) in [("chatters/bob", &bob), ("chatters/mia", &bob)] {
+        get(&site, who, page).await.refused(403, "chat.forbidden");
+    }
+    get(&site, &alice, "chatters/nobody").await.refused(404, "member.not-found");
+    let body = json!({ "text": "me" });
+    site.post(notes).bearer(&bob.token).json(body).send().await.refused(403, "chat.forbidden");
+    for text in ["  ".to_owned(), "x".repeat(1_001), "\0".to_owned()] {
+        let refused = site.post(notes).bearer(&mia.token).json(json!({ "text": text })).send().await;
+        refused.refused(422, "request.invalid");
+    }
+    let one = format!("{notes}/{}", note.json["id"].as_str().unwrap());
+    let elsewhere = one.replace("/bob/", "/mia/");
+    site.call("DELETE", &elsewhere).bearer(&alice.token).send().await.refused(404, "note.not-found");
+    site.call("DELETE", &one).bearer(&alice.token).send().await.expect(204);
+    assert_eq!(get(&site, &mia, "chatters/bob").await.expect(200).json["notes"], json!([]));
+    site.sql(&format!(
+        "INSERT INTO chat_notes (note_id, channel_id, user_id, written_by, writer, text) \
+         SELECT gen_random_uuid(), '{0}', '{1}', '{0}', 'alice', 'n' FROM generate_series(1, 50)",
+        alice.id, bob.id
+    ))
+    .await;
+    let full = site.post(notes).bearer(&mia.token).json(json!({ "text": "more" })).send().await;
+    full.refused(409, "note.too-many");
+}

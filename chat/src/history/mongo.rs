@@ -122,6 +122,7 @@ impl MongoHistory {
                     IndexModel::builder().keys(doc! { "stream_id": 1, "offset_ms": 1, "_id": 1 }).build(),
                     IndexModel::builder().keys(doc! { "thread_id": 1, "_id": -1 }).build(),
                     IndexModel::builder().keys(doc! { "channel_id": 1, "changed_at": 1 }).build(),
+                    IndexModel::builder().keys(doc! { "channel_id": 1, "user_id": 1, "_id": -1 }).build(),
                 ])
                 .await?;
             self.reactions.create_index(IndexModel::builder().keys(doc! { "message_id": 1 }).build()).await.map(drop)
@@ -202,6 +203,17 @@ impl History for MongoHistory {
         let mut page = self.page(filter, doc! { "_id": -1 }, limit).await?;
         page.reverse();
         Ok(page)
+    }
+
+    async fn said_by(&self, channel: UserId, user: UserId, limit: u32) -> Result<Vec<Kept>> {
+        let filter = doc! { "channel_id": id(channel.as_uuid()), "user_id": id(user.as_uuid()) };
+        let stones = self.stones(filter, doc! { "_id": -1 }, limit).await?;
+        Ok(stones.into_iter().rev().map(kept_of).collect())
+    }
+
+    async fn said_count(&self, channel: UserId, user: UserId, most: u32) -> Result<u64> {
+        let filter = doc! { "channel_id": id(channel.as_uuid()), "user_id": id(user.as_uuid()) };
+        Ok(self.messages().await?.count_documents(filter).limit(u64::from(most)).await?)
     }
 
     async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>> {

@@ -75,6 +75,18 @@ impl History for PostgresHistory {
         Ok(rows.into_iter().map(message_of).collect())
     }
 
+    async fn said_by(&self, channel: UserId, user: UserId, limit: u32) -> Result<Vec<Kept>> {
+        let mut connection = self.connection().await?;
+        let rows = db::chat::said_by(&mut connection, channel, user, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(kept_of).collect())
+    }
+
+    async fn said_count(&self, channel: UserId, user: UserId, most: u32) -> Result<u64> {
+        let mut connection = self.connection().await?;
+        let count = db::chat::said_count(&mut connection, channel, user, i64::from(most)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     async fn changed_since(&self, channel: UserId, since: Timestamp, limit: u32) -> Result<Vec<Kept>> {
         let mut connection = self.connection().await?;
         let rows = db::chat::changed_since(&mut connection, channel, since, i64::from(limit)).await?;

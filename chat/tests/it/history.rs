@@ -90,6 +90,12 @@ async fn what_is_struck_together_comes_back_together_and_is_heard_of(history: &d
     assert_eq!(history.restore(room.channel, moderator, at, later).await.unwrap(), 1);
     assert_eq!(heard(later).await, [(lines[1].id, false)].into());
     assert_eq!(history.find(lines[0].id).await.unwrap(), None, "what was struck before stays struck");
+    let said = history.said_by(room.channel, troll.author, 1).await.unwrap();
+    let said: Vec<_> = said.iter().map(|kept| (kept.message.id, kept.is_deleted)).collect();
+    assert_eq!(said, [(lines[1].id, false)], "the last of them");
+    assert!(history.said_by(room.channel, troll.author, 9).await.unwrap()[0].is_deleted);
+    assert_eq!(history.said_count(room.channel, troll.author, 9).await.unwrap(), 2);
+    assert_eq!(history.said_count(room.channel, troll.author, 1).await.unwrap(), 1, "counted so far");
     assert!(history.clear(room.channel, None, moderator, later).await.unwrap() >= 2);
     assert!(history.channel_page(room.channel, Span::Latest, 10).await.unwrap().is_empty());
 }

@@ -13,7 +13,7 @@ use crate::error::{DbError, Result};
 
 pub use messages::{
     Edit, MessageRow, Span, StreamPoint, by_client_id, changed_since, channel_page, delete, edit, find, find_all,
-    insert, point, stream_page, thread,
+    insert, point, said_by, said_count, stream_page, thread,
 };
 pub use reactions::{Reacted, Reaction, react, reactions};
 

@@ -1,5 +1,6 @@
 //! SQL for order in chat: moderators, modes, filters, what stands against a member, and the log of what was done.
 
+pub mod cards;
 mod filters;
 pub mod held;
 mod log;

@@ -33,6 +33,10 @@ pub const HELD_FOR: Duration = Duration::from_secs(600);
 pub const HELD_MAX: i64 = 200;
 pub const HELD_PER_MEMBER_MAX: i64 = 5;
 
+/// Most notes of moderators about one member in a channel, and the longest, in characters.
+pub const NOTES_MAX: i64 = 50;
+pub const NOTE_CHARS_MAX: usize = 1_000;
+
 const SLOW_S_MAX: u32 = 3_600;
 const FOLLOWERS_S_MAX: u32 = 90 * 86_400;
 const SHIELD_FOLLOWERS_S: u32 = 600;

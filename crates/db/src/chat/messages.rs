@@ -216,6 +216,41 @@ pub async fn thread(conn: &mut Conn, root: MessageId, limit: i64) -> Result<Vec<
     rows.into_iter().rev().map(MessageRow::try_from).collect()
 }
 
+/// The last messages of a member in a channel, deleted ones too, in the order of ids.
+pub async fn said_by(conn: &mut Conn, channel: UserId, user: UserId, limit: i64) -> Result<Vec<MessageRow>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        SELECT message_id, channel_id, stream_id, user_id, username, display_name, badges, text, client_id, sent_at, offset_ms,
+               kind, reply_to, thread_id, mentions, emotes, edited_at, changed_at, deleted_at IS NOT NULL AS "is_deleted!"
+          FROM chat_messages
+         WHERE channel_id = $1 AND user_id = $2
+         ORDER BY message_id DESC
+         LIMIT $3
+        "#,
+        channel.as_uuid(),
+        user.as_uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().rev().map(MessageRow::try_from).collect()
+}
+
+/// How many messages a member has sent in a channel, deleted ones too; counted up to `most`.
+pub async fn said_count(conn: &mut Conn, channel: UserId, user: UserId, most: i64) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "count!"
+          FROM (SELECT FROM chat_messages WHERE channel_id = $1 AND user_id = $2 LIMIT $3) AS said
+        "#,
+        channel.as_uuid(),
+        user.as_uuid(),
+        most,
+    );
+    Ok(count.fetch_one(conn).await?)
+}
+
 /// What was edited, reacted to or deleted in a channel since then, the oldest change first.
 pub async fn changed_since(conn: &mut Conn, channel: UserId, since: Timestamp, limit: i64) -> Result<Vec<MessageRow>> {
     let rows = sqlx::query_as!(
