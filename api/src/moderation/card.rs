@@ -11,6 +11,7 @@ use domain::user::Username;
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
+use live::limits::Quota;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -22,6 +23,8 @@ use crate::extract::{Fields, Json, Path};
 use crate::lines::SaidLine;
 use crate::state::App;
 
+/// Cards one moderator may look at: each is a question to the chat's store.
+const CARDS: Quota = Quota::new(60, Duration::from_secs(60));
 const LINES: u32 = 20;
 const ENTRIES: i64 = 50;
 /// How long the chat's store may take. Without its answer the card shows the rest.
@@ -155,6 +158,10 @@ pub(crate) async fn chatter(
     account: Account,
     Path(path): Path<CardPath>,
 ) -> Result<Json<Chatter>, Problem> {
+    let verdict = app.limits.hit(&format!("cards:{}", account.id), CARDS).await;
+    if !verdict.is_allowed {
+        return Err(OrderError::Throttled(verdict.retry_after).into());
+    }
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let desk = desk(&mut conn, &account, &path.username).await?;
     let face = member(&mut conn, &path.member).await?;

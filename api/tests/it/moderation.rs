@@ -1,6 +1,7 @@
 //! What a channel's owner and moderators read and set, and that nobody else does.
 
 use futures::StreamExt;
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Member, Site, names};
@@ -131,10 +132,9 @@ async fn filters_are_added_once_checked_and_written_down() {
     ))
     .await;
     add_filter(&site, &alice, json!({ "kind": "words", "pattern": "more" })).await.refused(409, "filter.too-many");
-    let mut codes = Vec::new();
-    for _ in 0..30 {
-        codes.push(add_filter(&site, &alice, json!({ "kind": "words", "pattern": "more" })).await.json["code"].clone());
-    }
+    let more = || add_filter(&site, &alice, json!({ "kind": "words", "pattern": "more" }));
+    let answers = join_all((0..60).map(|_| more())).await;
+    let codes: Vec<_> = answers.iter().map(|answer| answer.json["code"].clone()).collect();
     assert!(codes.contains(&json!("chat.throttled")), "{codes:?}");
 }
 
@@ -241,4 +241,7 @@ async fn a_card_shows_what_is_known_of_a_member_and_notes_are_the_moderators_own
     .await;
     let full = site.post(notes).bearer(&mia.token).json(json!({ "text": "more" })).send().await;
     full.refused(409, "note.too-many");
+    let cards = join_all((0..120).map(|_| get(&site, &mia, "chatters/bob"))).await;
+    let codes: Vec<_> = cards.iter().map(|card| card.json["code"].clone()).collect();
+    assert!(codes.contains(&json!("chat.throttled")), "{codes:?}");
 }
