@@ -128,6 +128,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{username}/chatters/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A member as the channel's moderators see them. For its owner and moderators. */
+        get: operations["chatter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/chatters/{member}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Leaves a note about a member for the channel's other moderators. */
+        post: operations["add_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/chatters/{member}/notes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a note away. */
+        delete: operations["remove_note"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{username}/follow": {
         parameters: {
             query?: never;
@@ -159,6 +210,127 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/filters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channel's filters. For its owner and moderators. */
+        get: operations["filters"];
+        put?: never;
+        /** Adds a filter. For the channel's owner and moderators. */
+        post: operations["add_filter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/filters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a filter away. For the channel's owner and moderators. */
+        delete: operations["remove_filter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lines kept back in the channel. For its owner and moderators, who approve and deny them by `mod:act`. */
+        get: operations["held_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was done in the channel, the latest first. For its owner and moderators. Nobody changes it. */
+        get: operations["moderation_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/sanctions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who may not speak in the channel now, the latest first. For its owner and moderators. */
+        get: operations["sanctions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channel's moderators. For its owner and moderators. */
+        get: operations["moderators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderators/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Appoints a moderator. For the channel's owner. Doing it again changes nothing. */
+        put: operations["appoint_moderator"];
+        post?: never;
+        /** Dismisses a moderator. For the channel's owner. Doing it again changes nothing. */
+        delete: operations["dismiss_moderator"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1017,6 +1189,10 @@ export interface components {
             may_ask: boolean;
             state: components["schemas"]["Bond"];
         };
+        /** @description Who did something. */
+        By: {
+            username: string;
+        };
         /** @description What a stream is about. */
         Category: {
             description: string;
@@ -1064,6 +1240,26 @@ export interface components {
             display_name: string;
             username: string;
         };
+        /** @description A member as moderators see them. */
+        Chatter: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            follows_since?: string | null;
+            /**
+             * Format: int64
+             * @description Lines they said in the channel, counted up to 10,000. Null while the chat's store is away.
+             */
+            messages?: number | null;
+            /** @description The latest first; at most 50. */
+            notes: components["schemas"]["NoteEntry"][];
+            /** @description The last 20 lines they said in the channel, in order. */
+            recent: components["schemas"]["RecentLine"][];
+            /** @description What was done about them in the channel, the latest first; at most 50. */
+            sanctions: components["schemas"]["LogEntry"][];
+            standing: components["schemas"]["StandingEntry"];
+            user: components["schemas"]["MemberRef"];
+        };
         /**
          * @description Who may ask the caller for a friendship.
          * @enum {string}
@@ -1084,6 +1280,31 @@ export interface components {
              * @description Another encoder takes over with a higher one, as `?priority=N` behind the key: 0 to 100, 0 unless said.
              */
             priority: number;
+        };
+        /**
+         * @description What becomes of a line that matches.
+         * @enum {string}
+         */
+        FilterAction: "refuse" | "hold";
+        /** @description A filter of a channel. */
+        FilterEntry: {
+            action: components["schemas"]["FilterAction"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["FilterKind"];
+            pattern: string;
+        };
+        /**
+         * @description How a pattern is read.
+         * @enum {string}
+         */
+        FilterKind: "words" | "regex";
+        FilterPage: {
+            /** @description In the order they were made; at most 100, all of them. */
+            items: components["schemas"]["FilterEntry"][];
+            next_cursor?: string | null;
         };
         /** @description A channel in the caller's list. */
         FollowedChannel: {
@@ -1128,6 +1349,36 @@ export interface components {
             items: components["schemas"]["Friend"][];
             next_cursor?: string | null;
         };
+        HeldAuthor: {
+            display_name: string;
+            /** Format: uuid */
+            id: string;
+            username: string;
+        };
+        /** @description A line kept back, as `mod:held` tells it too. */
+        HeldLine: {
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            held_at: string;
+            /** Format: uuid */
+            id: string;
+            text: string;
+            user: components["schemas"]["HeldAuthor"];
+            /** @description The channel. */
+            username: string;
+            why: components["schemas"]["HeldWhy"];
+        };
+        HeldPage: {
+            /** @description The oldest first; at most 200, all of them. */
+            items: components["schemas"]["HeldLine"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description Why a line is kept back.
+         * @enum {string}
+         */
+        HeldWhy: "filter" | "links";
         /** @description One issue that holds. The shape of `domain::ingest::IngestFinding`, for the document. */
         IngestFinding: {
             severity: components["schemas"]["IngestSeverity"];
@@ -1241,10 +1492,85 @@ export interface components {
             started_at: string;
             title: string;
         };
+        /** @description What somebody did, as `mod:action` tells it too. */
+        LogEntry: {
+            /** Format: uuid */
+            act_id: string;
+            /**
+             * @description `timeout`, `ban`, `unban`, `warn`, `delete`, `clear`, `modes`, `shield`, `undo`, `mod`, `unmod`, `filter_add`,
+             *     `filter_remove`, `approve`, `deny`.
+             */
+            action: string;
+            actor: string;
+            /** Format: date-time */
+            at: string;
+            /** @description What it changed; its fields are the action's. */
+            detail: Record<string, never>;
+            reason: string;
+            target?: string | null;
+            /**
+             * Format: date-time
+             * @description Whoever did it may take it back until then; null where that cannot be.
+             */
+            undo_until?: string | null;
+            /**
+             * Format: uuid
+             * @description The act it took back.
+             */
+            undoes?: string | null;
+            /** @description The channel. */
+            username: string;
+        };
+        LogPage: {
+            items: components["schemas"]["LogEntry"][];
+            next_cursor?: string | null;
+        };
         Login: {
             /** @description Username or e-mail address. */
             login: string;
             password: string;
+        };
+        /** @description A member in a moderators' list. */
+        MemberRef: {
+            avatar_url?: string | null;
+            display_name: string;
+            /** Format: uuid */
+            id: string;
+            username: string;
+        };
+        /** @description Somebody who keeps order in a channel. */
+        Moderator: {
+            /** Format: date-time */
+            appointed_at: string;
+            user: components["schemas"]["MemberRef"];
+        };
+        ModeratorPage: {
+            /** @description The first appointed first; at most 100, all of them. */
+            items: components["schemas"]["Moderator"][];
+            next_cursor?: string | null;
+        };
+        NewFilterBody: {
+            /**
+             * @description What becomes of a line that matches.
+             * @enum {string}
+             */
+            action?: "refuse" | "hold";
+            kind: components["schemas"]["FilterKind"];
+            /** @description 1 to 200 characters. */
+            pattern: string;
+        };
+        NewNote: {
+            /** @description 1 to 1,000 characters. */
+            text: string;
+        };
+        /** @description What a moderator wrote about a member. Only moderators see it. */
+        NoteEntry: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            /** Format: uuid */
+            id: string;
+            text: string;
         };
         /** @description One line in the caller's list. */
         Notification: {
@@ -1371,6 +1697,17 @@ export interface components {
             /** @description `ready` or `not-ready`. */
             status: string;
         };
+        /** @description One line the member said in the channel. */
+        RecentLine: {
+            /** Format: uuid */
+            id: string;
+            is_deleted: boolean;
+            /** Format: date-time */
+            sent_at: string;
+            /** Format: uuid */
+            stream_id?: string | null;
+            text: string;
+        };
         Register: {
             /** @description The username unless given. */
             display_name?: string | null;
@@ -1382,6 +1719,25 @@ export interface components {
         };
         /** @enum {string} */
         Role: "user" | "moderator" | "admin";
+        /** @description What stands against a member now. */
+        SanctionEntry: {
+            /** Format: uuid */
+            act_id: string;
+            /** Format: date-time */
+            at: string;
+            by?: components["schemas"]["By"] | null;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Null: a ban.
+             */
+            until?: string | null;
+            user: components["schemas"]["MemberRef"];
+        };
+        SanctionPage: {
+            items: components["schemas"]["SanctionEntry"][];
+            next_cursor?: string | null;
+        };
         /** @description A fresh sign-in. */
         Session: {
             access_token: string;
@@ -1391,6 +1747,24 @@ export interface components {
              */
             expires_in: number;
             user: components["schemas"]["User"];
+        };
+        /** @description The member's place in the channel now. */
+        StandingEntry: {
+            is_moderator: boolean;
+            sanction?: components["schemas"]["StandingSanction"] | null;
+            warning?: components["schemas"]["StandingWarning"] | null;
+        };
+        /** @description What stands against the member now. */
+        StandingSanction: {
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Null: a ban.
+             */
+            until?: string | null;
+        };
+        StandingWarning: {
+            reason: string;
         };
         /** @description Room the caller's recordings take, and the rules for them. */
         StorageUse: {
@@ -1835,6 +2209,111 @@ export interface operations {
             };
         };
     };
+    chatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                /** @description The member's name. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Chatter"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                /** @description The member's name. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            /** @description The note */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteEntry"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                /** @description The member's name. */
+                member: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     follow: {
         parameters: {
             query?: never;
@@ -1954,6 +2433,313 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FollowerPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    filters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilterPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_filter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFilterBody"];
+            };
+        };
+        responses: {
+            /** @description The filter */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilterEntry"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_filter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    held_lines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that wait */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    moderation_log: {
+        parameters: {
+            query?: {
+                /** @description Only acts of this kind. */
+                action?: string;
+                /** @description Only what this member did. */
+                actor?: string;
+                /** @description Only what was done to this member. */
+                target?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of acts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sanctions: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SanctionPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    moderators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModeratorPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    appoint_moderator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                /** @description The member's name. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are a moderator */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dismiss_moderator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                /** @description The member's name. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no moderator */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
