@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new}
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|act}
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -10,6 +10,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { Server } from "socket.io";
+import { order } from "./mock-order.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
 const dist = new URL("../dist/", import.meta.url).pathname;
@@ -204,7 +205,7 @@ let notices = [
   created_at: iso(age),
   actor,
 }));
-const scene = { empty: false, fail: false, signedIn: false, health: "good" };
+const scene = { empty: false, fail: false, signedIn: false, health: "good", moderates: true };
 
 // One second of a made-up broadcast: calm, or one whose line breaks down now and then.
 function second(at, mood) {
@@ -711,7 +712,23 @@ function dress(lines) {
   fourth.kind = "announcement";
 }
 
+const desk = order({
+  people,
+  history,
+  user,
+  uuid7,
+  iso,
+  scene,
+  page,
+  problem,
+  ref,
+  person: (name) => people.find((one) => one.username === name),
+  io: () => io,
+});
+routes.push(...desk.routes);
+
 io.on("connection", (socket) => {
+  desk.events(socket);
   socket.on("stream:join", ({ username }, ack) => {
     socket.join(`channel:${username}`);
     const viewers = streams.find((s) => s.channel.username === username)?.viewers ?? 0;
@@ -719,7 +736,8 @@ io.on("connection", (socket) => {
       ok: true,
       viewers,
       history: scene.empty || username !== "linh_makes" ? [] : history.slice(-50),
-      modes: { slow_s: 0, followers_only_s: null, emote_only: false, unique: false },
+      modes: desk.modes(),
+      me: { is_moderator: scene.moderates, sanction: null, warning: null, follows_since: null },
       pinned: scene.empty || username !== "linh_makes" ? null : pinned,
       now: iso(),
     });
@@ -803,6 +821,8 @@ function act(what, text) {
   if (what === "full-ladder") first.renditions_note = "full";
   if (what === "takeover") takeoverUntil = new Date(Date.now() + 30_000).toISOString();
   if (what === "takeover-off") takeoverUntil = null;
+  if (what === "moderates" || what === "viewer") scene.moderates = what === "moderates";
+  if (what === "act") desk.other();
   if (what.startsWith("health-")) scene.health = what.slice(7);
   if (what === "say") {
     const message = line(people[1], text || "hello");

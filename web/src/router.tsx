@@ -92,6 +92,11 @@ const studio = createRoute({
   path: "/studio",
   component: lazyRouteComponent(() => import("@/routes/Studio"), "Studio"),
 });
+const mod = createRoute({
+  getParentRoute: () => shell,
+  path: "/mod/$username",
+  component: lazyRouteComponent(() => import("@/routes/ModPage"), "ModPage"),
+});
 const settings = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
@@ -148,6 +153,7 @@ const tree = root.addChildren([
     signin,
     signup,
     studio,
+    mod,
     settings,
     notifications,
     friends,

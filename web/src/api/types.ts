@@ -70,6 +70,41 @@ export type ChatModes = {
   shield?: boolean;
 };
 
+/** What a moderator did, as the desk is told it and the log keeps it. An act that was taken back has another one that `undoes` it. */
+export type ModAct = {
+  act_id: string;
+  username: string;
+  actor: string;
+  action: string;
+  target: string | null;
+  reason: string;
+  detail: {
+    seconds?: number | null;
+    ends_at?: string | null;
+    struck?: boolean;
+    message_id?: string;
+    text?: string;
+    action?: string;
+    before?: ChatModes | null;
+    after?: ChatModes | null;
+    kind?: string;
+    pattern?: string;
+  } | null;
+  undoes: string | null;
+  at: string;
+  undo_until: string | null;
+};
+
+/** What a moderator wants done. */
+export type ModDeed =
+  | { action: "timeout"; member: string; seconds: number; strike?: boolean }
+  | { action: "ban"; member: string; strike?: boolean }
+  | { action: "unban" | "warn"; member: string }
+  | { action: "delete"; message_id: string }
+  | { action: "clear"; member?: string }
+  | { action: "modes"; modes: ChatModes }
+  | { action: "shield"; on: boolean };
+
 /** The caller's place in a channel's chat. A sanction without `until` is a ban. */
 export type ChatStanding = {
   is_moderator: boolean;

@@ -9,6 +9,8 @@ import type {
   ChatReaction,
   ChatStanding,
   IngestSample,
+  ModAct,
+  ModDeed,
   Notification,
 } from "@/api/types";
 import { viewerId } from "@/lib/ids";
@@ -30,6 +32,8 @@ type ServerEvents = {
   "chat:warned": (event: { username: string; reason: string }) => void;
   "chat:pardoned": (event: { username: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
+  "chat:sanctioned": (event: { username: string; until: string | null; reason: string }) => void;
+  "mod:action": (act: ModAct) => void;
   viewers: (event: { username: string; count: number }) => void;
   "stream:online": (event: StreamEvent) => void;
   "stream:reconnecting": (event: StreamEvent & { until?: string | null }) => void;
@@ -93,6 +97,14 @@ type ClientEvents = {
   "chat:pin": (body: { username: string; id: string | null }, ack: (answer: Ack<object>) => void) => void;
   "chat:thread": (body: { id: string }, ack: (answer: Ack<{ items: ChatMessage[] }>) => void) => void;
   "chat:warning-read": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
+  "mod:join": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
+  "mod:leave": (body: { username: string }, ack: (answer: Ack<object>) => void) => void;
+  "mod:act": (
+    body: { username: string; reason?: string } & ModDeed,
+    // What changed nothing has no act.
+    ack: (answer: Ack<{ act_id?: string; undo_until?: string; act?: ModAct }>) => void,
+  ) => void;
+  "mod:undo": (body: { username: string; act_id: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 

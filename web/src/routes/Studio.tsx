@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ExternalLink, TriangleAlert } from "lucide-react";
+import { ExternalLink, ShieldCheck, TriangleAlert } from "lucide-react";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { channel as channelQuery, streamSettings } from "@/api/queries";
@@ -45,10 +45,16 @@ function Room({ user }: { user: User }) {
   return (
     <div className="container-page max-w-[1440px] pt-8">
       <PageHead title={t("studio.title")}>
-        <Link to="/c/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
-          <ExternalLink />
-          {t("studio.my_channel")}
-        </Link>
+        <div className="flex flex-wrap gap-2">
+          <Link to="/mod/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
+            <ShieldCheck />
+            {t("mod.open")}
+          </Link>
+          <Link to="/c/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
+            <ExternalLink />
+            {t("studio.my_channel")}
+          </Link>
+        </div>
       </PageHead>
       {query.isError && !query.data && (
         <ErrorState error={query.error} onRetry={() => void query.refetch()} />

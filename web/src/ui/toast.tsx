@@ -10,19 +10,26 @@ export type ToastInit = {
   kind?: "info" | "good" | "error";
   title: string;
   text?: string;
-  action?: { label: string; onClick: () => void };
+  action?: { label: string; onClick: () => void; testId?: string };
+  /** How long it stays. */
+  forMs?: number;
 };
 
-/** A word in passing. Whatever matters is also on the page. */
-export function toast({ kind = "info", title, text, action }: ToastInit): void {
-  manager.add({
+/** A word in passing. Whatever matters is also on the page. Returns what takes it away. */
+export function toast({ kind = "info", title, text, action, forMs }: ToastInit): () => void {
+  const id = manager.add({
     title,
     description: text,
     type: kind,
     priority: kind === "error" ? "high" : "low",
-    timeout: kind === "error" ? 9_000 : 5_000,
-    actionProps: action ? { children: action.label, onClick: action.onClick } : undefined,
+    timeout: forMs ?? (kind === "error" ? 9_000 : 5_000),
+    actionProps: action && {
+      children: action.label,
+      onClick: action.onClick,
+      ...{ "data-testid": action.testId },
+    },
   });
+  return () => manager.close(id);
 }
 
 export function Toasts({ children }: { children: ReactNode }) {

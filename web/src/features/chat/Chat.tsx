@@ -1,6 +1,7 @@
+import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { ArrowDown } from "lucide-react";
-import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ArrowDown, ShieldCheck } from "lucide-react";
+import { type CSSProperties, lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
@@ -8,7 +9,7 @@ import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { usePrefs } from "@/lib/prefs";
 import { useLine } from "@/realtime/socket";
-import { Button } from "@/ui/button";
+import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { Pinned, Thread, Told } from "./beside";
 import { ChatSettings } from "./ChatSettings";
@@ -16,7 +17,11 @@ import { Composer, type Target } from "./Composer";
 import { Line, type LineActions, PendingLine } from "./Line";
 import { countAfter, type Pending } from "./room";
 import type { ChatRoom } from "./useChat";
+import { useChosenLine } from "./useChosenLine";
 import { Warning } from "./Warning";
+
+const loadModMenu = () => import("@/features/moderation/ModMenu");
+const ModMenu = lazy(() => loadModMenu().then(({ ModMenu }) => ({ default: ModMenu })));
 
 /** Closer to the end than this counts as being there. */
 const END_PX = 64;
@@ -28,15 +33,18 @@ export function Chat({
   room,
   username,
   className,
+  isDesk = false,
 }: {
   room: ChatRoom;
   username: string;
   className?: string;
+  /** It stands on the moderators' page. */
+  isDesk?: boolean;
 }) {
   const { t } = useTranslation();
   const me = useSession((session) => session.user);
   const line = useLine((state) => state.state);
-  const isKeeper = me !== null && (me.role !== "user" || me.username === username);
+  const isKeeper = me !== null && room.isModerator;
   const [target, setTarget] = useState<Target | null>(null);
   const [threadId, setThreadId] = useState<string | null>(null);
   const size = usePrefs((prefs) => prefs.chatSize);
@@ -49,12 +57,29 @@ export function Chat({
       className={cx("flex min-h-0 flex-col bg-surface", className)}
       style={{ "--chat-size": `${size}px` } as CSSProperties}
     >
-      <header className="flex h-12 shrink-0 items-center gap-3 border-line border-b px-4 lg:pr-12">
+      <header
+        className={cx(
+          "flex h-12 shrink-0 items-center gap-3 border-line border-b px-4",
+          !isDesk && "lg:pr-12",
+        )}
+      >
         <h2 className="mr-auto font-bold text-[15px]">{t("chat.title")}</h2>
         {!room.isJoined && (
           <span role="status" className="text-faint text-xs">
             {line === "down" ? t("chat.reconnecting") : t("chat.connecting")}
           </span>
+        )}
+        {isKeeper && !isDesk && (
+          <Link
+            to="/mod/$username"
+            params={{ username }}
+            className={buttonClass("ghost", "icon-s")}
+            aria-label={t("mod.open")}
+            title={t("mod.open")}
+            data-testid="mod-open"
+          >
+            <ShieldCheck />
+          </Link>
         )}
         <ChatSettings />
       </header>
@@ -63,7 +88,9 @@ export function Chat({
       )}
       <Lines
         room={room}
+        username={username}
         isKeeper={isKeeper}
+        isDesk={isDesk}
         myName={me?.username ?? null}
         myId={me?.id ?? null}
         onTarget={setTarget}
@@ -79,14 +106,18 @@ export function Chat({
 
 function Lines({
   room,
+  username,
   isKeeper,
+  isDesk,
   myName,
   myId,
   onTarget,
   onThread,
 }: {
   room: ChatRoom;
+  username: string;
   isKeeper: boolean;
+  isDesk: boolean;
   myName: string | null;
   myId: string | null;
   onTarget: (target: Target) => void;
@@ -109,6 +140,10 @@ function Lines({
     [lines, pending, myId],
   );
   const count = lines.length + pending.length;
+  const [moderated, setModerated] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const [isHeld, setHeld] = useState(false);
+  // A line that is about to be acted on does not move away.
+  const isPaused = isKeeper && (isHeld || moderated !== null);
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -116,7 +151,7 @@ function Lines({
     getItemKey: useCallback((index: number) => rowAt(index)?.key ?? index, [rowAt]),
     overscan: 12,
     anchorTo: "end",
-    followOnAppend: true,
+    followOnAppend: !isPaused,
     scrollEndThreshold: END_PX,
     paddingStart: 10,
     paddingEnd: 10,
@@ -126,14 +161,21 @@ function Lines({
   const [seenId, setSeenId] = useState("");
   const newestId = room.lines.at(-1)?.id ?? "";
   useEffect(() => {
-    if (isAtEnd) setSeenId(newestId);
-  }, [isAtEnd, newestId]);
-  const unread = isAtEnd ? 0 : countAfter(room.lines, seenId);
+    if (isAtEnd && !isPaused) setSeenId(newestId);
+  }, [isAtEnd, isPaused, newestId]);
+  const isReading = !isAtEnd || isPaused;
+  const unread = isReading ? countAfter(room.lines, seenId) : 0;
 
   const toEnd = useCallback(() => {
     virtual.scrollToEnd();
     setAtEnd(true);
   }, [virtual]);
+
+  const wasPaused = useRef(false);
+  useEffect(() => {
+    if (wasPaused.current && !isPaused && isAtEnd) virtual.scrollToEnd();
+    wasPaused.current = isPaused;
+  }, [isPaused, isAtEnd, virtual]);
 
   // One's own words are always followed.
   const pendingCount = room.pending.length;
@@ -161,19 +203,40 @@ function Lines({
       }),
     };
     const onRemove = (id: string) => void remove(id).catch(tell);
-    const keeper: LineActions = { ...common, onRemove, onPin: (id) => void pin(id).catch(tell) };
+    const keeper: LineActions = {
+      ...common,
+      onRemove,
+      onPin: (id) => void pin(id).catch(tell),
+      onModerate: (message, anchor) => setModerated({ message, anchor }),
+    };
     const onEdit = (message: ChatMessage) => onTarget({ kind: "edit", message });
     return {
       others: isKeeper && isIn ? keeper : common,
-      mine: isIn ? { ...(isKeeper ? keeper : common), onRemove, onEdit } : common,
+      // Nobody needs to keep order among their own words.
+      mine: isIn
+        ? { ...(isKeeper ? { ...keeper, onModerate: undefined } : common), onRemove, onEdit }
+        : common,
     };
   }, [remove, react, pin, isIn, isKeeper, onTarget, onThread, t]);
+  const actionsOf = (message: ChatMessage) => (message.user.id === myId ? actions.mine : actions.others);
+  const chosen = useChosenLine({ scroller, virtual, lines, isOn: isKeeper && isIn, actionsOf });
+  useEffect(() => {
+    if (isKeeper) void loadModMenu();
+  }, [isKeeper]);
 
   return (
     <div className="relative min-h-0 flex-1">
       <div
         ref={scroller}
         onScroll={onScroll}
+        onKeyDown={chosen.onKeyDown}
+        onPointerEnter={(event) => setHeld(isDesk && event.pointerType === "mouse")}
+        onPointerLeave={() => setHeld(false)}
+        onFocus={({ target, currentTarget }) =>
+          setHeld(target !== currentTarget && target.matches(":focus-visible"))
+        }
+        onBlur={() => setHeld(false)}
+        aria-description={isKeeper ? t("mod.keys") : undefined}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keyboard
         tabIndex={0}
         role="log"
@@ -194,15 +257,12 @@ function Lines({
                 key={item.key}
                 ref={virtual.measureElement}
                 data-index={item.index}
-                className="absolute top-0 left-0 w-full"
+                tabIndex={isKeeper ? -1 : undefined}
+                className="group/row absolute top-0 left-0 w-full focus-visible:z-[1] focus-visible:outline-offset-[-2px]"
                 style={{ transform: `translateY(${item.start}px)` }}
               >
                 {"message" in row ? (
-                  <Line
-                    message={row.message}
-                    myName={myName}
-                    actions={row.message.user.id === myId ? actions.mine : actions.others}
-                  />
+                  <Line message={row.message} myName={myName} actions={actionsOf(row.message)} />
                 ) : (
                   <PendingLine pending={row.pending} onRetry={room.retry} onDiscard={room.discard} />
                 )}
@@ -211,7 +271,17 @@ function Lines({
           })}
         </div>
       </div>
-      {!isAtEnd && (
+      {moderated && (
+        <Suspense>
+          <ModMenu
+            channel={username}
+            message={moderated.message}
+            anchor={moderated.anchor}
+            onClose={() => setModerated(null)}
+          />
+        </Suspense>
+      )}
+      {(!isAtEnd || unread > 0) && (
         <Button
           look="solid"
           size="s"

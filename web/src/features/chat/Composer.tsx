@@ -5,7 +5,10 @@ import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
+import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
+import { timeOfDay } from "@/lib/time";
+import { useNow } from "@/lib/useNow";
 import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { accept, complete } from "./complete";
@@ -40,6 +43,7 @@ export function Composer({
 }) {
   const { t } = useTranslation();
   const id = useId();
+  const lang = useLang();
   const status = useSession((session) => session.status);
   const me = useSession((session) => session.user);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -58,6 +62,8 @@ export function Composer({
   const count = charCount(text);
   const isTooLong = count > CHARS_MAX;
   const mode = modeText(room.modes);
+  // Only a timeout ends by itself.
+  const now = useNow(room.sanction?.until ? 1_000 : null);
 
   if (status !== "signed-in") {
     return (
@@ -80,6 +86,8 @@ export function Composer({
     setCaret(0);
     onRelease();
   };
+  const { sanction } = room;
+  const isBarred = sanction !== null && (sanction.until === null || Date.parse(sanction.until) > now);
   const submit = (event?: FormEvent) => {
     event?.preventDefault();
     const line = text.trim();
@@ -133,6 +141,14 @@ export function Composer({
   };
   return (
     <form onSubmit={submit} className="shrink-0 border-line border-t p-3">
+      {isBarred && (
+        <p role="status" className="mb-2 text-danger text-sm" data-testid="chat-barred">
+          {sanction.until === null
+            ? t("chat.barred")
+            : t("chat.barred_until", { time: timeOfDay(sanction.until, lang) })}{" "}
+          {sanction.reason && t("chat.barred_for", { reason: sanction.reason })}
+        </p>
+      )}
       {mode && <p className="mb-2 text-soft text-xs">{t(mode.key, { seconds: mode.seconds })}</p>}
       {target && (
         <div

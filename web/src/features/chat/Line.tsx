@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { Megaphone, Pencil, Pin, Reply, RotateCw, ShieldCheck, Trash2, Video, X } from "lucide-react";
+import { Gavel, Megaphone, Pencil, Pin, Reply, RotateCw, ShieldCheck, Trash2, Video, X } from "lucide-react";
 import { type CSSProperties, memo } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
@@ -29,6 +29,8 @@ export type LineActions = {
   onPin?: (id: string) => void;
   onRemove?: (id: string) => void;
   onThread?: (id: string) => void;
+  /** Opens what else a moderator may do, beside `anchor`. */
+  onModerate?: (message: ChatMessage, anchor: HTMLElement) => void;
 };
 
 export const Line = memo(function Line({
@@ -162,11 +164,11 @@ function Emoji({ emoji }: { emoji: string }) {
 
 function Tools({ message, actions }: { message: ChatMessage; actions: LineActions }) {
   const { t } = useTranslation();
-  const { onReply, onReact, onEdit, onPin, onRemove } = actions;
+  const { onReply, onReact, onEdit, onPin, onRemove, onModerate } = actions;
   const name = message.user.display_name;
-  if (!onReply && !onReact && !onEdit && !onPin && !onRemove) return null;
+  if (!onReply && !onReact && !onEdit && !onPin && !onRemove && !onModerate) return null;
   return (
-    <div className="absolute -top-2.5 right-2 z-[1] flex rounded-sm border border-line bg-overlay opacity-0 focus-within:opacity-100 group-hover:opacity-100">
+    <div className="absolute -top-2.5 right-2 z-[1] flex rounded-sm border border-line bg-overlay opacity-0 focus-within:opacity-100 group-hover:opacity-100 group-focus/row:opacity-100">
       {onReact && (
         <Picker
           label={t("chat.react_to", { name })}
@@ -216,6 +218,18 @@ function Tools({ message, actions }: { message: ChatMessage; actions: LineAction
           data-testid="chat-delete"
         >
           <Trash2 />
+        </button>
+      )}
+      {onModerate && (
+        <button
+          type="button"
+          className={tool}
+          onClick={(event) => onModerate(message, event.currentTarget)}
+          aria-label={t("mod.act_on", { name })}
+          aria-haspopup="menu"
+          data-testid="mod-menu"
+        >
+          <Gavel />
         </button>
       )}
     </div>

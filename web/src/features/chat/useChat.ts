@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ApiError } from "@/api/errors";
 import { channel as channelQuery, patchChannel, stream as streamQuery } from "@/api/queries";
-import type { ChatReaction } from "@/api/types";
+import type { ChatReaction, ChatStanding } from "@/api/types";
 import { uuid } from "@/lib/ids";
 import { ask, getSocket } from "@/realtime/socket";
 import { emptyRoom, type Room, room } from "./room";
@@ -28,6 +28,10 @@ export type ChatRoom = Room & {
   retry: (clientId: string) => void;
   discard: (clientId: string) => void;
   remove: (id: string) => Promise<void>;
+  /** Whether the viewer keeps order here. */
+  isModerator: boolean;
+  /** What keeps the viewer from writing here. */
+  sanction: ChatStanding["sanction"];
   /** The reason of a moderator's warning that has not been read. */
   warning: string | null;
   readWarning: () => void;
@@ -41,6 +45,8 @@ export function useChat(username: string, link?: string): ChatRoom {
   const [isJoined, setJoined] = useState(false);
   const [viewers, setViewers] = useState<number | null>(null);
   const [warning, setWarning] = useState<string | null>(null);
+  const [isModerator, setModerator] = useState(false);
+  const [sanction, setSanction] = useState<ChatRoom["sanction"]>(null);
   const latest = useRef(state);
   latest.current = state;
   const [command, setCommand] = useState<ChatRoom["command"]>(null);
@@ -92,6 +98,8 @@ export function useChat(username: string, link?: string): ChatRoom {
           now: answer.now ?? null,
         });
         setWarning(answer.me?.warning?.reason ?? null);
+        setSanction(answer.me?.sanction ?? null);
+        setModerator(answer.me?.is_moderator ?? false);
         setViewers(answer.viewers);
         setJoined(true);
         // The room is open but its past could not be read: ask again.
@@ -135,8 +143,13 @@ export function useChat(username: string, link?: string): ChatRoom {
       "chat:warned": (event: { username: string; reason: string }) => {
         if (isHere(event.username)) setWarning(event.reason);
       },
+      "chat:sanctioned": (event: { username: string; until: string | null; reason: string }) => {
+        if (isHere(event.username)) setSanction({ until: event.until, reason: event.reason });
+      },
       "chat:pardoned": (event: { username: string }) => {
-        if (isHere(event.username)) setWarning(null);
+        if (!isHere(event.username)) return;
+        setWarning(null);
+        setSanction(null);
       },
       "chat:modes": ({ username: name, ...modes }: Room["modes"] & { username?: string }) => {
         if (isHere(name)) dispatch({ type: "modes", modes });
@@ -310,6 +323,8 @@ export function useChat(username: string, link?: string): ChatRoom {
     remove,
     warning,
     readWarning,
+    isModerator,
+    sanction,
     loadOlder,
   };
 }

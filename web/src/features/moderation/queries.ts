@@ -1,0 +1,134 @@
+// What the moderators' page asks about a channel, and what it changes by HTTP. Acts go over the socket, see useActs.
+import {
+  infiniteQueryOptions,
+  type QueryClient,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { api, unwrap } from "@/api/client";
+import type { ModAct } from "@/api/types";
+import { errorText } from "@/i18n/errorText";
+import { toast } from "@/ui/toast";
+import { type LogFilter, type LogPage, type LogPages, withAct } from "./acts";
+import { logKey, modKey } from "./keys";
+
+const PAGE = 30;
+
+export const modLog = (channel: string, filter: LogFilter) =>
+  infiniteQueryOptions({
+    queryKey: [...logKey(channel), filter],
+    queryFn: async ({ pageParam, signal }) => {
+      const query = { ...filter, limit: PAGE, cursor: pageParam ?? undefined };
+      const params = { path: { username: channel }, query };
+      const page = await unwrap(api.GET("/api/v1/channels/{username}/moderation/log", { params, signal }));
+      // What an act has to say for itself differs by its kind.
+      return page as unknown as LogPage;
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+    staleTime: 60_000,
+  });
+
+export const sanctions = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: [...modKey(channel), "sanctions"],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: PAGE, cursor: pageParam ?? undefined };
+      const params = { path: { username: channel }, query };
+      return unwrap(api.GET("/api/v1/channels/{username}/moderation/sanctions", { params, signal }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+    staleTime: 60_000,
+  });
+
+export const moderators = (channel: string) =>
+  queryOptions({
+    queryKey: [...modKey(channel), "moderators"],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/channels/{username}/moderators", {
+          params: { path: { username: channel } },
+          signal,
+        }),
+      ),
+    staleTime: 60_000,
+  });
+
+export const filters = (channel: string) =>
+  queryOptions({
+    queryKey: [...modKey(channel), "filters"],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/channels/{username}/moderation/filters", {
+          params: { path: { username: channel } },
+          signal,
+        }),
+      ),
+    staleTime: 60_000,
+  });
+
+/** Appoints and dismisses. */
+export function useAppoint(channel: string) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ member, isOn }: { member: string; isOn: boolean }): Promise<unknown> => {
+      const params = { params: { path: { username: channel, member } } };
+      return isOn
+        ? unwrap(api.PUT("/api/v1/channels/{username}/moderators/{member}", params))
+        : unwrap(api.DELETE("/api/v1/channels/{username}/moderators/{member}", params));
+    },
+    onError: (error) => toast({ kind: "error", title: errorText(t, error) }),
+    onSettled: () => client.invalidateQueries({ queryKey: moderators(channel).queryKey }),
+  });
+}
+
+export type NewFilter = { kind: "words" | "regex"; pattern: string; action: "refuse" | "hold" };
+
+export function useFilterChange(channel: string) {
+  const client = useQueryClient();
+  const onSettled = () => client.invalidateQueries({ queryKey: filters(channel).queryKey });
+  const add = useMutation({
+    mutationFn: (body: NewFilter): Promise<unknown> =>
+      unwrap(
+        api.POST("/api/v1/channels/{username}/moderation/filters", {
+          params: { path: { username: channel } },
+          body,
+        }),
+      ),
+    onSettled,
+  });
+  const remove = useMutation({
+    mutationFn: (id: string): Promise<unknown> =>
+      unwrap(
+        api.DELETE("/api/v1/channels/{username}/moderation/filters/{id}", {
+          params: { path: { username: channel, id } },
+        }),
+      ),
+    onSettled,
+  });
+  return { add, remove };
+}
+
+/** Which lists an act leaves stale. One that was taken back counts as what it was. */
+export function staleBy(act: ModAct): ("sanctions" | "moderators" | "filters" | "card")[] {
+  const action = act.action === "undo" ? (act.detail?.action ?? "") : act.action;
+  if (action === "timeout" || action === "ban" || action === "unban") return ["sanctions", "card"];
+  if (action === "mod" || action === "unmod") return ["moderators", "card"];
+  if (action.includes("filter")) return ["filters"];
+  return act.target === null ? [] : ["card"];
+}
+
+/** The desk has heard of an act. */
+export function heard(client: QueryClient, channel: string, act: ModAct): void {
+  for (const query of client.getQueryCache().findAll({ queryKey: logKey(channel) })) {
+    const filter = query.queryKey.at(-1) as LogFilter;
+    client.setQueryData<LogPages>(query.queryKey, (old) => withAct(old, act, filter));
+  }
+  for (const list of staleBy(act)) {
+    void client.invalidateQueries({ queryKey: [...modKey(channel), list] });
+  }
+}
