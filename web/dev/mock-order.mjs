@@ -27,6 +27,24 @@ export function order(mock) {
     },
   ];
 
+  const keep = (name, text, why, leftS) => {
+    const { username, display_name } = mock.person(name);
+    const user = { id: name, username, display_name };
+    return {
+      id: uuid7(),
+      username: "linh_makes",
+      user,
+      text,
+      why,
+      held_at: iso(600 - leftS),
+      expires_at: iso(-leftS),
+    };
+  };
+  let held = [
+    keep("nightowl", "the printer was alive all along, watch https://spoil.example/ending", "links", 214),
+    keep("velodrome", "buy f0llowers, first hundred free", "filter", 571),
+  ];
+
   const effective = () =>
     modes.shield
       ? {
@@ -150,6 +168,15 @@ export function order(mock) {
         };
         return [{ target: member ?? null }, back];
       }
+      case "approve":
+      case "deny": {
+        const line = held.find((one) => one.id === deed.held_id);
+        if (!line) return { ok: false, code: "mod.already", detail: "kasia has done that already" };
+        held = held.filter((one) => one !== line);
+        tell("mod:held-gone", { id: line.id, by: user.username });
+        if (action === "approve") mock.say(line.user.username, line.text);
+        return [{ target: line.user.username, detail: { text: line.text } }, () => {}];
+      }
       case "modes":
         return setModes(deed.modes);
       case "shield":
@@ -186,8 +213,10 @@ export function order(mock) {
     });
   }
 
-  /** Somebody else does something. */
+  /** Somebody else does something, and a line is kept back. */
   function other() {
+    held = [...held, keep("orbit", "is this one allowed? https://example.net", "links", 600)];
+    tell("mod:held", held.at(-1));
     const deed = { action: "timeout", member: "velodrome", seconds: 600, strike: true, reason: "Flood" };
     const [entry] = perform(deed);
     tell("mod:action", enter("timeout", { ...entry, actor: "kasia", reason: "Flood" }));
@@ -232,6 +261,7 @@ export function order(mock) {
         ),
       })),
     ],
+    ["GET", /^\/channels\/[^/]+\/moderation\/held$/, guard(() => ({ body: page(scene.empty ? [] : held) }))],
     ["GET", /^\/channels\/[^/]+\/moderators$/, guard(() => ({ body: page(scene.empty ? [] : moderators) }))],
     [
       "PUT",

@@ -723,6 +723,14 @@ const desk = order({
   problem,
   ref,
   person: (name) => people.find((one) => one.username === name),
+  say: (name, text) => {
+    const message = line(
+      people.find((one) => one.username === name),
+      text,
+    );
+    history.push(message);
+    io.emit("chat:message", message);
+  },
   io: () => io,
 });
 routes.push(...desk.routes);

@@ -108,3 +108,12 @@ async fn dash_js_plays_a_broadcast_and_its_recording() {
     println!("measured: {measured}");
     stack.stop().await;
 }
+
+/// Appointing, a flood, a timeout by keyboard and its undoing, a filter, a warning, a ban, the shield, the log: three browsers.
+#[tokio::test]
+async fn a_moderators_evening() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "evening").await;
+    println!("measured: {measured}");
+    stack.stop().await;
+}

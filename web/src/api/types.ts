@@ -87,7 +87,6 @@ export type ModAct = {
     action?: string;
     before?: ChatModes | null;
     after?: ChatModes | null;
-    kind?: string;
     pattern?: string;
   } | null;
   undoes: string | null;
@@ -95,12 +94,16 @@ export type ModAct = {
   undo_until: string | null;
 };
 
+/** A line that waits for a moderator. */
+export type HeldLine = Schemas["HeldLine"];
+
 /** What a moderator wants done. */
 export type ModDeed =
   | { action: "timeout"; member: string; seconds: number; strike?: boolean }
   | { action: "ban"; member: string; strike?: boolean }
   | { action: "unban" | "warn"; member: string }
   | { action: "delete"; message_id: string }
+  | { action: "approve" | "deny"; held_id: string }
   | { action: "clear"; member?: string }
   | { action: "modes"; modes: ChatModes }
   | { action: "shield"; on: boolean };

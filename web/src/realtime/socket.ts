@@ -8,6 +8,7 @@ import type {
   ChatModes,
   ChatReaction,
   ChatStanding,
+  HeldLine,
   IngestSample,
   ModAct,
   ModDeed,
@@ -33,7 +34,10 @@ type ServerEvents = {
   "chat:pardoned": (event: { username: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
   "chat:sanctioned": (event: { username: string; until: string | null; reason: string }) => void;
+  "chat:office": (event: { username: string; is_moderator: boolean }) => void;
   "mod:action": (act: ModAct) => void;
+  "mod:held": (line: HeldLine) => void;
+  "mod:held-gone": (event: { id: string; username: string; by: string | null }) => void;
   viewers: (event: { username: string; count: number }) => void;
   "stream:online": (event: StreamEvent) => void;
   "stream:reconnecting": (event: StreamEvent & { until?: string | null }) => void;
@@ -72,7 +76,14 @@ type ClientEvents = {
   "chat:send": (
     body: { username: string; text: string; client_id: string; reply_to?: string },
     ack: (
-      answer: Ack<{ message?: ChatMessage; held?: true; command?: { name: string; detail: string } }>,
+      answer: Ack<{
+        message?: ChatMessage;
+        held?: true;
+        command?: { name: string; detail: string };
+        /** What a command did that may be taken back. */
+        act_id?: string;
+        undo_until?: string | null;
+      }>,
     ) => void,
   ) => void;
   "chat:history": (

@@ -97,7 +97,7 @@ export function Chat({
         onThread={setThreadId}
       />
       {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
-      {room.command && <Told command={room.command} onDismiss={room.dismissCommand} />}
+      {room.command && <Told command={room.command} channel={username} onDismiss={room.dismissCommand} />}
       <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
       <Thread id={threadId} onClose={() => setThreadId(null)} />
     </section>

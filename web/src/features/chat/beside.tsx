@@ -3,12 +3,16 @@ import { useQuery } from "@tanstack/react-query";
 import { Pin, X } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import type { ChatMessage } from "@/api/types";
+import { useActs } from "@/features/moderation/useActs";
 import { errorText } from "@/i18n/errorText";
+import { serverTime } from "@/lib/serverClock";
+import { useNow } from "@/lib/useNow";
 import { ask } from "@/realtime/socket";
 import { Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { Line } from "./Line";
+import type { CommandDone } from "./useChat";
 
 export function Pinned({ message, onUnpin }: { message: ChatMessage; onUnpin?: () => void }) {
   const { t } = useTranslation();
@@ -32,12 +36,17 @@ export function Pinned({ message, onUnpin }: { message: ChatMessage; onUnpin?: (
 
 export function Told({
   command,
+  channel,
   onDismiss,
 }: {
-  command: { name: string; detail: string };
+  command: CommandDone;
+  channel: string;
   onDismiss: () => void;
 }) {
   const { t } = useTranslation();
+  const { undo } = useActs(channel);
+  const done = command.undo;
+  const now = serverTime(useNow(done ? 1_000 : null));
   return (
     <div
       role="status"
@@ -47,6 +56,18 @@ export function Told({
       <p className="min-w-0 flex-1 whitespace-pre-line text-soft">
         {command.name === "help" ? command.detail : t("chat.command_done", { name: command.name })}
       </p>
+      {done && Date.parse(done.until) > now && (
+        <Button
+          size="s"
+          onClick={() => {
+            void undo(done.actId);
+            onDismiss();
+          }}
+          data-testid="command-undo"
+        >
+          {t("mod.undo")}
+        </Button>
+      )}
       <Button look="ghost" size="icon-s" onClick={onDismiss} aria-label={t("actions.close")}>
         <X />
       </Button>

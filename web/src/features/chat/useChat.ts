@@ -15,11 +15,14 @@ const JOIN_RETRY_MS = 3_000;
 /** A room that is not for this viewer now may be again when the stream is over. */
 const CLOSED_RETRY_MS = 20_000;
 
+/** What a command did, and until when it may be taken back. */
+export type CommandDone = { name: string; detail: string; undo: { actId: string; until: string } | null };
+
 export type ChatRoom = Room & {
   isJoined: boolean;
   viewers: number | null;
   /** What the last command did. */
-  command: { name: string; detail: string } | null;
+  command: CommandDone | null;
   dismissCommand: () => void;
   send: (text: string, replyTo?: string) => void;
   edit: (id: string, text: string) => Promise<void>;
@@ -146,6 +149,9 @@ export function useChat(username: string, link?: string): ChatRoom {
       "chat:sanctioned": (event: { username: string; until: string | null; reason: string }) => {
         if (isHere(event.username)) setSanction({ until: event.until, reason: event.reason });
       },
+      "chat:office": (event: { username: string; is_moderator: boolean }) => {
+        if (isHere(event.username)) setModerator(event.is_moderator);
+      },
       "chat:pardoned": (event: { username: string }) => {
         if (!isHere(event.username)) return;
         setWarning(null);
@@ -239,11 +245,12 @@ export function useChat(username: string, link?: string): ChatRoom {
       dispatch({ type: "sending", clientId, text, replyTo });
       try {
         const body = { username, text, client_id: clientId, ...(replyTo ? { reply_to: replyTo } : {}) };
-        const { message, command, held } = await ask("chat:send", body);
+        const done = await ask("chat:send", body);
+        const { message, command, held, act_id: actId, undo_until: until } = done;
         if (message) dispatch({ type: "sent", clientId, message });
         else if (held) dispatch({ type: "held", clientId });
         else dispatch({ type: "discarded", clientId });
-        setCommand(command ?? null);
+        setCommand(command ? { ...command, undo: actId && until ? { actId, until } : null } : null);
       } catch (error) {
         const { code, retryAfterS } = ApiError.of(error);
         dispatch({ type: "failed", clientId, code, retryAfterS });

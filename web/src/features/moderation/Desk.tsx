@@ -1,6 +1,7 @@
 // The moderators' desk: the chat, and beside it panels that are resized and hidden as each member likes.
 import { Popover } from "@base-ui/react/popover";
 import { Tabs } from "@base-ui/react/tabs";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Columns3, ExternalLink } from "lucide-react";
 import { Fragment, type ReactNode, useEffect, useState } from "react";
@@ -17,16 +18,20 @@ import { PageHead } from "@/shell/PageHead";
 import { Button, buttonClass } from "@/ui/button";
 import { FiltersPanel } from "./FiltersPanel";
 import { Frame } from "./Frame";
+import { HeldPanel } from "./HeldPanel";
 import { LogPanel } from "./LogPanel";
 import { COLUMNS, hiddenPanels, keepHidden, PANELS, type PanelId, sizes } from "./layout";
 import { ModeratorsPanel } from "./ModeratorsPanel";
 import { ModesPanel } from "./ModesPanel";
+import { heldLines } from "./queries";
 import { SanctionsPanel } from "./SanctionsPanel";
 import { useActs, useLastAct } from "./useActs";
 import type { Seat } from "./useDesk";
 
 /** The modes need more room than the others, by how many panels share the column. */
 const MODES_SHARE: Record<number, string> = { 2: "62%", 3: "46%", 4: "37%" };
+const shareOf = (panel: PanelId, of: number) =>
+  panel === "modes" ? MODES_SHARE[of] : panel === "held" && of === 2 ? "32%" : undefined;
 
 type Props = { channel: string; me: User; room: ChatRoom; seat: Seat };
 
@@ -44,11 +49,11 @@ export function Desk({ channel, me, room, seat }: Props) {
   return (
     <div className="flex h-[calc(100dvh-var(--header-h)-var(--bottom-h)-env(safe-area-inset-bottom))] min-h-[420px] flex-col max-md:-mb-6 md:-mb-10 md:h-[calc(100dvh-var(--header-h))]">
       <header className="flex shrink-0 items-center gap-x-4 gap-y-2 border-line border-b bg-surface px-4 py-2.5 lg:flex-wrap">
-        <div className="mr-auto flex min-w-0 items-baseline gap-3 [&>div]:mb-0 [&_h1]:truncate [&_h1]:text-xl">
+        <div className="mr-auto flex min-w-0 items-baseline gap-3 [&>div]:mb-0 [&>div]:min-w-0 [&_h1]:truncate [&_h1]:text-xl">
           <PageHead title={t("mod.title", { name: channel })} />
           <span
             role="status"
-            className="whitespace-nowrap text-faint text-sm"
+            className="shrink-0 whitespace-nowrap text-faint text-sm"
             data-testid="desk"
             data-seat={seat}
           >
@@ -89,6 +94,8 @@ type BodyProps = Pick<Props, "channel" | "me" | "room">;
 
 function PanelBody({ panel, channel, me, room }: BodyProps & { panel: PanelId }): ReactNode {
   switch (panel) {
+    case "held":
+      return <HeldPanel channel={channel} />;
     case "log":
       return <LogPanel channel={channel} me={me.username} />;
     case "modes":
@@ -100,6 +107,14 @@ function PanelBody({ panel, channel, me, room }: BodyProps & { panel: PanelId })
     case "moderators":
       return <ModeratorsPanel channel={channel} isOwner={me.username === channel} />;
   }
+}
+
+/** A panel's title; how many lines wait is worth a glance. */
+function useTitles(channel: string): (panel: PanelId) => string {
+  const { t } = useTranslation();
+  const waiting = useQuery(heldLines(channel)).data?.items.length ?? 0;
+  return (panel) =>
+    panel === "held" && waiting > 0 ? t("mod.held.count", { count: waiting }) : t(`mod.panel.${panel}`);
 }
 
 /** Of the same name for the same set of panels: each set has sizes of its own. */
@@ -147,6 +162,7 @@ function Stack({
 }: BodyProps & { id: string; panels: PanelId[]; onHide: (panel: PanelId) => void }) {
   const { t } = useTranslation();
   const kept = useKeptSizes(body.me, id, panels);
+  const titleOf = useTitles(body.channel);
   return (
     <Group {...kept} orientation="vertical">
       {panels.map((panel, index) => (
@@ -154,12 +170,8 @@ function Stack({
           {index > 0 && (
             <Handle label={t("mod.resize", { title: t(`mod.panel.${panels[index - 1] as PanelId}`) })} />
           )}
-          <Panel
-            id={panel}
-            minSize="120px"
-            defaultSize={panel === "modes" ? MODES_SHARE[panels.length] : undefined}
-          >
-            <Frame id={panel} title={t(`mod.panel.${panel}`)} onHide={() => onHide(panel)}>
+          <Panel id={panel} minSize="120px" defaultSize={shareOf(panel, panels.length)}>
+            <Frame id={panel} title={titleOf(panel)} onHide={() => onHide(panel)}>
               <PanelBody panel={panel} {...body} />
             </Frame>
           </Panel>
@@ -222,6 +234,7 @@ function PanelChoice({
 /** On narrow screens one panel at a time. */
 function Tabbed(body: BodyProps) {
   const { t } = useTranslation();
+  const titleOf = useTitles(body.channel);
   return (
     <Tabs.Root defaultValue="chat" className="flex min-h-0 flex-1 flex-col">
       <Tabs.List
@@ -235,7 +248,7 @@ function Tabbed(body: BodyProps) {
             data-testid={`tab-${panel}`}
             className="h-11 shrink-0 border-transparent border-b-2 px-3 font-semibold text-sm text-soft outline-offset-[-2px] aria-selected:border-melt aria-selected:text-text"
           >
-            {panel === "chat" ? t("chat.title") : t(`mod.panel.${panel}`)}
+            {panel === "chat" ? t("chat.title") : titleOf(panel)}
           </Tabs.Tab>
         ))}
       </Tabs.List>

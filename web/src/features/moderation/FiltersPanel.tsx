@@ -56,6 +56,15 @@ export function FiltersPanel({ channel }: { channel: string }) {
             <option value="words">{t("mod.filters.words")}</option>
             <option value="regex">{t("mod.filters.regex")}</option>
           </SelectField>
+          <SelectField
+            label={t("mod.filters.action")}
+            value={wanted.action}
+            onChange={({ target }) => setWanted({ ...wanted, action: target.value as NewFilter["action"] })}
+            data-testid="filter-action"
+          >
+            <option value="refuse">{t("mod.filters.refuse")}</option>
+            <option value="hold">{t("mod.filters.hold")}</option>
+          </SelectField>
         </div>
         <Button
           type="submit"
@@ -88,6 +97,8 @@ export function FiltersPanel({ channel }: { channel: string }) {
               </code>
               <span className="ml-2 text-faint text-xs">
                 {filter.kind === "regex" ? t("mod.filters.regex") : t("mod.filters.words")}
+                {" · "}
+                {filter.action === "hold" ? t("mod.filters.hold") : t("mod.filters.refuse")}
               </span>
             </span>
             <Button

@@ -22,11 +22,15 @@ const ACTIONS = [
   "unban",
   "warn",
   "delete",
+  "approve",
+  "deny",
   "clear",
   "modes",
   "shield",
   "mod",
   "unmod",
+  "filter_add",
+  "filter_remove",
   "undo",
 ] as const;
 const small = cx(inputClass, "h-9! px-2.5! text-sm");

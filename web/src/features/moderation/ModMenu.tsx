@@ -30,8 +30,6 @@ export function ModMenu({
   const [isOpen, setOpen] = useState(true);
   const [asked, setAsked] = useState<ActKind | null>(null);
   const isAsking = useRef(false);
-  // The popup stays inside the page's landmark.
-  const place = useRef<HTMLDivElement>(null);
   const member = message.user.username;
   const name = message.user.display_name;
 
@@ -53,7 +51,8 @@ export function ModMenu({
         onOpenChangeComplete={(open) => !open && !isAsking.current && onClose()}
         modal={false}
       >
-        <Menu.Portal container={place}>
+        {/* The popup stays inside the page's landmark. */}
+        <Menu.Portal container={anchor.closest<HTMLElement>("section")}>
           <Menu.Positioner
             anchor={anchor}
             positionMethod="fixed"
@@ -110,7 +109,6 @@ export function ModMenu({
           </Menu.Positioner>
         </Menu.Portal>
       </Menu.Root>
-      <div ref={place} className="contents" />
       {asked && <ActDialog channel={channel} member={member} name={name} first={asked} onClose={onClose} />}
     </>
   );

@@ -82,6 +82,7 @@ export function ModesPanel({ channel, modes }: { channel: string; modes: ChatMod
         data-testid="mod-links"
       >
         <option value="allow">{t("mod.links_allow")}</option>
+        <option value="hold">{t("mod.links_hold")}</option>
         <option value="block">{t("mod.links_block")}</option>
       </SelectField>
       <Switch

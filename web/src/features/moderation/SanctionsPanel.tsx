@@ -91,7 +91,9 @@ export function SanctionsPanel({ channel }: { channel: string }) {
                 {reason && ` · ${reason}`}
               </p>
               <p className="text-faint text-xs">
-                {t("mod.sanctions.by", { name: by.username, ago: ago(at, lang, now) })}
+                {by
+                  ? t("mod.sanctions.by", { name: by.username, ago: ago(at, lang, now) })
+                  : ago(at, lang, now)}
               </p>
             </div>
             <Button

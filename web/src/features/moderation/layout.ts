@@ -3,7 +3,7 @@ import { read, write } from "@/lib/storage";
 
 /** The columns beside the chat, from top to bottom. */
 export const COLUMNS = {
-  middle: ["log"],
+  middle: ["held", "log"],
   side: ["modes", "sanctions", "filters", "moderators"],
 } as const;
 export type PanelId = (typeof COLUMNS)[keyof typeof COLUMNS][number];

@@ -8,7 +8,7 @@ import {
 } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
-import type { ModAct } from "@/api/types";
+import type { HeldLine, ModAct } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { toast } from "@/ui/toast";
 import { type LogFilter, type LogPage, type LogPages, withAct } from "./acts";
@@ -69,6 +69,32 @@ export const filters = (channel: string) =>
       ),
     staleTime: 60_000,
   });
+
+export const heldLines = (channel: string) =>
+  queryOptions({
+    queryKey: [...modKey(channel), "held"],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/channels/{username}/moderation/held", {
+          params: { path: { username: channel } },
+          signal,
+        }),
+      ),
+    staleTime: 60_000,
+  });
+
+export function heldCame(client: QueryClient, channel: string, line: HeldLine): void {
+  client.setQueryData(heldLines(channel).queryKey, (old) =>
+    old && !old.items.some(({ id }) => id === line.id) ? { ...old, items: [...old.items, line] } : old,
+  );
+}
+
+export function heldGone(client: QueryClient, channel: string, id: string): void {
+  client.setQueryData(
+    heldLines(channel).queryKey,
+    (old) => old && { ...old, items: old.items.filter((line) => line.id !== id) },
+  );
+}
 
 /** Appoints and dismisses. */
 export function useAppoint(channel: string) {

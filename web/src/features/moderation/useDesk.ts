@@ -2,10 +2,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiError } from "@/api/errors";
-import type { ModAct } from "@/api/types";
+import type { HeldLine, ModAct } from "@/api/types";
 import { ask, getSocket } from "@/realtime/socket";
 import { modKey } from "./keys";
-import { heard } from "./queries";
+import { heard, heldCame, heldGone } from "./queries";
 
 const RETRY_MS = 3_000;
 /** Who is no moderator any more is not told so: the seat is asked for again. */
@@ -45,12 +45,24 @@ export function useDesk(channel: string): { seat: Seat; wasTaken: boolean } {
     const onAct = (act: ModAct) => {
       if (act.username.toLowerCase() === channel) heard(client, channel, act);
     };
+    const onHeld = (line: HeldLine) => {
+      if (line.username.toLowerCase() === channel) heldCame(client, channel, line);
+    };
+    const onGone = (event: { id: string; username: string }) => {
+      if (event.username.toLowerCase() === channel) heldGone(client, channel, event.id);
+    };
+    const onOffice = (event: { username: string }) => {
+      if (event.username.toLowerCase() === channel) void sit();
+    };
     const onDisconnect = () => {
       isNew = true;
       clearTimeout(timer);
       setSeat((now) => (now === "taken" ? "waiting" : now));
     };
     socket.on("mod:action", onAct);
+    socket.on("mod:held", onHeld);
+    socket.on("mod:held-gone", onGone);
+    socket.on("chat:office", onOffice);
     socket.on("connect", sit);
     socket.on("disconnect", onDisconnect);
     if (socket.connected) void sit();
@@ -58,6 +70,9 @@ export function useDesk(channel: string): { seat: Seat; wasTaken: boolean } {
       isGone = true;
       clearTimeout(timer);
       socket.off("mod:action", onAct);
+      socket.off("mod:held", onHeld);
+      socket.off("mod:held-gone", onGone);
+      socket.off("chat:office", onOffice);
       socket.off("connect", sit);
       socket.off("disconnect", onDisconnect);
       if (socket.connected) socket.emit("mod:leave", { username: channel }, () => undefined);

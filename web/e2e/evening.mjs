@@ -1,0 +1,225 @@
+// A moderator's evening, in three browsers: the channel's owner and a moderator at their desks, and somebody who floods the chat.
+// Appointing, a flood, slow mode, a timeout by keyboard and taking it back, a filter, a warning, a ban, who was faster, the shield,
+// the log.
+//
+// RILLCAST_URL and RILLCAST_RTMP name a running site; nothing is broadcast.
+import { check, until } from "./people.mjs";
+import { clean, measured, member, play, shot, shows } from "./stage.mjs";
+
+/** An act holds everywhere within this. */
+const HOLDS_MS = 2_000;
+
+const field = (page) => page.getByTestId("chat-input");
+async function say(page, text) {
+  await field(page).fill(text);
+  await field(page).press("Enter");
+}
+const line = (page, text) => page.getByTestId("chat-message").filter({ hasText: text }).last();
+const failed = (page) => page.locator('[data-testid="chat-pending"][data-state="failed"]');
+/** What the server refused, in words; the lines are gone afterwards. */
+async function refusal(page) {
+  await failed(page).first().waitFor();
+  const why = await failed(page).last().getByRole("alert").textContent();
+  while ((await failed(page).count()) > 0) await failed(page).first().getByText("Discard").click();
+  return why;
+}
+const entry = (page, marks) =>
+  page.locator(
+    `[data-testid="mod-act"]${Object.entries(marks)
+      .map(([name, value]) => `[data-${name}="${value}"]`)
+      .join("")}`,
+  );
+async function panel(page, id) {
+  if (await page.getByTestId(`panel-${id}`).isVisible()) return;
+  await page.getByTestId("panels").click();
+  await page.getByTestId(`show-${id}`).check();
+  await page.keyboard.press("Escape");
+  await page.getByTestId(`panel-${id}`).waitFor();
+}
+const atDesk = (page) => shows(page, "desk", { seat: "taken" });
+const joined = (page) => shows(page, "chat", { joined: true });
+
+await play("evening", async () => {
+  const [host, warden, troll] = await Promise.all(["host", "warden", "troll"].map(member));
+  const owner = await host.page("/mod/host", { viewport: { width: 1440, height: 900 } });
+  await atDesk(owner);
+
+  // Not everybody sits there.
+  const keeper = await warden.page("/mod/host", { viewport: { width: 1440, height: 900 } });
+  await keeper.getByText("403").waitFor();
+  await panel(owner, "moderators");
+  await owner.getByTestId("moderator-name").fill("warden");
+  await owner.getByTestId("moderator-add").click();
+  await owner.locator('[data-testid="moderator"][data-username="warden"]').waitFor();
+  await entry(owner, { action: "mod", target: "warden" }).waitFor();
+  await until("the new moderator's seat", async () => {
+    await keeper.reload();
+    return atDesk(keeper).then(
+      () => true,
+      () => false,
+    );
+  });
+
+  // The flood: the server itself lets only so much through.
+  const noisy = await troll.page("/c/host");
+  await joined(noisy);
+  check((await noisy.getByTestId("mod-open").count()) === 0, "a viewer is offered no desk");
+  for (let i = 1; i <= 12; i += 1) await say(noisy, `flood ${i}`);
+  check(/too fast/.test(await refusal(noisy)), "a flood is slowed by the server itself");
+  await line(owner, "flood 1").waitFor();
+  await line(keeper, "flood 1").waitFor();
+
+  // Slow mode.
+  await keeper.getByTestId("mod-slow").selectOption("30");
+  await until("the mode to be told", async () =>
+    /every 30 s/.test(await noisy.getByTestId("chat").textContent()),
+  );
+  await until("room for a line", async () => {
+    await say(noisy, "slowly");
+    return line(noisy, "slowly").isVisible();
+  });
+  await say(noisy, "and again");
+  check(/Slow mode/.test(await refusal(noisy)), "slow mode holds");
+  await keeper.getByTestId("mod-slow").selectOption("0");
+  await entry(owner, { action: "modes", actor: "warden" }).nth(1).waitFor();
+
+  // A timeout by keyboard, with all of the member's lines.
+  await keeper.getByTestId("chat-messages").focus();
+  await keeper.keyboard.press("ArrowUp");
+  await keeper.keyboard.press("Enter");
+  await keeper.getByTestId("mod-menu-popup").waitFor();
+  await clean(keeper, "the menu of acts");
+  const ten = keeper.getByTestId("mod-timeout-600");
+  await until("ten minutes to be chosen", async () => {
+    await keeper.keyboard.press("ArrowDown");
+    return ten.evaluate((item) => item.hasAttribute("data-highlighted"));
+  });
+  const begun = Date.now();
+  await keeper.keyboard.press("Enter");
+  await noisy.getByTestId("chat-barred").waitFor();
+  measured.timeout_told_ms = Date.now() - begun;
+  check(measured.timeout_told_ms < HOLDS_MS, `the timeout is told at once: ${measured.timeout_told_ms} ms`);
+  await line(owner, "flood 1").waitFor({ state: "detached" });
+  await entry(owner, { action: "timeout", actor: "warden", target: "troll" }).waitFor();
+  await owner.locator('[data-testid="sanction"][data-username="troll"]').waitFor();
+  await say(noisy, "let me in");
+  check(/timed out/.test(await refusal(noisy)), "who is timed out does not write");
+  await shot(keeper, "timeout");
+
+  // Taken back: the lines are there again, and the log keeps both.
+  await keeper.getByTestId("mod-undo").click();
+  await noisy.getByTestId("chat-barred").waitFor({ state: "detached" });
+  await line(owner, "flood 1").waitFor();
+  await entry(owner, { action: "timeout", gone: true }).waitFor();
+  await entry(owner, { action: "undo", actor: "warden", target: "troll" }).waitFor();
+  await say(noisy, "thank you");
+  await line(keeper, "thank you").waitFor();
+
+  // A filter sees through disguises.
+  await panel(keeper, "filters");
+  await keeper.getByTestId("filter-pattern").fill("spoiler*");
+  await keeper.getByTestId("filter-add").click();
+  await keeper.locator('[data-testid="filter"][data-pattern="spoiler*"]').waitFor();
+  await until("the filter to hold", async () => {
+    await say(noisy, "big SP0ÍLERS ahead");
+    await until(
+      "an answer",
+      async () => (await failed(noisy).count()) > 0 || line(noisy, "ahead").isVisible(),
+    );
+    return (await failed(noisy).count()) > 0 && /does not allow/.test(await refusal(noisy));
+  });
+
+  // A warning stands until it is read.
+  const words = line(keeper, "thank you");
+  await words.hover();
+  await words.getByTestId("mod-menu").click();
+  await keeper.getByTestId("mod-warn").click();
+  await keeper.getByTestId("mod-reason").fill("no spoilers here");
+  await keeper.getByTestId("mod-confirm").click();
+  await noisy.getByTestId("chat-warning").getByText("no spoilers here").waitFor();
+  await say(noisy, "what warning");
+  check(/warned/.test(await refusal(noisy)), "a warning has to be read");
+  await noisy.getByTestId("chat-warning-read").click();
+  await noisy.getByTestId("chat-warning").waitFor({ state: "detached" });
+  await say(noisy, "understood");
+  await line(owner, "understood").waitFor();
+
+  // The owner bans, for a reason; the moderator who was slower hears by whom.
+  const last = line(owner, "understood");
+  await last.hover();
+  await last.getByTestId("mod-menu").click();
+  await owner.getByTestId("mod-custom").click();
+  await owner.getByTestId("mod-dialog").getByText("Ban", { exact: true }).first().click();
+  await owner.getByTestId("mod-reason").fill("enough for tonight");
+  await clean(owner, "the dialog", "[data-testid=mod-dialog]");
+  await owner.getByTestId("mod-confirm").click();
+  await noisy.getByTestId("chat-barred").getByText("enough for tonight").waitFor();
+  await keeper.getByTestId("sanction-name").fill("troll");
+  await keeper.getByTestId("sanction-name").press("Enter");
+  await keeper.getByTestId("mod-confirm").click();
+  await keeper.getByText("host has done that already.").waitFor();
+  await keeper.keyboard.press("Escape");
+  await noisy.reload();
+  await noisy.getByTestId("chat-barred").waitFor();
+  await line(noisy, "flood").waitFor({ state: "detached" });
+  await say(noisy, "a new evening");
+  check(/may not write/.test(await refusal(noisy)), "a ban outlives a reload");
+  await keeper.locator('[data-testid="sanction"][data-username="troll"]').getByTestId("unban").click();
+  await noisy.getByTestId("chat-barred").waitFor({ state: "detached" });
+
+  // The shield: everything at once, and nobody who does not follow.
+  await owner.getByTestId("mod-shield").click();
+  await entry(owner, { action: "shield", actor: "host" }).waitFor();
+  await until("the shield to hold", async () => {
+    await say(noisy, "raid!");
+    await until(
+      "an answer",
+      async () => (await failed(noisy).count()) > 0 || line(noisy, "raid!").isVisible(),
+    );
+    return (await failed(noisy).count()) > 0 && /followers/i.test(await refusal(noisy));
+  });
+  await shot(owner, "shield");
+  await clean(owner, "the desk");
+  await owner.getByTestId("mod-shield").click();
+  await until("the shield to be down", async () => !(await owner.getByTestId("mod-shield").isChecked()));
+
+  // The log by what was done; the panels as they were left.
+  await owner.getByTestId("log-action").selectOption("ban");
+  await entry(owner, { action: "shield" }).first().waitFor({ state: "detached" });
+  await entry(owner, { action: "ban", actor: "host", target: "troll" }).waitFor();
+  await owner.getByTestId("log-action").selectOption("");
+  await owner.getByTestId("log-actor").fill("warden");
+  await entry(owner, { actor: "host" }).first().waitFor({ state: "detached" });
+  measured.acts_of_the_moderator = await entry(owner, { actor: "warden" }).count();
+  check(measured.acts_of_the_moderator >= 6, `the log knows them all: ${measured.acts_of_the_moderator}`);
+
+  const width = () =>
+    owner.getByTestId("chat").evaluate((chat) => Math.round(chat.getBoundingClientRect().width));
+  const before = await width();
+  await owner.getByRole("separator").first().focus();
+  await owner.keyboard.press("ArrowRight");
+  await until("the chat to be wider", async () => (await width()) > before + 20);
+  const after = await width();
+  await owner.getByTestId("hide-sanctions").click();
+  await owner.reload();
+  await atDesk(owner);
+  await until("the width as it was left", async () => Math.abs((await width()) - after) < 3);
+  check((await owner.getByTestId("panel-sanctions").count()) === 0, "what was hidden stays hidden");
+
+  // Dismissed: the desk closes.
+  await owner
+    .locator('[data-testid="moderator"][data-username="warden"]')
+    .getByTestId("moderator-remove")
+    .click();
+  await owner.getByTestId("moderator-remove-confirm").click();
+  await entry(owner, { action: "unmod", target: "warden" }).waitFor();
+  await keeper.reload();
+  await keeper.getByText("403").waitFor();
+
+  const phone = await host.page("/mod/host", { phone: true });
+  await atDesk(phone);
+  await phone.getByTestId("tab-log").click();
+  await entry(phone, { action: "unmod" }).waitFor();
+  await clean(phone, "the desk on a phone");
+  await shot(phone, "phone");
+});
