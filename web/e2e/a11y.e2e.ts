@@ -58,7 +58,15 @@ describe.each(screens)("on a %s", (_, viewport) => {
   it.each(["dark", "light"])("a member's pages are clean (%s)", async (theme) => {
     const found: string[] = [];
     const recordings = await (await fetch(`${base}/api/v1/vods?limit=1`)).json();
-    const pages = ["/", "/studio", "/settings", "/notifications", "/admin/categories", `/c/${username}`];
+    const pages = [
+      "/",
+      "/studio",
+      "/settings",
+      "/notifications",
+      "/admin/categories",
+      `/c/${username}`,
+      `/mod/${username}`,
+    ];
     for (const vod of recordings.items) pages.push(`/v/${vod.id}`, `/embed/v/${vod.id}`);
     const live = await (await fetch(`${base}/api/v1/streams?live=true&limit=1`)).json();
     for (const stream of live.items) pages.push(`/c/${stream.channel.username}`);

@@ -5,6 +5,7 @@ import { type CSSProperties, lazy, Suspense, useCallback, useEffect, useMemo, us
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
+import { useActs } from "@/features/moderation/useActs";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { usePrefs } from "@/lib/prefs";
@@ -192,6 +193,7 @@ function Lines({
     if (box.scrollTop < OLDER_PX) void room.loadOlder();
   };
   const { remove, react, pin } = room;
+  const { act } = useActs(username);
   const isIn = myId !== null && room.isJoined;
   const actions = useMemo(() => {
     const tell = (error: unknown) => toast({ kind: "error", title: errorText(t, error) });
@@ -205,7 +207,7 @@ function Lines({
     const onRemove = (id: string) => void remove(id).catch(tell);
     const keeper: LineActions = {
       ...common,
-      onRemove,
+      onRemove: (id) => void act({ action: "delete", message_id: id }),
       onPin: (id) => void pin(id).catch(tell),
       onModerate: (message, anchor) => setModerated({ message, anchor }),
     };
@@ -217,7 +219,7 @@ function Lines({
         ? { ...(isKeeper ? { ...keeper, onModerate: undefined } : common), onRemove, onEdit }
         : common,
     };
-  }, [remove, react, pin, isIn, isKeeper, onTarget, onThread, t]);
+  }, [remove, act, react, pin, isIn, isKeeper, onTarget, onThread, t]);
   const actionsOf = (message: ChatMessage) => (message.user.id === myId ? actions.mine : actions.others);
   const chosen = useChosenLine({ scroller, virtual, lines, isOn: isKeeper && isIn, actionsOf });
   useEffect(() => {

@@ -27,12 +27,17 @@ export function useChosenLine({
       scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true }),
     );
   };
+  /** The last line that is wholly in sight. */
+  const lastShown = () => {
+    const end = (virtual.scrollOffset ?? 0) + (scroller.current?.clientHeight ?? 0);
+    return virtual.getVirtualItems().findLast((item) => item.end <= end)?.index ?? lines.length - 1;
+  };
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     const target = event.target as HTMLElement;
     const isRow = target.dataset.index !== undefined;
     if (!isOn || (!isRow && target !== scroller.current)) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const at = isRow ? Number(target.dataset.index) : lines.length;
+    const at = isRow ? Number(target.dataset.index) : lastShown() + 1;
     const message = lines[at];
     const actions = message && !message.deleted ? actionsOf(message) : {};
     if (event.key === "ArrowUp") choose(at - 1);

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Undo2 } from "lucide-react";
-import { useDeferredValue, useState } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ModAct } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
@@ -33,13 +33,19 @@ const ACTIONS = [
   "filter_remove",
   "undo",
 ] as const;
+const TYPING_MS = 250;
 const small = cx(inputClass, "h-9! px-2.5! text-sm");
 
 /** Who did what to whom, when and why; the newest first. */
 export function LogPanel({ channel, me }: { channel: string; me: string }) {
   const { t } = useTranslation();
   const [filter, setFilter] = useState<LogFilter>({});
-  const asked = useDeferredValue(filter);
+  const [asked, setAsked] = useState(filter);
+  useEffect(() => {
+    // Not a question for each letter of a name.
+    const timer = setTimeout(() => setAsked(filter), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [filter]);
   const query = useInfiniteQuery(modLog(channel, asked));
   const { undo } = useActs(channel);
   const acts = query.data?.pages.flatMap((page) => page.items) ?? [];
