@@ -1,6 +1,6 @@
 // A moderator's evening, in three browsers: the channel's owner and a moderator at their desks, and somebody who floods the chat.
-// Appointing, a flood, slow mode, a timeout by keyboard and taking it back, a filter, a warning, a ban, who was faster, the shield,
-// the log.
+// Appointing, a flood, slow mode, a timeout by keyboard and taking it back, filters that refuse and that hold, a warning, a ban, who
+// was faster, the shield, the log.
 //
 // RILLCAST_URL and RILLCAST_RTMP name a running site; nothing is broadcast.
 import { check, until } from "./people.mjs";
@@ -128,6 +128,26 @@ await play("evening", async () => {
     );
     return (await failed(noisy).count()) > 0 && /does not allow/.test(await refusal(noisy));
   });
+
+  // A line that waits: let through, it is its author's.
+  await keeper.getByTestId("filter-pattern").fill("cookies");
+  await keeper.getByTestId("filter-action").selectOption("hold");
+  await keeper.getByTestId("filter-add").click();
+  await keeper.locator('[data-testid="filter"][data-pattern="cookies"]').waitFor();
+  const waits = noisy.locator('[data-testid="chat-pending"][data-state="held"]');
+  await until("a line to wait", async () => {
+    await say(noisy, "cookies for everybody");
+    await until(
+      "an answer",
+      async () => (await waits.count()) > 0 || line(noisy, "cookies for everybody").isVisible(),
+    );
+    return (await waits.count()) > 0;
+  });
+  await keeper.getByTestId("held").first().getByTestId("held-approve").click();
+  await keeper.getByTestId("held").first().waitFor({ state: "detached" });
+  await line(owner, "cookies for everybody").waitFor();
+  await waits.waitFor({ state: "detached" });
+  await entry(owner, { action: "approve", actor: "warden", target: "troll" }).waitFor();
 
   // A warning stands until it is read.
   const words = line(keeper, "thank you");

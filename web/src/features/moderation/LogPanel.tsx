@@ -6,7 +6,7 @@ import type { ModAct } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { serverTime } from "@/lib/serverClock";
-import { day, timeOfDay } from "@/lib/time";
+import { day, secondsSince, timeOfDay } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
@@ -34,6 +34,7 @@ const ACTIONS = [
   "undo",
 ] as const;
 const TYPING_MS = 250;
+const DAY_S = 86_400;
 const small = cx(inputClass, "h-9! px-2.5! text-sm");
 
 /** Who did what to whom, when and why; the newest first. */
@@ -155,7 +156,8 @@ function Entry({
         {act.reason && <p className="text-soft">{t("mod.log.because", { reason: act.reason })}</p>}
         {text && <p className="truncate text-faint">{text}</p>}
         <p className="tabular text-faint text-xs">
-          <time dateTime={act.at} title={day(act.at, lang)}>
+          <time dateTime={act.at}>
+            {secondsSince(act.at) > DAY_S && `${day(act.at, lang)}, `}
             {timeOfDay(act.at, lang)}
           </time>
           {isGone && ` · ${t("mod.log.gone")}`}
