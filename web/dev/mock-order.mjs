@@ -40,6 +40,7 @@ export function order(mock) {
       expires_at: iso(-leftS),
     };
   };
+  let notes = [{ id: uuid7(), by: "kasia", text: "Means well, forgets about spoilers.", at: iso(2e5) }];
   let held = [
     keep("nightowl", "the printer was alive all along, watch https://spoil.example/ending", "links", 214),
     keep("velodrome", "buy f0llowers, first hundred free", "filter", 571),
@@ -262,6 +263,49 @@ export function order(mock) {
       })),
     ],
     ["GET", /^\/channels\/[^/]+\/moderation\/held$/, guard(() => ({ body: page(scene.empty ? [] : held) }))],
+    [
+      "GET",
+      /^\/channels\/[^/]+\/chatters\/([^/]+)$/,
+      guard(([name]) => {
+        const said = history.filter((line) => line.user.username === name);
+        const stands = sanctions.get(name);
+        return {
+          body: {
+            user: { id: name, ...ref(person(name)) },
+            created_at: iso(3e7),
+            follows_since: name === "nightowl" ? null : iso(4e6),
+            messages: said.length * 37,
+            sanctions: acts.filter((act) => act.target === name),
+            notes,
+            recent: said.slice(-20).map((line) => ({ ...line, is_deleted: line.deleted })),
+            standing: {
+              is_moderator: name === "kasia",
+              sanction: stands
+                ? { until: stands.seconds === null ? null : iso(-stands.seconds), reason: stands.reason }
+                : null,
+              warning: null,
+            },
+          },
+        };
+      }),
+    ],
+    [
+      "POST",
+      /^\/channels\/[^/]+\/chatters\/[^/]+\/notes$/,
+      guard((_, body) => {
+        const note = { id: uuid7(), by: user.username, text: body.text, at: iso() };
+        notes = [...notes, note];
+        return { status: 201, body: note };
+      }),
+    ],
+    [
+      "DELETE",
+      /^\/channels\/[^/]+\/chatters\/[^/]+\/notes\/([^/]+)$/,
+      guard(([id]) => {
+        notes = notes.filter((one) => one.id !== id);
+        return { status: 204 };
+      }),
+    ],
     ["GET", /^\/channels\/[^/]+\/moderators$/, guard(() => ({ body: page(scene.empty ? [] : moderators) }))],
     [
       "PUT",

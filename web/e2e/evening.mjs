@@ -1,6 +1,6 @@
 // A moderator's evening, in three browsers: the channel's owner and a moderator at their desks, and somebody who floods the chat.
-// Appointing, a flood, slow mode, a timeout by keyboard and taking it back, filters that refuse and that hold, a warning, a ban, who
-// was faster, the shield, the log.
+// Appointing, a flood, slow mode, a timeout by keyboard and taking it back, filters that refuse and that hold, a warning, the card and
+// a note, a ban, who was faster, the shield, the log.
 //
 // RILLCAST_URL and RILLCAST_RTMP name a running site; nothing is broadcast.
 import { check, until } from "./people.mjs";
@@ -163,6 +163,22 @@ await play("evening", async () => {
   await noisy.getByTestId("chat-warning").waitFor({ state: "detached" });
   await say(noisy, "understood");
   await line(owner, "understood").waitFor();
+
+  // What is known of them, and a note for the other one.
+  const spoken = line(keeper, "understood");
+  await spoken.hover();
+  await spoken.getByTestId("mod-menu").click();
+  await keeper.getByTestId("mod-card-open").click();
+  const card = keeper.getByTestId("mod-card");
+  await card.locator('[data-testid="mod-act"][data-action="warn"]').waitFor();
+  await card.getByText("cookies for everybody").first().waitFor();
+  await card.getByTestId("note-text").fill("means well");
+  await card.getByTestId("note-add").click();
+  await card.getByTestId("note").getByText("means well").waitFor();
+  await clean(keeper, "the card", "[data-testid=mod-card]");
+  await shot(keeper, "card");
+  await keeper.keyboard.press("Escape");
+  await card.waitFor({ state: "detached" });
 
   // The owner bans, for a reason; the moderator who was slower hears by whom.
   const last = line(owner, "understood");

@@ -123,7 +123,7 @@ export function LogPanel({ channel, me }: { channel: string; me: string }) {
   );
 }
 
-function Entry({
+export function Entry({
   act,
   isGone,
   me,

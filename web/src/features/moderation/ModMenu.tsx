@@ -1,11 +1,12 @@
 import { Menu } from "@base-ui/react/menu";
-import { Ban, Clock, Eraser, MessageSquareWarning, SquarePen, Trash2 } from "lucide-react";
+import { Ban, Clock, Eraser, IdCard, MessageSquareWarning, SquarePen, Trash2 } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ChatMessage } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
 import { ActDialog, type ActKind } from "./ActDialog";
 import { TIMEOUTS } from "./acts";
+import { Card } from "./Card";
 import { useActs } from "./useActs";
 import { span } from "./words";
 
@@ -28,12 +29,12 @@ export function ModMenu({
   const lang = useLang();
   const { act } = useActs(channel);
   const [isOpen, setOpen] = useState(true);
-  const [asked, setAsked] = useState<ActKind | null>(null);
+  const [asked, setAsked] = useState<ActKind | "card" | null>(null);
   const isAsking = useRef(false);
   const member = message.user.username;
   const name = message.user.display_name;
 
-  const ask = (kind: ActKind) => {
+  const ask = (kind: ActKind | "card") => {
     isAsking.current = true;
     setAsked(kind);
   };
@@ -97,6 +98,7 @@ export function ModMenu({
                 () => void act({ action: "ban", member, strike: true }),
               )}
               <Menu.Separator className="my-1 h-px bg-line" />
+              {entry(<IdCard />, t("mod.card.open"), "mod-card-open", () => ask("card"))}
               {entry(<MessageSquareWarning />, t("mod.warn_ask"), "mod-warn", () => ask("warn"))}
               {entry(<SquarePen />, t("mod.custom"), "mod-custom", () => ask("timeout"))}
               {entry(
@@ -109,7 +111,11 @@ export function ModMenu({
           </Menu.Positioner>
         </Menu.Portal>
       </Menu.Root>
-      {asked && <ActDialog channel={channel} member={member} name={name} first={asked} onClose={onClose} />}
+      {asked === "card" ? (
+        <Card channel={channel} member={member} name={name} onClose={onClose} />
+      ) : (
+        asked && <ActDialog channel={channel} member={member} name={name} first={asked} onClose={onClose} />
+      )}
     </>
   );
 }

@@ -83,6 +83,19 @@ export const heldLines = (channel: string) =>
     staleTime: 60_000,
   });
 
+export const card = (channel: string, member: string) =>
+  queryOptions({
+    queryKey: [...modKey(channel), "card", member],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/channels/{username}/chatters/{member}", {
+          params: { path: { username: channel, member } },
+          signal,
+        }),
+      ),
+    staleTime: 10_000,
+  });
+
 export function heldCame(client: QueryClient, channel: string, line: HeldLine): void {
   client.setQueryData(heldLines(channel).queryKey, (old) =>
     old && !old.items.some(({ id }) => id === line.id) ? { ...old, items: [...old.items, line] } : old,
