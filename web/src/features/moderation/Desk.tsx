@@ -139,13 +139,18 @@ function Columns({
   const kept = useKeptSizes(body.me, "columns", ["chat", ...columns.map(({ id }) => id)]);
   return (
     <Group {...kept} orientation="horizontal" className="min-h-0 flex-1">
-      <Panel id="chat" minSize="280px" defaultSize={columns.length > 1 ? "40%" : "60%"}>
+      <Panel
+        id="chat"
+        data-testid="pane-chat"
+        minSize="280px"
+        defaultSize={columns.length > 1 ? "40%" : "60%"}
+      >
         <Chat room={body.room} username={body.channel} className="h-full" isDesk />
       </Panel>
       {columns.map(({ id, panels }) => (
         <Fragment key={id}>
           <Handle isUpright label={t(`mod.columns.${id}`)} />
-          <Panel id={id} minSize="240px">
+          <Panel id={id} data-testid={`pane-${id}`} minSize="240px">
             <Stack id={id} panels={panels} onHide={onHide} {...body} />
           </Panel>
         </Fragment>
@@ -170,7 +175,12 @@ function Stack({
           {index > 0 && (
             <Handle label={t("mod.resize", { title: t(`mod.panel.${panels[index - 1] as PanelId}`) })} />
           )}
-          <Panel id={panel} minSize="120px" defaultSize={shareOf(panel, panels.length)}>
+          <Panel
+            id={panel}
+            data-testid={`pane-${panel}`}
+            minSize="120px"
+            defaultSize={shareOf(panel, panels.length)}
+          >
             <Frame id={panel} title={titleOf(panel)} onHide={() => onHide(panel)}>
               <PanelBody panel={panel} {...body} />
             </Frame>
