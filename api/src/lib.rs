@@ -20,6 +20,7 @@ mod health;
 mod layers;
 pub mod lines;
 mod live_playback;
+mod mail;
 mod me;
 mod moderation;
 mod net;

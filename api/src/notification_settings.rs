@@ -1,9 +1,10 @@
-//! Which kinds of notification the caller wants.
+//! Which kinds of notification the caller wants, and where.
 
 use std::collections::HashMap;
 
 use axum::extract::State;
-use domain::notification::NotificationType;
+use db::notification_choices::ReachChoice;
+use domain::notification::{Language, NotificationType, Reach};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
@@ -20,47 +21,86 @@ pub(crate) struct NotificationChoice {
     r#type: &'static str,
     /// In the list, and on open pages.
     in_app: bool,
-    /// Cannot be turned off.
+    /// Cannot be turned off there.
     is_fixed: bool,
+    /// In the browsers that subscribed. What is not in the list reaches nobody.
+    push: bool,
+    /// By mail, once the address is confirmed.
+    mail: bool,
+}
+
+/// Whether and how the caller is written to.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MailState {
+    /// Whether this site sends mail at all.
+    is_offered: bool,
+    address: String,
+    /// Nothing but the question goes to an address before its owner has answered.
+    is_confirmed: bool,
+    /// `en` or `vi`.
+    language: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NotificationSettings {
     types: Vec<NotificationChoice>,
+    mail: MailState,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeNotificationChoice {
     r#type: String,
-    in_app: bool,
+    in_app: Option<bool>,
+    push: Option<bool>,
+    mail: Option<bool>,
 }
 
-/// Kinds that are not mentioned stay as they are.
+/// What is not mentioned stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateNotificationSettings {
+    #[serde(default)]
     types: Vec<ChangeNotificationChoice>,
+    /// The language of mails: `en` or `vi`.
+    mail_language: Option<String>,
+}
+
+/// What is to be stored.
+struct Change {
+    choices: Vec<(NotificationType, bool)>,
+    reaches: Vec<ReachChoice>,
+    language: Option<Language>,
 }
 
 impl UpdateNotificationSettings {
     /// What is said twice ends as it was said last.
-    fn parse(&self) -> Result<Vec<(NotificationType, bool)>, Problem> {
+    fn parse(&self) -> Result<Change, Problem> {
         let mut fields = Fields::default();
-        let mut choices = HashMap::new();
+        let (mut choices, mut reaches) = (HashMap::new(), HashMap::new());
         for change in &self.types {
-            match NotificationType::parse(&change.r#type) {
-                None => fields.push("types", "names a kind that is not there"),
-                Some(kind) if !kind.is_optional() && !change.in_app => {
-                    fields.push("types", "names a kind that cannot be turned off");
-                }
-                Some(kind) => {
-                    choices.insert(kind.as_str(), (kind, change.in_app));
+            let Some(kind) = NotificationType::parse(&change.r#type) else {
+                fields.push("types", "names a kind that is not there");
+                continue;
+            };
+            if change.in_app == Some(false) && !kind.is_optional() {
+                fields.push("types", "names a kind that cannot be turned off");
+            }
+            if let Some(is_wanted) = change.in_app {
+                choices.insert(kind.as_str(), (kind, is_wanted));
+            }
+            for (reach, wish) in [(Reach::Push, change.push), (Reach::Mail, change.mail)] {
+                if let Some(is_wanted) = wish {
+                    reaches.insert((kind.as_str(), reach.as_str()), (kind, reach, is_wanted));
                 }
             }
         }
+        let language = self.mail_language.as_deref().and_then(Language::parse);
+        if self.mail_language.is_some() && language.is_none() {
+            fields.push("mail_language", "is not a language of ours");
+        }
         fields.check()?;
-        Ok(choices.into_values().collect())
+        Ok(Change { choices: choices.into_values().collect(), reaches: reaches.into_values().collect(), language })
     }
 }
 
@@ -81,10 +121,10 @@ pub(crate) async fn notification_settings(
     account: Account,
 ) -> Result<Json<NotificationSettings>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    view(&mut conn, &account).await.map(Json)
+    view(&app, &mut conn, &account).await.map(Json)
 }
 
-/// Turns kinds on and off. What is in the list already stays there.
+/// Turns kinds on and off, in the list, in browsers and by mail. What is in the list already stays there.
 #[utoipa::path(
     patch,
     path = "/api/v1/me/notification-settings",
@@ -102,16 +142,26 @@ pub(crate) async fn update_notification_settings(
     account: Account,
     Json(body): Json<UpdateNotificationSettings>,
 ) -> Result<Json<NotificationSettings>, Problem> {
-    let choices = body.parse()?;
+    let change = body.parse()?;
     let mut tx = db::begin(&app.pool).await?;
-    db::notification_choices::set(&mut tx, account.id, &choices).await?;
-    let settings = view(&mut tx, &account).await?;
+    db::notification_choices::set(&mut tx, account.id, &change.choices).await?;
+    db::notification_choices::set_reaches(&mut tx, account.id, &change.reaches).await?;
+    if let Some(language) = change.language {
+        db::mail::set_language(&mut tx, account.id, language).await?;
+    }
+    let settings = view(&app, &mut tx, &account).await?;
     db::commit(tx).await?;
     Ok(Json(settings))
 }
 
-async fn view(conn: &mut db::Conn, account: &Account) -> Result<NotificationSettings, Problem> {
+async fn view(app: &App, conn: &mut db::Conn, account: &Account) -> Result<NotificationSettings, Problem> {
     let chosen = db::notification_choices::of(conn, account.id).await?;
+    let reaches = db::notification_choices::reaches_of(conn, account.id).await?;
+    let mail = db::mail::settings(conn, account.id).await?.ok_or_else(Problem::not_found)?;
+    let reaches_by = |kind: NotificationType, reach: Reach| {
+        let choice = reaches.iter().find(|choice| (choice.0, choice.1) == (kind, reach));
+        choice.map_or(kind.reaches_by_default(reach), |choice| choice.2)
+    };
     let types = NotificationType::ALL
         .into_iter()
         .map(|kind| {
@@ -120,8 +170,16 @@ async fn view(conn: &mut db::Conn, account: &Account) -> Result<NotificationSett
                 r#type: kind.as_str(),
                 in_app: !kind.is_optional() || choice.unwrap_or(true),
                 is_fixed: !kind.is_optional(),
+                push: reaches_by(kind, Reach::Push),
+                mail: reaches_by(kind, Reach::Mail),
             }
         })
         .collect();
-    Ok(NotificationSettings { types })
+    let mail = MailState {
+        is_offered: !app.config.mail.url.is_empty(),
+        address: mail.address,
+        is_confirmed: mail.is_confirmed,
+        language: mail.language.as_str(),
+    };
+    Ok(NotificationSettings { types, mail })
 }

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, me, moderation,
-    notification_settings, notifications, ops, push, site, streams, takeover, throttle, vod_playback, vods,
+    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
+    moderation, notification_settings, notifications, ops, push, site, streams, takeover, throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -72,6 +72,9 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(notifications::read_notification))
         .routes(routes!(notifications::read_notifications))
         .routes(routes!(notifications::read_all_notifications))
+        .routes(routes!(mail::ask_for_mail, mail::stop_mail))
+        .routes(routes!(mail::confirm_mail))
+        .routes(routes!(mail::unsubscribe, mail::unsubscribe_page))
         .routes(routes!(push::push_settings))
         .routes(routes!(push::add_push_device))
         .routes(routes!(push::remove_push_device))

@@ -55,6 +55,7 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     lines.push(database(&config).await);
     lines.push(redis(&config).await);
     lines.push(bucket(&config).await);
+    lines.push(mail(&config).await);
     lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
     lines.push(transcoder::worker::doctor_encoder(&config.transcoder).into());
     let failed = lines.iter().any(|line| line.status == "fail");
@@ -164,4 +165,9 @@ async fn bucket(config: &Config) -> Line {
         .map_err(|error| (error.to_string(), "check storage.*".to_owned()))
     };
     Line::new("bucket", result)
+}
+
+async fn mail(config: &Config) -> Line {
+    let hint = "check mail.* and http.public_url".to_owned();
+    Line::new("mail", jobs::mail::check(config).await.map_err(|error| (format!("{error:#}"), hint)))
 }

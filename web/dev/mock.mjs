@@ -145,7 +145,10 @@ const choices = [...kinds, "recording_stopped"].map((type) => ({
   type,
   in_app: true,
   is_fixed: type === "recording_stopped",
+  push: true,
+  mail: type === "stream_online" || type === "friend_request",
 }));
+const mail = { is_offered: true, address: "you@mail.example", is_confirmed: false, language: "en" };
 const followed = new Set(["orbit", "kasia", "rosa", "velodrome"]);
 let settings = {
   title: titles[0][1],
@@ -568,14 +571,41 @@ const routes = [
       return { status: 204 };
     },
   ],
-  ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices } })],
+  ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices, mail } })],
   [
     "PATCH",
     /^\/me\/notification-settings$/,
     (_, body) => {
-      for (const { type, in_app } of body.types) choices.find((one) => one.type === type).in_app = in_app;
-      return { body: { types: choices } };
+      for (const change of body.types ?? [])
+        Object.assign(
+          choices.find((one) => one.type === change.type),
+          change,
+        );
+      if (body.mail_language) mail.language = body.mail_language;
+      return { body: { types: choices, mail } };
     },
+  ],
+  ["POST", /^\/me\/mail$/, () => ({ status: 202 })],
+  [
+    "DELETE",
+    /^\/me\/mail$/,
+    () => {
+      mail.is_confirmed = false;
+      return { status: 204 };
+    },
+  ],
+  [
+    "POST",
+    /^\/mail\/confirm$/,
+    () => {
+      mail.is_confirmed = true;
+      return { body: { address: mail.address } };
+    },
+  ],
+  [
+    "POST",
+    /^\/mail\/unsubscribe/,
+    (_, __, query) => ({ body: { type: query?.get("all") === "true" ? null : "stream_online" } }),
   ],
   [
     "PATCH",

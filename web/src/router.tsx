@@ -112,6 +112,23 @@ const friends = createRoute({
   path: "/friends",
   component: lazyRouteComponent(() => import("@/routes/FriendsPage"), "FriendsPage"),
 });
+/** `?token=`: what a link in a mail carries. */
+const tokenOnly = (search: Record<string, unknown>): { token?: string } => {
+  const token = text(search.token);
+  return token ? { token } : {};
+};
+const unsubscribe = createRoute({
+  getParentRoute: () => shell,
+  path: "/unsubscribe",
+  validateSearch: tokenOnly,
+  component: lazyRouteComponent(() => import("@/routes/MailPages"), "Unsubscribe"),
+});
+const confirmMail = createRoute({
+  getParentRoute: () => shell,
+  path: "/confirm-mail",
+  validateSearch: tokenOnly,
+  component: lazyRouteComponent(() => import("@/routes/MailPages"), "ConfirmMail"),
+});
 const adminCategories = createRoute({
   getParentRoute: () => shell,
   path: "/admin/categories",
@@ -157,6 +174,8 @@ const tree = root.addChildren([
     settings,
     notifications,
     friends,
+    unsubscribe,
+    confirmMail,
     adminCategories,
     forbidden,
     broken,

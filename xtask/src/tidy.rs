@@ -57,6 +57,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("apalis", &["crates/jobs"]),
     ("apalis-core", &["crates/jobs"]),
     ("apalis-postgres", &["crates/jobs"]),
+    ("lettre", &["crates/jobs"]),
+    ("minijinja", &["crates/jobs"]),
     ("mongodb", &["chat"]),
     ("socketioxide", &["chat"]),
     ("gstreamer", &["transcoder"]),

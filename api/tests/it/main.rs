@@ -11,6 +11,7 @@ mod friends;
 mod harness;
 mod health;
 mod lists;
+mod mail;
 mod media;
 mod moderation;
 mod push;

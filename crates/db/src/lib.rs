@@ -12,6 +12,7 @@ pub mod follows;
 pub mod friends;
 pub mod health;
 pub mod keeping;
+pub mod mail;
 pub mod moderation;
 pub mod notification_choices;
 pub mod notifications;

@@ -1,5 +1,6 @@
 //! SQL for web push: members' browsers, and what is owed to them.
 
+use domain::notification::{NotificationType, Reach};
 use domain::{NotificationId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -90,8 +91,14 @@ pub async fn forget(conn: &mut Conn, devices: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-/// Writes down what is owed to the browsers of those who were just notified. Returns how many deliveries that are.
-pub async fn owe(conn: &mut Conn, batch: Uuid, notifications: &[NotificationId]) -> Result<u64> {
+/// Writes down what is owed to the browsers of those who were just notified of one kind of thing. Returns how many deliveries
+/// that are.
+pub async fn owe(
+    conn: &mut Conn,
+    batch: Uuid,
+    kind: NotificationType,
+    notifications: &[NotificationId],
+) -> Result<u64> {
     let ids: Vec<Uuid> = notifications.iter().map(|id| id.as_uuid()).collect();
     let done = sqlx::query!(
         r#"
@@ -99,11 +106,13 @@ pub async fn owe(conn: &mut Conn, batch: Uuid, notifications: &[NotificationId])
         SELECT n.notification_id, p.subscription_id, $1
           FROM notifications n
           JOIN push_subscriptions p USING (user_id)
-         WHERE n.notification_id = ANY($2)
+          LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'push'
+         WHERE n.notification_id = ANY($2) AND coalesce(r.is_wanted, $3)
         ON CONFLICT DO NOTHING
         "#,
         batch,
         &ids,
+        kind.reaches_by_default(Reach::Push),
     )
     .execute(conn)
     .await?;

@@ -34,6 +34,8 @@ pub enum Event {
     FriendAsked { user_id: UserId, asker_id: UserId },
     /// A member said yes to whoever asked.
     FriendAccepted { user_id: UserId, asker_id: UserId },
+    /// A member asks for mail; whether the address is theirs is not known yet.
+    MailAsked { user_id: UserId },
 }
 
 impl Event {
@@ -52,6 +54,7 @@ impl Event {
             Self::Followed { .. } => "followed",
             Self::FriendAsked { .. } => "friend_asked",
             Self::FriendAccepted { .. } => "friend_accepted",
+            Self::MailAsked { .. } => "mail_asked",
         }
     }
 }

@@ -47,6 +47,14 @@ impl NotificationType {
         !matches!(self, Self::RecordingStopped)
     }
 
+    /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
+    pub const fn reaches_by_default(self, reach: Reach) -> bool {
+        match reach {
+            Reach::Push => true,
+            Reach::Mail => matches!(self, Self::StreamOnline | Self::FriendRequest | Self::RecordingStopped),
+        }
+    }
+
     /// What `entity_id` of such a notification names.
     pub const fn entity_type(self) -> &'static str {
         match self {
@@ -54,6 +62,54 @@ impl NotificationType {
             Self::VodReady => "vod",
             Self::NewFollower | Self::FriendRequest | Self::FriendAccepted => "user",
         }
+    }
+}
+
+/// How what is in a member's list reaches them elsewhere. The names are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Their browsers, while no page is open.
+    Push,
+    Mail,
+}
+
+impl Reach {
+    pub const ALL: [Self; 2] = [Self::Push, Self::Mail];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Mail => "mail",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reach| reach.as_str() == text)
+    }
+}
+
+/// In which language a member is written to. The names are API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    #[default]
+    En,
+    Vi,
+}
+
+impl Language {
+    pub const ALL: [Self; 2] = [Self::En, Self::Vi];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Vi => "vi",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.as_str() == text)
     }
 }
 
@@ -105,6 +161,12 @@ mod tests {
         }
         for bell in Bell::ALL {
             assert_eq!(Bell::parse(bell.as_str()), Some(bell));
+        }
+        for reach in Reach::ALL {
+            assert_eq!(Reach::parse(reach.as_str()), Some(reach));
+        }
+        for language in Language::ALL {
+            assert_eq!(Language::parse(language.as_str()), Some(language));
         }
         assert_eq!(Bell::parse("ALL"), None);
     }

@@ -6,7 +6,7 @@ use domain::{PublishId, StreamId, UserId, VodId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Deps, hooks, notify, push, storage};
+use crate::{Deps, hooks, mail, notify, push, storage};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub enum Job {
     RecordDoneHook { vod_id: VodId },
     /// Sends a batch of pushes to members' browsers.
     SendPushes { batch_id: Uuid },
+    /// Sends a batch of mails.
+    SendMails { batch_id: Uuid },
+    /// Asks a member by mail whether their address is theirs.
+    AskMailAddress { user_id: UserId },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -46,6 +50,8 @@ impl Job {
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
             Self::SendPushes { .. } => "send_pushes",
+            Self::SendMails { .. } => "send_mails",
+            Self::AskMailAddress { .. } => "ask_mail_address",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -68,6 +74,8 @@ impl Job {
             Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
             Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
             Self::SendPushes { batch_id } => push::send_batch(deps, batch_id).await,
+            Self::SendMails { batch_id } => mail::send_batch(deps, batch_id).await,
+            Self::AskMailAddress { user_id } => mail::ask_address(deps, user_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(

@@ -5,6 +5,7 @@
 
 mod hooks;
 mod job;
+pub mod mail;
 mod notify;
 mod push;
 mod queue;

@@ -6,9 +6,10 @@ use domain::people::Bond;
 use domain::{StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::job::message;
-use crate::{Deps, push};
+use crate::{Deps, mail, push};
 
 /// Followers handled in one transaction: small enough that the API never waits behind it.
 const BATCH: i64 = 1_000;
@@ -116,7 +117,7 @@ async fn to_followers(
             return Ok(());
         };
         let written = db::notify::insert(&mut tx, new, &batch).await?;
-        push::owe(&mut tx, &written).await?;
+        owe(deps, &mut tx, new.kind, &written).await?;
         db::notify::keep_place(&mut tx, job, last).await?;
         db::commit(tx).await?;
         tell(deps, new, who, &written).await;
@@ -132,9 +133,35 @@ async fn to_users(
 ) -> anyhow::Result<()> {
     let mut tx = db::begin(&deps.pool).await?;
     let written = db::notify::insert(&mut tx, new, users).await?;
-    push::owe(&mut tx, &written).await?;
+    owe(deps, &mut tx, new.kind, &written).await?;
     db::commit(tx).await?;
     tell(deps, new, who, &written).await;
+    Ok(())
+}
+
+/// Where on the site a notification leads.
+pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>) -> String {
+    match (NotificationType::parse(kind), actor) {
+        (Some(NotificationType::VodReady), _) => format!("/v/{entity}"),
+        (Some(NotificationType::StreamOnline | NotificationType::NewFollower), Some(name)) => format!("/c/{name}"),
+        (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
+        (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
+        _ => "/notifications".to_owned(),
+    }
+}
+
+/// Writes down, in the notifications' own transaction, what is owed because of them, and enqueues its jobs.
+async fn owe(
+    deps: &Deps,
+    conn: &mut db::Conn,
+    kind: NotificationType,
+    written: &[db::notify::Written],
+) -> anyhow::Result<()> {
+    let ids: Vec<_> = written.iter().map(|row| row.notification_id).collect();
+    if !ids.is_empty() {
+        push::owe(conn, kind, &ids).await?;
+        mail::owe(deps, conn, kind, &ids).await?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::push::Owed;
+use domain::NotificationId;
 use domain::notification::NotificationType;
 use futures::StreamExt;
 use kit::outward::Outward;
@@ -20,7 +21,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::job::Job;
-use crate::{Deps, queue};
+use crate::{Deps, notify, queue};
 
 /// Deliveries taken at a time. With the two below, all are tried well before others may take them (90 s, `db::push::claim`).
 const CLAIM: i64 = 64;
@@ -31,11 +32,14 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 const TTL_S: u32 = 4 * 3_600;
 const TEXT_CHARS_MAX: usize = 300;
 
-/// Writes down, in the notifications' transaction, what is owed because of them, and enqueues its job.
-pub(crate) async fn owe(conn: &mut db::Conn, written: &[db::notify::Written]) -> anyhow::Result<()> {
-    let ids: Vec<_> = written.iter().map(|row| row.notification_id).collect();
+/// Writes down what is owed to browsers because of notifications of one kind, and enqueues its job.
+pub(crate) async fn owe(
+    conn: &mut db::Conn,
+    kind: NotificationType,
+    notifications: &[NotificationId],
+) -> anyhow::Result<()> {
     let batch_id = kit::ids::uuid();
-    if !ids.is_empty() && db::push::owe(conn, batch_id, &ids).await? > 0 {
+    if db::push::owe(conn, batch_id, kind, notifications).await? > 0 {
         queue::push(conn, vec![Job::SendPushes { batch_id }]).await?;
     }
     Ok(())
@@ -196,19 +200,12 @@ impl Sender {
 
 /// What the service worker shows. It has words of its own for kinds it knows, in the browser's language.
 fn payload(owed: &Owed) -> String {
-    let name = owed.username.as_deref();
-    let url = match (NotificationType::parse(&owed.kind), name) {
-        (Some(NotificationType::VodReady), _) => format!("/v/{}", owed.entity_id),
-        (Some(NotificationType::StreamOnline | NotificationType::NewFollower), Some(name)) => format!("/c/{name}"),
-        (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
-        _ => "/notifications".to_owned(),
-    };
     json!({
         "id": owed.notification_id,
         "type": owed.kind,
         "name": owed.display_name,
         "title": owed.message.chars().take(TEXT_CHARS_MAX).collect::<String>(),
-        "url": url,
+        "url": notify::place(&owed.kind, owed.entity_id, owed.username.as_deref()),
         "tag": owed.entity_id,
     })
     .to_string()

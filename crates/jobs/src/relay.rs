@@ -162,6 +162,7 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::Followed { .. }
         | Event::FriendAsked { .. }
         | Event::FriendAccepted { .. }
+        | Event::MailAsked { .. }
         | Event::RecordingStopped { .. } => None,
     }
 }
@@ -190,6 +191,7 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
         Event::FriendAsked { user_id, asker_id } => vec![Job::NotifyFriendRequest { user_id, asker_id }],
         Event::FriendAccepted { user_id, asker_id } => vec![Job::NotifyFriendAccepted { user_id, asker_id }],
+        Event::MailAsked { user_id } => vec![Job::AskMailAddress { user_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]

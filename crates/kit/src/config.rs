@@ -39,6 +39,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
+    pub mail: MailConfig,
 }
 
 impl Default for Config {
@@ -60,6 +61,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),
+            mail: MailConfig::default(),
         }
     }
 }
@@ -459,4 +461,14 @@ pub struct OutwardConfig {
     pub allow: Vec<String>,
     /// Whom a push service may write to, such as `mailto:admin@tv.example`. Empty: `http.public_url` where it is https.
     pub contact: String,
+}
+
+/// Mail to members who asked for it. Its links lead to `http.public_url`, which must be set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailConfig {
+    /// Mail server, as `smtps://user:password@mail.example:465`, or `smtp://user:password@mail.example:587?tls=required` where it begins in the clear. Empty: no mail is sent.
+    pub url: Secret,
+    /// Whom mail comes from, such as `Rillcast <noreply@tv.example>`.
+    pub from: String,
 }

@@ -10,6 +10,7 @@ pub mod health;
 pub mod ids;
 pub mod inproc;
 pub mod lanes;
+pub mod mail_links;
 pub mod negotiation;
 pub mod net;
 pub mod outward;

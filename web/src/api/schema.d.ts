@@ -372,6 +372,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms an address with what the question's link carries. No sign-in: mail is often read elsewhere. */
+        post: operations["confirm_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail/unsubscribe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page for people whose mail program opens the link instead. Looking at it ends nothing. */
+        get: operations["unsubscribe_page"];
+        put?: never;
+        /**
+         * Ends mail of the kind the link was for, or all (RFC 8058: mail programs send `List-Unsubscribe=One-Click` here; what the body
+         *     says does not matter).
+         */
+        post: operations["unsubscribe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -459,6 +497,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for mail. A question with a link goes to the caller's address; mail begins when the link was used. */
+        post: operations["ask_for_mail"];
+        /** Ends all mail to the caller. */
+        delete: operations["stop_mail"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/notification-settings": {
         parameters: {
             query?: never;
@@ -473,7 +529,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Turns kinds on and off. What is in the list already stays there. */
+        /** Turns kinds on and off, in the list, in browsers and by mail. What is in the list already stays there. */
         patch: operations["update_notification_settings"];
         trace?: never;
     };
@@ -1216,7 +1272,9 @@ export interface components {
             slug: string;
         };
         ChangeNotificationChoice: {
-            in_app: boolean;
+            in_app?: boolean | null;
+            mail?: boolean | null;
+            push?: boolean | null;
             type: string;
         };
         /** @description A channel and what it airs. */
@@ -1265,6 +1323,10 @@ export interface components {
          * @enum {string}
          */
         Circle: "everybody" | "followed" | "nobody";
+        /** @description What a link in a mail carries. */
+        ConfirmMail: {
+            token: string;
+        };
         /** @description The encoder a channel is published by. */
         Encoder: {
             address: string;
@@ -1530,6 +1592,24 @@ export interface components {
             login: string;
             password: string;
         };
+        MailConfirmed: {
+            /** @description Where mail goes from now on. */
+            address: string;
+        };
+        /** @description Whether and how the caller is written to. */
+        MailState: {
+            address: string;
+            /** @description Nothing but the question goes to an address before its owner has answered. */
+            is_confirmed: boolean;
+            /** @description Whether this site sends mail at all. */
+            is_offered: boolean;
+            /** @description `en` or `vi`. */
+            language: string;
+        };
+        MailStopped: {
+            /** @description The kind that comes no more; null when none does. */
+            type?: string | null;
+        };
         /** @description A member in a moderators' list. */
         MemberRef: {
             avatar_url?: string | null;
@@ -1592,8 +1672,12 @@ export interface components {
         NotificationChoice: {
             /** @description In the list, and on open pages. */
             in_app: boolean;
-            /** @description Cannot be turned off. */
+            /** @description Cannot be turned off there. */
             is_fixed: boolean;
+            /** @description By mail, once the address is confirmed. */
+            mail: boolean;
+            /** @description In the browsers that subscribed. What is not in the list reaches nobody. */
+            push: boolean;
             /** @description As in a notification: `stream_online`, `vod_ready`, `new_follower`; later features add more. */
             type: string;
         };
@@ -1607,6 +1691,7 @@ export interface components {
             unread_count: number;
         };
         NotificationSettings: {
+            mail: components["schemas"]["MailState"];
             types: components["schemas"]["NotificationChoice"][];
         };
         /**
@@ -1860,9 +1945,11 @@ export interface components {
             /** @description 1 to 50 characters. */
             display_name?: string | null;
         };
-        /** @description Kinds that are not mentioned stay as they are. */
+        /** @description What is not mentioned stays as it is. */
         UpdateNotificationSettings: {
-            types: components["schemas"]["ChangeNotificationChoice"][];
+            /** @description The language of mails: `en` or `vi`. */
+            mail_language?: string | null;
+            types?: components["schemas"]["ChangeNotificationChoice"][];
         };
         UpdatePrivacy: {
             friend_requests?: components["schemas"]["Circle"] | null;
@@ -2882,6 +2969,96 @@ export interface operations {
             };
         };
     };
+    confirm_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmMail"];
+            };
+        };
+        responses: {
+            /** @description Mail goes there from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailConfirmed"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unsubscribe_page: {
+        parameters: {
+            query: {
+                /** @description What the link in a mail carries. */
+                token: string;
+                /** @description Ends mail of every kind, whatever the link was for. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page that asks */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    unsubscribe: {
+        parameters: {
+            query: {
+                /** @description What the link in a mail carries. */
+                token: string;
+                /** @description Ends mail of every kind, whatever the link was for. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It comes no more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailStopped"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     me: {
         parameters: {
             query?: never;
@@ -3093,6 +3270,60 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["FollowingPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_for_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A question is on its way, unless the address is confirmed already */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No more mail */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {

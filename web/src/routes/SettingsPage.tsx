@@ -9,6 +9,7 @@ import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
+import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
 import { PushDevices } from "@/features/notifications/PushDevices";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
@@ -50,6 +51,7 @@ function Settings({ user }: { user: User }) {
         <Section id="notifications" title={t("notice.title")}>
           <NotificationChoices />
           <PushDevices />
+          <MailSettings />
         </Section>
         <Section title={t("settings.privacy")}>
           <PrivacyForm />

@@ -3,6 +3,7 @@
 mod fanout;
 mod hooks;
 mod long;
+mod mail;
 mod push;
 mod storage;
 mod views;

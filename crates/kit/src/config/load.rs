@@ -181,6 +181,19 @@ impl Config {
             !needs_public || !self.storage.public_url.is_empty(),
             "must be set for public delivery",
         )?;
+        let mail = self.mail.url.expose();
+        rule(
+            "mail.url",
+            mail.is_empty() || mail.starts_with("smtp://") || mail.starts_with("smtps://"),
+            "must start with smtp:// or smtps://",
+        )?;
+        rule(
+            "mail.from",
+            mail.is_empty() || self.mail.from.contains('@'),
+            "must be an address, such as tv@tv.example",
+        )?;
+        let has_address = mail.is_empty() || !self.http.public_url.is_empty();
+        rule("http.public_url", has_address, "must be set for mail: its links lead there")?;
         for (key, url) in [
             ("hooks.on_publish", &self.hooks.on_publish),
             ("hooks.on_publish_done", &self.hooks.on_publish_done),
@@ -247,6 +260,17 @@ mod tests {
         assert!(env(&[("RILLCAST__HOOKS__ON_PUBLISH", "ftp://x")]).is_err());
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "everywhere")]).is_err());
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "0.0.0.0:1936")]).is_err(), "without a certificate");
+    }
+
+    #[test]
+    fn mail_needs_a_sender_and_a_place_its_links_lead_to() {
+        let url = ("RILLCAST__MAIL__URL", "smtps://u:p@mail.example:465");
+        let from = ("RILLCAST__MAIL__FROM", "Rillcast <noreply@tv.example>");
+        let site = ("RILLCAST__HTTP__PUBLIC_URL", "https://tv.example");
+        assert!(env(&[url, from, site]).is_ok());
+        assert!(env(&[url, from]).is_err());
+        assert!(env(&[url, site]).is_err());
+        assert!(env(&[("RILLCAST__MAIL__URL", "mail.example"), from, site]).is_err());
     }
 
     #[test]

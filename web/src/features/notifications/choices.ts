@@ -1,0 +1,28 @@
+// Kinds of notification and the ways they reach a member.
+import type { NotificationSettings } from "@/api/types";
+
+export const KNOWN_KINDS = [
+  "stream_online",
+  "vod_ready",
+  "new_follower",
+  "friend_request",
+  "friend_accepted",
+  "recording_stopped",
+] as const;
+export type KnownKind = (typeof KNOWN_KINDS)[number];
+export type Way = "in_app" | "push" | "mail";
+
+export function isKnownKind(type: string): type is KnownKind {
+  return (KNOWN_KINDS as readonly string[]).includes(type);
+}
+
+/** The settings with one choice changed. */
+export function withChoice(
+  old: NotificationSettings | undefined,
+  type: string,
+  way: Way,
+  isOn: boolean,
+): NotificationSettings | undefined {
+  if (!old) return old;
+  return { ...old, types: old.types.map((one) => (one.type === type ? { ...one, [way]: isOn } : one)) };
+}
