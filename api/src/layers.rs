@@ -8,9 +8,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::Kind;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, IF_NONE_MATCH, RANGE, VARY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
+    VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
 use kit::Problem;
@@ -18,8 +18,8 @@ use kit::problem::ProblemBody;
 use tokio::time::{Instant, timeout};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
-use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use tracing::{Instrument, debug, info_span};
+use uuid::Uuid;
 
 use crate::net::Client;
 use crate::state::App;
@@ -30,7 +30,6 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A picture may come over a slow line.
 pub(crate) const UPLOAD_WAIT_MAX: Duration = Duration::from_secs(60);
-const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 const COMPRESS_BYTES_MIN: u64 = 860;
 
 /// Gives the request an id, a span and a line in the access log, and counts it.
@@ -40,14 +39,14 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         .get(&REQUEST_ID)
         .filter(|value| is_request_id(value.as_bytes()))
         .cloned()
-        .or_else(|| HeaderValue::try_from(kit::ids::uuid().simple().to_string()).ok())
+        .or_else(|| HeaderValue::from_str(kit::ids::uuid().simple().encode_lower(&mut Uuid::encode_buffer())).ok())
         .unwrap_or_else(|| HeaderValue::from_static("none"));
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
     let client = Client::of(&app.proxies, request.extensions(), request.headers());
     // At info, so that what goes wrong carries the id whatever the filter.
+    let path = request.uri().path();
     let span = info_span!("request", id = id.to_str().unwrap_or_default(), %method, path);
 
     let began = Instant::now();
@@ -56,10 +55,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         let took = began.elapsed();
         let status = response.status();
         debug!(status = status.as_u16(), took_ms = took.as_millis(), client.addr = %client.addr, "answered");
-        let labels =
-            [("method", method.as_str().to_owned()), ("route", route), ("status", status.as_u16().to_string())];
-        metrics::counter!("rillcast_http_requests_total", &labels).increment(1);
-        metrics::histogram!("rillcast_http_request_seconds", "route" => labels[1].1.clone()).record(took.as_secs_f64());
+        app.meters.of(&method, route.as_ref().map_or("other", MatchedPath::as_str), status).note(took);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
@@ -129,28 +125,33 @@ pub(crate) fn problem(status: StatusCode, code: &'static str, detail: String) ->
     (status, headers, axum::Json(body)).into_response()
 }
 
-/// Media given for a playback token is for its bearer: no cache keeps it, and no other site's page may read it.
-pub(crate) async fn personal(request: Request, next: Next) -> Response {
+/// Anybody's page may play public media. What is given for a playback token is for its bearer: no cache keeps it, and no other
+/// site's page may read it.
+pub(crate) async fn open(request: Request, next: Next) -> Response {
+    // A preflight, which no route takes.
+    if request.method() == Method::OPTIONS {
+        return PREFLIGHT.into_response();
+    }
     let is_personal = live::playback::argument(request.uri().query(), kit::playback::ARGUMENT).is_some();
     let mut response = next.run(request).await;
+    let headers = response.headers_mut();
     if is_personal {
-        let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-        headers.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
-        headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+    } else {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
     response
 }
 
-/// Anybody's page may play public media.
-pub(crate) fn open_cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(AnyOrigin)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([RANGE, IF_NONE_MATCH, CONTENT_TYPE])
-        .expose_headers([CONTENT_LENGTH, CONTENT_RANGE, ETAG, DATE, REQUEST_ID])
-        .max_age(CORS_MAX_AGE)
-}
+/// What other sites' scripts may read of an answer, besides what the Fetch standard lets them.
+const EXPOSED: &str = "content-length,content-range,etag,date,x-request-id";
+const PREFLIGHT: [(HeaderName, &str); 4] = [
+    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD"),
+    (ACCESS_CONTROL_ALLOW_HEADERS, "range,if-none-match,content-type"),
+    (ACCESS_CONTROL_MAX_AGE, "86400"),
+];
 
 /// Compresses JSON and the web app's page. Media and stored files come compressed or not at all.
 pub(crate) fn compression() -> CompressionLayer<impl Predicate> {

@@ -22,6 +22,7 @@ pub mod lines;
 mod live_playback;
 mod mail;
 mod me;
+mod meters;
 mod moderation;
 mod net;
 mod notification_settings;
@@ -67,7 +68,7 @@ pub struct Deps {
     /// This node's name in the directory.
     pub node: String,
     /// The origin of a transcoder in this process.
-    pub local_origin: Option<Router>,
+    pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn lines::ChatLines>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
@@ -122,6 +123,7 @@ impl Api {
             node: deps.node,
             local_origin: deps.local_origin,
             chat_lines: deps.chat_lines,
+            meters: meters::Meters::default(),
             rtmp_url: deps.rtmp_url,
             rtmps_url: deps.rtmps_url,
             site_url,

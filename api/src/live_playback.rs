@@ -1,17 +1,15 @@
 //! Live media: from the transcoder in this process, else from the node that owns the stream. No SQL, ever.
 
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::{Classify, Kind};
 use http::{HeaderMap, StatusCode, Uri};
 use kit::Problem;
+use kit::origin::Asked;
 use kit::problem::ProblemBody;
-use tower::ServiceExt;
 
 use crate::edge::ask::{self, Place};
 use crate::net::Client;
-use crate::origin_proxy::strip_cors;
 use crate::state::App;
 use crate::viewers::anonymous_id;
 
@@ -56,31 +54,14 @@ pub(crate) async fn live_media(
     }
     let (parts, _body) = request.into_parts();
     if let Some(origin) = &app.local_origin {
-        let mut here = Request::new(Body::empty());
-        *here.method_mut() = parts.method.clone();
-        *here.uri_mut() = parts.uri.clone();
-        *here.headers_mut() = parts.headers.clone();
-        // By this the origin bounds how many answers one address may have it hold.
-        here.extensions_mut().insert(Client::of(&app.proxies, &parts.extensions, &parts.headers).addr);
-        let mut response = match origin.clone().oneshot(here).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let viewer = Some(Client::of(&app.proxies, &parts.extensions, &parts.headers).addr);
+        let asked = Asked { path: &path, query: parts.uri.query(), headers: &parts.headers, viewer };
+        let response = origin.answer(asked).await;
         if response.status() != StatusCode::NOT_FOUND || is_only_here(&app, &place) {
-            strip_cors(response.headers_mut());
-            return Ok(if response.status() == StatusCode::NOT_FOUND { not_found(response) } else { response });
+            return Ok(response);
         }
     }
     app.edge.answer(&app, &path, place, parts).await
-}
-
-/// An origin's own 404 is passed on when it is a problem; anything else becomes ours.
-fn not_found(response: Response) -> Response {
-    let is_problem = response
-        .headers()
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|mime| mime.as_bytes().starts_with(b"application/problem+json"));
-    if is_problem { response } else { Problem::from(Offline).into_response() }
 }
 
 /// The time, for players that must know which segment is the newest (MPEG-DASH, `UTCTiming`).

@@ -189,11 +189,7 @@ fn strip(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
-    strip_cors(headers);
-}
-
-/// The site says who may read media; an origin's own word would make two.
-pub(crate) fn strip_cors(headers: &mut HeaderMap) {
+    // The site says who may read media; an origin's own word would make two.
     for name in [
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::ACCESS_CONTROL_ALLOW_METHODS,

@@ -128,20 +128,17 @@ pub(crate) fn build(app: &App) -> Router {
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
-    // Before the layer: a preflight is an OPTIONS request, which no route takes.
-    let media = axum(media())
-        .method_not_allowed_fallback(layers::method_not_allowed)
-        .layer(layers::open_cors())
-        .layer(from_fn(layers::personal));
+    // Media comes compressed or not at all, and each layer costs every part that is asked for.
+    let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(from_fn(layers::open));
     axum(calls.merge(uploads).layer(from_fn(layers::caching)).merge(operations()))
-        .merge(media)
         .route("/docs/page.js", get(docs::script))
         .route("/docs/page.css", get(docs::style))
         .method_not_allowed_fallback(layers::method_not_allowed)
         .fallback(site::fallback)
         .layer(layers::compression())
-        .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(from_fn_with_state(app.clone(), layers::observe))
+        .merge(media)
+        // One layer of several: axum boxes what is around each.
+        .layer((from_fn_with_state(app.clone(), layers::observe), CatchPanicLayer::custom(layers::panicked)))
         .with_state(app.clone())
 }
 

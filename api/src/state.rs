@@ -16,6 +16,7 @@ use objects::Objects;
 use crate::avatar::Studio;
 use crate::directory::Directory;
 use crate::edge::Edge;
+use crate::meters::Meters;
 use crate::net::TrustedProxies;
 use crate::passwords::Passwords;
 use crate::revoked::RevokedCache;
@@ -37,7 +38,7 @@ pub struct Shared {
     /// This node's name in the directory.
     pub node: String,
     /// The origin of a transcoder in this process.
-    pub local_origin: Option<axum::Router>,
+    pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn crate::lines::ChatLines>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
@@ -60,6 +61,7 @@ pub struct Shared {
     pub(crate) viewer_salt: [u8; 32],
     pub(crate) proxies: TrustedProxies,
     pub(crate) directory: Directory,
+    pub(crate) meters: Meters,
     /// Live media of other nodes.
     pub(crate) edge: Edge,
     pub(crate) viewers: ViewerCounts,

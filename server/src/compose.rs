@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::Router;
 use kit::health::Health;
 use kit::{Config, Secret, Tasks};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
+use tower::Layer;
+use tower::util::option_layer;
 
 use crate::cli::Role;
 use crate::{doctor, http, lines, node, ports};
@@ -145,7 +146,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
         };
         let transcoder = transcoder::Transcoder::new(deps, link_listener, origin_listener)?;
         link = Some(ingest::Fixed::Here(transcoder.link_dialer()));
-        local_origin = Some(transcoder.origin_router());
+        local_origin = Some(transcoder.local_origin());
         tasks.spawn("transcoder", transcoder.run(stop.clone()));
     }
     if let Some(listener) = listeners.rtmp {
@@ -161,7 +162,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
         };
         tasks.spawn("ingest", ingest::serve(listener, deps, stop.clone()));
     }
-    let mut router = if roles.contains(&Role::Api) {
+    let router = if roles.contains(&Role::Api) {
         let api = api::Api::new(api::Deps {
             config: config.clone(),
             pool: pool.clone(),
@@ -182,6 +183,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
     } else {
         api::operations_router(health.clone(), metrics.clone())
     };
+    let mut in_front = None;
     if roles.contains(&Role::Chat) {
         let deps = chat::Deps {
             config: config.clone(),
@@ -191,7 +193,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             node: node.clone(),
         };
         let chat = chat::Chat::new(deps).await?;
-        router = router.layer(chat.layer());
+        in_front = Some(chat.layer());
         tasks.spawn("chat", chat.run(stop.clone()));
     }
     if roles.contains(&Role::Jobs) {
@@ -205,13 +207,9 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
         };
         tasks.spawn("jobs", jobs::run(deps, stop.clone()));
     }
-    tasks.spawn("http", serve_http(listeners.http, router, stop.clone()));
+    tasks.spawn("http", http::serve(listeners.http, option_layer(in_front).layer(router), stop.clone()));
     tasks.spawn("probe", probe(pool.clone(), live, objects, health, metrics, stop));
     Ok(Assembled { config, pool, tasks, lanes, http_url, site_url, rtmp_url })
-}
-
-async fn serve_http(listener: TcpListener, router: Router, stop: kit::Stop) -> anyhow::Result<()> {
-    http::serve(listener, router, stop).await
 }
 
 /// Asks every dependency for a sign of life, for `/readyz`, and keeps the metrics recorder tidy.

@@ -1,11 +1,13 @@
 //! The HTTP server of a process: accepts, bounds and drains connections around a router.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,7 +16,7 @@ use kit::Stop;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// Open connections of one process.
 const CONNECTIONS_MAX: usize = 20_000;
@@ -29,7 +31,11 @@ const H2_STREAMS_MAX: u32 = 128;
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// Serves until the stop, then lets answers under way finish.
-pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow::Result<()> {
+pub async fn serve<S>(listener: TcpListener, service: S, stop: Stop) -> anyhow::Result<()>
+where
+    S: Service<http::Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -54,9 +60,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow:
         };
         let Some((socket, peer, slot)) = accepted else { continue };
         let _latency_hint = socket.set_nodelay(true);
-        let service = router.clone().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        let service = service.clone().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            request.map(axum::body::Body::new)
+            request.map(Body::new)
         });
         let connection = builder
             .serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service))

@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::Context;
 use kit::config::EncoderWish;
 use kit::edge::EdgePass;
+use kit::origin::LocalOrigin;
 use kit::{Config, Stop, inproc};
 use live::playback::Gate;
 use media::link::Passed;
@@ -30,9 +31,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use directory::Node;
+use origin::Origin;
 use origin::cold::Cellar;
 use origin::shelf::Index;
-use origin::wait::Waiters;
 use record::{RecordDeps, Recorder, RecorderTask};
 use stream::publisher::Cutting;
 use stream::{Shared, Streams};
@@ -74,11 +75,10 @@ pub struct Transcoder {
     index: Arc<Index>,
     gate: Gate,
     pool: db::Pool,
-    waiters: Arc<Waiters>,
     streams: Arc<Streams>,
     recorder: Recorder,
     recorder_task: RecorderTask,
-    objects: objects::Objects,
+    media: Arc<Origin>,
     admission: worker::Admission,
     exe: PathBuf,
     cellar: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -103,6 +103,8 @@ impl Transcoder {
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
         let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));
         let gate = Gate::new(deps.live.clone(), &deps.config.auth.secret);
+        let media =
+            Origin { index: Arc::clone(&index), waiters: Arc::default(), objects: deps.objects, gate: gate.clone() };
         let admission = worker::Admission::new(deps.config.transcoder.cpu_budget);
         let shared = Shared {
             pool: deps.pool.clone(),
@@ -125,8 +127,7 @@ impl Transcoder {
         describe_metrics();
         Ok(Self {
             streams: Arc::new(Streams::new(Arc::new(shared), Arc::clone(&index))),
-            waiters: Arc::default(),
-            objects: deps.objects,
+            media: Arc::new(media),
             gate,
             pool: deps.pool,
             admission,
@@ -165,11 +166,9 @@ impl Transcoder {
         self.origin_addr
     }
 
-    /// The routes below `/live/`, for a server in this process. It should put each viewer's `std::net::IpAddr` into the
-    /// request's extensions; else `ConnectInfo<SocketAddr>` says who waits.
-    pub fn origin_router(&self) -> axum::Router {
-        let (objects, gate) = (self.objects.clone(), self.gate.clone());
-        origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), objects, gate, None)
+    /// The media of this process, for a server in it.
+    pub fn local_origin(&self) -> Arc<dyn LocalOrigin> {
+        self.media.clone()
     }
 
     /// Serves until `stop`; then gives ingest time to end its streams, and keeps what is left for a later resume.
@@ -195,8 +194,7 @@ impl Transcoder {
             access::run(pool, index, known, gate, until).await;
             Ok(())
         });
-        let pass = Some(EdgePass::new(&self.config.cluster.secret));
-        let router = origin::router(Arc::clone(&self.index), Arc::clone(&self.waiters), self.objects, self.gate, pass);
+        let router = origin::router(self.media, EdgePass::new(&self.config.cluster.secret));
         let (listener, until) = (self.origin, after.clone());
         parts.spawn(async move {
             origin::server::serve(listener, router, until).await;

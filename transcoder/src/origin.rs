@@ -13,19 +13,21 @@ pub(crate) mod shelf;
 pub(crate) mod vault;
 pub(crate) mod wait;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use domain::StreamId;
 use domain::user::Username;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use kit::edge::{EdgePass, STREAM_HEADER};
 use kit::negotiation::takes_gzip;
+use kit::origin::{Asked, LocalOrigin};
 use live::playback::{Gate, Verdict, argument};
 use media::playlist::directives::{BadQuery, Directives};
 use media::playlist::uri::{self, MediaFile};
@@ -38,7 +40,7 @@ use wait::{NoAnswer, Waiters};
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 struct Client {
-    /// A viewer's address, as the server that terminated the connection knows it. `api` puts it into the request.
+    /// A viewer's address, as the server that terminated the connection knows it.
     ip: Option<IpAddr>,
     /// An edge of this site, which judges its viewers itself.
     is_edge: bool,
@@ -46,207 +48,195 @@ struct Client {
     judged: Option<StreamId>,
 }
 
-#[derive(Debug, Clone)]
-struct Origin {
-    index: Arc<Index>,
-    waiters: Arc<Waiters>,
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) index: Arc<Index>,
+    pub(crate) waiters: Arc<Waiters>,
     /// Where segments are that have left the live window.
-    objects: Objects,
-    gate: Gate,
-    /// Given to the router that `api` nodes reach: it believes their `X-Forwarded-For`.
-    pass: Option<EdgePass>,
+    pub(crate) objects: Objects,
+    pub(crate) gate: Gate,
 }
 
-/// The routes. With a `pass`, requests come from `api` nodes: each names its viewer in `X-Forwarded-For`, or shows the pass and asks
-/// for all of its viewers.
-///
-/// A server that mounts the router itself should put the viewer's `std::net::IpAddr` into the request's extensions;
-/// otherwise its `ConnectInfo<SocketAddr>` is used.
-pub(crate) fn router(
-    index: Arc<Index>,
-    waiters: Arc<Waiters>,
-    objects: Objects,
-    gate: Gate,
-    pass: Option<EdgePass>,
-) -> Router {
-    let origin = Origin { index, waiters, objects, gate, pass };
-    Router::new()
-        .route("/live/{username}/index.m3u8", get(multivariant).options(preflight))
-        .route("/live/{username}/index.mpd", get(mpd).options(preflight))
-        .route("/live/{username}/thumbnail.jpg", get(thumbnail).options(preflight))
-        .route("/live/{username}/{stream}/{rendition}/{file}", get(file).options(preflight))
-        .layer(middleware::from_fn_with_state(origin.clone(), around))
-        .with_state(origin)
+/// The origin as other nodes reach it.
+#[derive(Debug, Clone)]
+struct Outpost {
+    origin: Arc<Origin>,
+    pass: EdgePass,
 }
 
-/// Everything about a request that does not depend on its URL.
-async fn around(State(origin): State<Origin>, mut request: Request, next: Next) -> Response {
-    let is_edge = origin.pass.as_ref().is_some_and(|pass| pass.is_shown(request.headers()));
-    let ip = client_of(&request, origin.pass.is_some());
-    let judged = request.headers().get(STREAM_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-    request.extensions_mut().insert(Client { ip, is_edge, judged });
-    let kind = kind_of(request.method(), request.uri().path());
-    let is_personal = argument(request.uri().query(), kit::playback::ARGUMENT).is_some();
-    let response = next.run(request).await;
-    let class = match response.status().as_u16() / 100 {
+/// The routes for `api` nodes: each names its viewer in `X-Forwarded-For`, or shows the pass and asks for all of its viewers.
+pub(crate) fn router(origin: Arc<Origin>, pass: EdgePass) -> Router {
+    Router::new().route("/live/{*path}", get(for_node).options(preflight)).with_state(Outpost { origin, pass })
+}
+
+async fn for_node(State(outpost): State<Outpost>, Path(path): Path<String>, request: Request) -> Response {
+    let headers = request.headers();
+    let client = Client {
+        ip: forwarded_for(headers),
+        is_edge: outpost.pass.is_shown(headers),
+        judged: headers.get(STREAM_HEADER).and_then(|value| value.to_str().ok()?.parse().ok()),
+    };
+    let query = request.uri().query();
+    let is_personal = argument(query, kit::playback::ARGUMENT).is_some();
+    let response = outpost.origin.serve(&Ask { path: &path, query, headers, client }).await;
+    if is_personal { reply::for_one_viewer(response) } else { reply::open_to_all_sites(response) }
+}
+
+async fn preflight() -> Response {
+    count("preflight", StatusCode::NO_CONTENT);
+    reply::open_to_all_sites(reply::preflight())
+}
+
+/// Without the header it is a node asking for itself (an edge that fans out): it is not a viewer to be limited.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let forwarded = headers.get("x-forwarded-for")?.to_str().ok()?;
+    forwarded.rsplit(',').next()?.trim().parse().ok()
+}
+
+impl LocalOrigin for Origin {
+    fn answer<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Response> {
+        let Asked { path, query, headers, viewer } = asked;
+        let client = Client { ip: viewer, is_edge: false, judged: None };
+        async move { self.serve(&Ask { path, query, headers, client }).await }.boxed()
+    }
+}
+
+/// A GET below `/live/`.
+struct Ask<'a> {
+    path: &'a str,
+    query: Option<&'a str>,
+    headers: &'a HeaderMap,
+    client: Client,
+}
+
+fn count(kind: &'static str, status: StatusCode) {
+    let class = match status.as_u16() / 100 {
         2 => "2xx",
         3 => "3xx",
         4 => "4xx",
         _ => "5xx",
     };
     metrics::counter!("rillcast_origin_requests_total", "kind" => kind, "status" => class).increment(1);
-    if is_personal { reply::for_one_viewer(response) } else { reply::open_to_all_sites(response) }
 }
 
-fn client_of(request: &Request, is_behind_nodes: bool) -> Option<IpAddr> {
-    if is_behind_nodes {
-        // Without the header it is a node asking for itself (an edge that fans out): it is not a viewer to be limited.
-        let forwarded = request.headers().get("x-forwarded-for")?.to_str().ok()?;
-        return forwarded.rsplit(',').next()?.trim().parse().ok();
+impl Origin {
+    async fn serve(&self, ask: &Ask<'_>) -> Response {
+        let mut names = ask.path.split('/');
+        let name = names.next().and_then(|name| Username::parse(name).ok());
+        let (kind, response) = match (names.next(), names.next(), names.next(), names.next()) {
+            (Some("index.m3u8"), None, ..) => ("multivariant", self.multivariant(name, ask)),
+            (Some("index.mpd"), None, ..) => ("manifest", self.mpd(name, ask)),
+            (Some("thumbnail.jpg"), None, ..) => ("thumbnail", self.thumbnail(name, ask)),
+            (Some(stream), Some(rendition), Some(file), None) => {
+                (kind_of(file), self.file(name, stream, rendition, file, ask).await)
+            }
+            _ => ("other", offline(1)),
+        };
+        count(kind, response.status());
+        response
     }
-    let told = request.extensions().get::<IpAddr>().copied();
-    told.or_else(|| request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()))
 }
 
-fn kind_of(method: &Method, path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    match name.split_once('.').map(|(stem, _)| stem.trim_end_matches(|c: char| c.is_ascii_digit())) {
-        _ if method == Method::OPTIONS => "preflight",
-        Some("index" | "iframes") if path.matches('/').count() > 3 => "playlist",
-        Some("index") if path.ends_with(".mpd") => "manifest",
-        Some("index") => "multivariant",
+fn kind_of(file: &str) -> &'static str {
+    match file.split_once('.').map(|(stem, _)| stem.trim_end_matches(|c: char| c.is_ascii_digit())) {
+        Some("index" | "iframes") => "playlist",
         Some("part") => "part",
         Some("seg") => "segment",
         Some("init") => "init",
-        Some("thumbnail") => "thumbnail",
         _ => "other",
     }
 }
 
-async fn preflight() -> Response {
-    reply::preflight()
-}
-
-async fn multivariant(
-    State(origin): State<Origin>,
-    Path(username): Path<String>,
-    axum::Extension(client): axum::Extension<Client>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
-        return offline(1);
-    };
-    match origin.judge(&shelf, client, false, query.as_deref()) {
-        Verdict::Granted => {}
-        Verdict::Hidden => return offline(1),
-        Verdict::Over => return over(),
-    }
-    match (shelf.stage(), shelf.multivariant()) {
-        (Stage::Live, Some(playlist)) => {
-            let text = playlist.render(query.as_deref().unwrap_or_default());
-            let is_gzip = takes_gzip(&headers);
-            let body = if is_gzip { shelf::gzip(text.as_bytes()) } else { text.into() };
-            reply::playlist(body, is_gzip, Life::Playlist { target_s: shelf.target_duration_s })
-        }
-        (Stage::Ended, _) => offline(shelf.target_duration_s),
-        _ => problem(
-            StatusCode::NOT_FOUND,
-            "stream.starting",
-            "the broadcaster is connected; the first picture has not arrived",
-            1,
-        ),
-    }
-}
-
-/// MPEG-DASH of the same segments.
-async fn mpd(
-    State(origin): State<Origin>,
-    Path(username): Path<String>,
-    axum::Extension(client): axum::Extension<Client>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let Some(shelf) = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name)) else {
-        return offline(1);
-    };
-    match origin.judge(&shelf, client, false, query.as_deref()) {
-        Verdict::Granted => {}
-        Verdict::Hidden => return offline(1),
-        Verdict::Over => return over(),
-    }
-    let directives = match Directives::parse(query.as_deref()) {
-        Ok(directives) => directives,
-        Err(error) => return bad_query(&error),
-    };
-    match manifest::of(&shelf, directives.is_from_start, &directives.for_media) {
-        Some(page) => manifest::reply(&page, &headers, shelf.target_duration_s),
-        None if shelf.stage() == Stage::Ended => offline(shelf.target_duration_s),
-        None => problem(StatusCode::NOT_FOUND, "stream.starting", "the first segment is not finished yet", 1),
-    }
-}
-
-async fn thumbnail(
-    State(origin): State<Origin>,
-    Path(username): Path<String>,
-    axum::Extension(client): axum::Extension<Client>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_channel(&name));
-    match shelf.as_ref().map(|shelf| origin.judge(shelf, client, false, query.as_deref())) {
-        Some(Verdict::Granted) => {}
-        Some(Verdict::Hidden) | None => return not_found(1),
-        Some(Verdict::Over) => return over(),
-    }
-    match shelf.filter(|shelf| shelf.stage() == Stage::Live).and_then(|shelf| shelf.thumbnail()) {
-        Some(jpeg) => reply::picture(jpeg),
-        None => not_found(1),
-    }
-}
-
-async fn file(
-    State(origin): State<Origin>,
-    Path((username, stream, rendition, file)): Path<(String, String, String, String)>,
-    axum::Extension(client): axum::Extension<Client>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let shelf = Username::parse(&username).ok().and_then(|name| origin.index.of_stream(&name, stream.parse().ok()?));
-    match shelf.as_ref().map(|shelf| origin.judge(shelf, client, true, query.as_deref())) {
-        Some(Verdict::Granted) => {}
-        Some(Verdict::Hidden) | None => return not_found(1),
-        Some(Verdict::Over) => return over(),
-    }
-    let Some((shelf, rack)) = shelf.and_then(|shelf| Some((shelf.clone(), shelf.rack(&rendition)?))) else {
-        return not_found(1);
-    };
-    let request = Wanted { origin: &origin, shelf: &shelf, rack: &rack, ip: client.ip, headers: &headers };
-    match file.as_str() {
-        uri::PLAYLIST => request.playlist(query.as_deref()).await,
-        uri::IFRAMES => request.iframes(query.as_deref()).await,
-        name => match uri::parse(name) {
-            Some(MediaFile::Init(number)) => match rack.view().init(number) {
-                Some(bytes) => reply::media(Content::Memory(vec![bytes.clone()]), &headers).await,
-                None if rack.past.has_init(number) => {
-                    vault::media(&origin.objects, &keys::vod_init(shelf.info.vod_id, &rack.name, number), &headers)
-                        .await
-                }
-                None => not_found(shelf.target_duration_s),
-            },
-            Some(MediaFile::Segment(msn)) => {
-                let near = rack.view().segment(msn).cloned().filter(|segment| segment.part_count() > 0);
-                match near.or_else(|| rack.past.segment(msn)) {
-                    Some(segment) => reply::media(segment.content(), &headers).await,
-                    None if rack.past.is_listed(msn) => {
-                        let key = keys::vod_segment(shelf.info.vod_id, &rack.name, msn);
-                        vault::media(&origin.objects, &key, &headers).await
-                    }
-                    None => not_found(shelf.target_duration_s),
-                }
+impl Origin {
+    fn multivariant(&self, name: Option<Username>, ask: &Ask<'_>) -> Response {
+        let shelf = match self.channel(name, ask) {
+            Ok(shelf) => shelf,
+            Err(refusal) => return *refusal,
+        };
+        match (shelf.stage(), shelf.multivariant()) {
+            (Stage::Live, Some(playlist)) => {
+                let text = playlist.render(ask.query.unwrap_or_default());
+                let is_gzip = takes_gzip(ask.headers);
+                let body = if is_gzip { shelf::gzip(text.as_bytes()) } else { text.into() };
+                reply::playlist(body, is_gzip, Life::Playlist { target_s: shelf.target_duration_s })
             }
-            Some(MediaFile::Part(msn, index)) => request.part(msn, index).await,
-            None => not_found(shelf.target_duration_s),
-        },
+            (Stage::Ended, _) => offline(shelf.target_duration_s),
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "stream.starting",
+                "the broadcaster is connected; the first picture has not arrived",
+                1,
+            ),
+        }
+    }
+
+    /// MPEG-DASH of the same segments.
+    fn mpd(&self, name: Option<Username>, ask: &Ask<'_>) -> Response {
+        let shelf = match self.channel(name, ask) {
+            Ok(shelf) => shelf,
+            Err(refusal) => return *refusal,
+        };
+        let directives = match Directives::parse(ask.query) {
+            Ok(directives) => directives,
+            Err(error) => return bad_query(&error),
+        };
+        match manifest::of(&shelf, directives.is_from_start, &directives.for_media) {
+            Some(page) => manifest::reply(&page, ask.headers, shelf.target_duration_s),
+            None if shelf.stage() == Stage::Ended => offline(shelf.target_duration_s),
+            None => problem(StatusCode::NOT_FOUND, "stream.starting", "the first segment is not finished yet", 1),
+        }
+    }
+
+    /// What a channel airs, for those who may see it.
+    fn channel(&self, name: Option<Username>, ask: &Ask<'_>) -> Result<Arc<Shelf>, Box<Response>> {
+        let shelf = name.and_then(|name| self.index.of_channel(&name)).ok_or_else(|| Box::new(offline(1)))?;
+        match self.judge(&shelf, ask, false) {
+            Verdict::Granted => Ok(shelf),
+            Verdict::Hidden => Err(Box::new(offline(1))),
+            Verdict::Over => Err(Box::new(over())),
+        }
+    }
+
+    fn thumbnail(&self, name: Option<Username>, ask: &Ask<'_>) -> Response {
+        let Some(shelf) = name.and_then(|name| self.index.of_channel(&name)) else { return not_found(1) };
+        match self.judge(&shelf, ask, false) {
+            Verdict::Granted => {}
+            Verdict::Hidden => return not_found(1),
+            Verdict::Over => return over(),
+        }
+        match Some(shelf).filter(|shelf| shelf.stage() == Stage::Live).and_then(|shelf| shelf.thumbnail()) {
+            Some(jpeg) => reply::picture(jpeg),
+            None => not_found(1),
+        }
+    }
+
+    async fn file(&self, name: Option<Username>, stream: &str, rendition: &str, file: &str, ask: &Ask<'_>) -> Response {
+        let shelf = name.and_then(|name| self.index.of_stream(&name, stream.parse().ok()?));
+        let Some(shelf) = shelf else { return not_found(1) };
+        match self.judge(&shelf, ask, true) {
+            Verdict::Granted => {}
+            Verdict::Hidden => return not_found(1),
+            Verdict::Over => return over(),
+        }
+        let Some(rack) = shelf.rack(rendition) else { return not_found(1) };
+        let request = Wanted { origin: self, shelf: &shelf, rack: &rack, ip: ask.client.ip, headers: ask.headers };
+        match (file, uri::parse(file)) {
+            (uri::PLAYLIST, _) => request.playlist(ask.query).await,
+            (uri::IFRAMES, _) => request.iframes(ask.query).await,
+            (_, Some(MediaFile::Init(number))) => request.init(number).await,
+            (_, Some(MediaFile::Segment(msn))) => request.segment(msn).await,
+            (_, Some(MediaFile::Part(msn, index))) => request.part(msn, index).await,
+            (_, None) => not_found(shelf.target_duration_s),
+        }
+    }
+
+    /// Whether a stream's media is given out. `is_named`: the path names the stream by its id.
+    fn judge(&self, shelf: &Shelf, ask: &Ask<'_>, is_named: bool) -> Verdict {
+        if ask.client.is_edge {
+            let is_meant = ask.client.judged.is_none_or(|stream| stream == shelf.info.stream_id);
+            return if is_meant { Verdict::Granted } else { Verdict::Hidden };
+        }
+        self.gate.judge_stream(shelf.info.stream_id, shelf.visibility(), || is_named, ask.query)
     }
 }
 
@@ -326,6 +316,29 @@ impl Wanted<'_> {
         reply::playlist(body, is_gzip, Life::Playlist { target_s: self.shelf.target_duration_s })
     }
 
+    async fn init(&self, number: u32) -> Response {
+        match self.rack.view().init(number) {
+            Some(bytes) => reply::media(Content::Memory(vec![bytes.clone()]), self.headers).await,
+            None if self.rack.past.has_init(number) => {
+                let key = keys::vod_init(self.shelf.info.vod_id, &self.rack.name, number);
+                vault::media(&self.origin.objects, &key, self.headers).await
+            }
+            None => not_found(self.shelf.target_duration_s),
+        }
+    }
+
+    async fn segment(&self, msn: u64) -> Response {
+        let near = self.rack.view().segment(msn).cloned().filter(|segment| segment.part_count() > 0);
+        match near.or_else(|| self.rack.past.segment(msn)) {
+            Some(segment) => reply::media(segment.content(), self.headers).await,
+            None if self.rack.past.is_listed(msn) => {
+                let key = keys::vod_segment(self.shelf.info.vod_id, &self.rack.name, msn);
+                vault::media(&self.origin.objects, &key, self.headers).await
+            }
+            None => not_found(self.shelf.target_duration_s),
+        }
+    }
+
     /// A part; one that is hinted is waited for.
     async fn part(&self, msn: u64, index: u32) -> Response {
         let found = match self.rack.view().part(msn, index) {
@@ -351,17 +364,6 @@ impl Wanted<'_> {
             };
             problem(status, code, &error.to_string(), 0)
         })
-    }
-}
-
-impl Origin {
-    /// Whether a stream's media is given out. `is_named`: the path names the stream by its id.
-    fn judge(&self, shelf: &Shelf, client: Client, is_named: bool, query: Option<&str>) -> Verdict {
-        if client.is_edge {
-            let is_meant = client.judged.is_none_or(|stream| stream == shelf.info.stream_id);
-            return if is_meant { Verdict::Granted } else { Verdict::Hidden };
-        }
-        self.gate.judge_stream(shelf.info.stream_id, shelf.visibility(), || is_named, query)
     }
 }
 

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use bytes::Bytes;
 use domain::UserId;
+use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kit::config::{Config, DatabaseConfig, RedisConfig, StorageConfig};
+use kit::origin::{Asked, LocalOrigin};
 use kit::{Secret, Stop};
 use serde_json::{Value, json};
 use testkit::services::{self, DatabaseGuard};
@@ -41,6 +44,18 @@ pub struct Setup {
     pub runs_upkeep: bool,
     /// The product's own pool, of so many connections, instead of the tests' small one.
     pub connections: Option<u32>,
+}
+
+/// An origin made of routes.
+struct Routes(Router);
+
+impl LocalOrigin for Routes {
+    fn answer<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Response> {
+        let address = format!("/live/{}?{}", asked.path, asked.query.unwrap_or_default());
+        let request = Request::get(address).body(Body::empty()).expect("a request");
+        let answer = self.0.clone().oneshot(request);
+        Box::pin(async move { answer.await.unwrap_or_else(|never| match never {}) })
+    }
 }
 
 impl Setup {
@@ -90,8 +105,8 @@ impl Setup {
             health: kit::health::Health::default(),
             metrics: kit::telemetry::metrics(),
             node: "node-here".to_owned(),
-            local_origin: self.local_origin,
             chat_lines: Arc::new(FewWords),
+            local_origin: self.local_origin.map(|router| Arc::new(Routes(router)) as Arc<dyn LocalOrigin>),
             rtmp_url: "rtmp://tv.test/live".to_owned(),
             rtmps_url: Some("rtmps://tv.test:1936/live".to_owned()),
             site_url: self.site_url,

@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use domain::user::Username;
-use domain::{StreamId, VodId};
+use domain::{Kind, StreamId, VodId};
 use http::HeaderMap;
 use live::directory::StreamEntry;
 use serde_json::Value;
@@ -207,7 +207,8 @@ async fn an_owner_that_does_not_answer_is_503_soon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_origin_in_this_process_comes_first_and_its_404_is_final_when_the_stream_is_ours() {
     let mut setup = Setup::new();
-    let origin = Router::new().route("/live/alice/index.m3u8", get(|| async { "#EXTM3U here" }));
+    let nothing = || async { kit::Problem::new(Kind::NotFound, "stream.offline", "nothing is there") };
+    let origin = Router::new().route("/live/alice/index.m3u8", get(|| async { "#EXTM3U here" })).fallback(nothing);
     setup.local_origin = Some(origin);
     let site = setup.start().await;
     assert_eq!(site.get("/live/alice/index.m3u8").send().await.expect(200).text(), "#EXTM3U here");

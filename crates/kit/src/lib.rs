@@ -13,6 +13,7 @@ pub mod lanes;
 pub mod mail_links;
 pub mod negotiation;
 pub mod net;
+pub mod origin;
 pub mod outward;
 pub mod playback;
 pub mod problem;
