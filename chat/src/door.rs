@@ -13,7 +13,7 @@ use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use domain::Kind;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
@@ -95,13 +95,11 @@ pub struct ChatService<S> {
 
 impl<S> Service<Request<Body>> for ChatService<S>
 where
-    S: Service<Request<Body>, Error = Infallible> + Clone + Send + 'static,
-    S::Response: IntoResponse,
-    S::Future: Send + 'static,
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -109,10 +107,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !is_ours(request.uri().path()) {
-            return self.inner.call(request).map(|answer| answer.map(IntoResponse::into_response)).boxed();
+            return Either::Left(self.inner.call(request));
         }
         let door = Arc::clone(&self.door);
-        async move { Ok(door.enter(request).await) }.boxed()
+        Either::Right(async move { Ok(door.enter(request).await) }.boxed())
     }
 }
 
@@ -219,8 +217,10 @@ impl Door {
         let known = sid.and_then(|sid| self.registry.find(sid)).and_then(|member| member.session.line());
         let Some(line) = known.or_else(|| self.line_for(&request)) else { return too_many() };
         let (mut parts, _body) = request.into_parts();
-        // Kept as long as the socket: only what is still of use.
+        // Kept as long as the socket: only what is still of use, and no slice of what the request was read into.
         parts.headers = HeaderMap::new();
+        let Ok(uri) = parts.uri.to_string().parse() else { return bad_request(3, "Bad request") };
+        parts.uri = uri;
         parts.extensions = http::Extensions::new();
         parts.extensions.insert(Arc::clone(&line));
         let (mut io, is_first) = (self.io.clone(), sid.is_none());
@@ -234,6 +234,7 @@ impl Door {
                 line.set_wire(&wire);
             }
             let guarded = Guarded::new(wire, &parts_of.read_buf, line);
+            drop(parts_of.read_buf);
             let taken = Service::<(Guarded, Request<()>)>::call(&mut io, (guarded, Request::from_parts(parts, ())));
             if let Err(error) = taken.await {
                 tracing::debug!(%error, "a checked request was refused");

@@ -255,6 +255,10 @@ impl Gateway {
     /// One event of a client. Never waits: the work is done by a task, in the client's order.
     fn receive(self: &Arc<Self>, socket: SocketRef, event: String, data: Option<Value>, ack: AckSender) {
         let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
+        // The client knows that it is connected a moment before we are told, and may be quick.
+        if !self.registry.knows(socket.id) {
+            self.registry.add(Member { socket: socket.clone(), session: Arc::clone(&session) });
+        }
         let permit = match session.admit() {
             Admission::Go(permit) => permit,
             Admission::Later(wait) => {

@@ -196,6 +196,7 @@ fn socket_io() -> (socketioxide::service::SocketIoService<NotOurs>, SocketIo) {
         .max_payload(MESSAGE_BYTES_MAX as u64)
         .ws_max_message_size(MESSAGE_BYTES_MAX)
         .ws_max_frame_size(MESSAGE_BYTES_MAX)
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
         .max_buffer_size(BUFFER_PACKETS)
         .connect_timeout(CONNECT_WAIT_MAX)
         .upgrade_timeout(CONNECT_WAIT_MAX)

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Nothing in the contract carries binary attachments.
 pub(crate) const ATTACHMENTS_MAX: usize = 0;
+/// What is read from a WebSocket at once. Most of what clients send is a fraction of it, and each of a crowd has one.
+pub(crate) const READ_BUFFER_BYTES: usize = 512;
 /// Packets waiting for one client. A client that lets them pile up is disconnected.
 pub(crate) const BUFFER_PACKETS: usize = 64;
 /// From the connection to an accepted `CONNECT` packet, authentication included.

@@ -118,7 +118,7 @@ impl Registry {
         self.inner.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes a socket in. False: it closed before it was announced.
+    /// Takes a socket in, once. False: it closed before it was announced.
     pub(crate) fn add(&self, member: Member) -> bool {
         let sid = member.socket.id;
         let user = member.session.identity().map(|identity| identity.user);
@@ -126,11 +126,18 @@ impl Registry {
         if member.session.is_gone() {
             return false;
         }
+        if inner.sockets.contains_key(&sid) {
+            return true;
+        }
         if let Some(user) = user {
             inner.users.entry(user).or_default().insert(sid);
         }
         inner.sockets.insert(sid, Entry { member, user, rooms: Vec::new() });
         true
+    }
+
+    pub(crate) fn knows(&self, sid: Sid) -> bool {
+        self.read().sockets.contains_key(&sid)
     }
 
     /// Takes a closed socket out of everything.
