@@ -109,6 +109,9 @@ await play("evening", async () => {
   // A timeout by keyboard, with all of the member's lines.
   await keeper.getByTestId("chat-messages").focus();
   await keeper.keyboard.press("ArrowUp");
+  await until("a line to be chosen", () =>
+    keeper.evaluate(() => document.activeElement?.getAttribute("data-index") !== null),
+  );
   await keeper.keyboard.press("Enter");
   await keeper.getByTestId("mod-menu-popup").waitFor();
   await clean(keeper, "the menu of acts");

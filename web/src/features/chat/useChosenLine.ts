@@ -21,11 +21,12 @@ export function useChosenLine({
   const choose = (index: number) => {
     const at = Math.min(Math.max(index, 0), lines.length - 1);
     if (at < 0) return;
+    const row = () => scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`);
+    const drawn = row();
     virtual.scrollToIndex(at, { align: "auto" });
-    // Once it is drawn.
-    requestAnimationFrame(() =>
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true }),
-    );
+    // At once, so that the next key is the line's; one out of sight is drawn first.
+    if (drawn) drawn.focus({ preventScroll: true });
+    else requestAnimationFrame(() => row()?.focus({ preventScroll: true }));
   };
   /** The last line that is wholly in sight. */
   const lastShown = () => {
