@@ -168,7 +168,8 @@ pub(crate) async fn unsubscribe(
     let kind = said.kind.filter(|_| !query.all.unwrap_or(false));
     let mut tx = db::begin(&app.pool).await?;
     match kind {
-        Some(kind) if db::mail::settings(&mut tx, said.user).await?.is_some() => {
+        // A suspended member's wish counts too, for when they are back.
+        Some(kind) if db::chat::username_of(&mut tx, said.user).await?.is_some() => {
             db::notification_choices::set_reaches(&mut tx, said.user, &[(kind, Reach::Mail, false)]).await?;
         }
         // A member who is gone hears nothing anyway.

@@ -54,6 +54,8 @@ pub(crate) enum OrderError {
     NoFilter,
     #[error("a channel has at most {FILTERS_MAX} filters")]
     TooManyFilters,
+    #[error("the channel's expressions are too large together: shorten some, or write them as words")]
+    FiltersTooLarge,
     #[error("there is no such note")]
     NoNote,
     #[error("there are at most {NOTES_MAX} notes about a member")]
@@ -73,6 +75,7 @@ impl Classify for OrderError {
             | Self::TooManyModerators
             | Self::FilterExists
             | Self::TooManyFilters
+            | Self::FiltersTooLarge
             | Self::TooManyNotes => Kind::Conflict,
         }
     }
@@ -91,6 +94,7 @@ impl Classify for OrderError {
             Self::NoNote => "note.not-found",
             Self::TooManyNotes => "note.too-many",
             Self::TooManyFilters => "filter.too-many",
+            Self::FiltersTooLarge => "filter.too-large",
         }
     }
 

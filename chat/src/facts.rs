@@ -18,6 +18,7 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, ORDER_FRESH, PIN_FRESH, STREAM_FRESH};
+use crate::order::sieve::Sieve;
 
 const ENTRIES_MAX: u64 = 50_000;
 /// How long something is remembered for when Postgres is away.
@@ -96,7 +97,7 @@ pub(crate) struct Facts {
 #[derive(Debug, Default)]
 pub(crate) struct RulesInForce {
     pub modes: Modes,
-    pub filters: Arc<Filters>,
+    pub sieve: Arc<Sieve>,
     filters_version: i64,
 }
 
@@ -216,17 +217,21 @@ impl Facts {
         let ask = async || {
             let mut conn = self.pool.acquire().await?;
             let db::moderation::Rules { modes, filters_version } = db::moderation::rules(&mut conn, channel).await?;
-            let filters = match known {
-                Some(known) if known.filters_version == filters_version => Arc::clone(&known.filters),
+            let sieve = match known {
+                Some(known) if known.filters_version == filters_version => Arc::clone(&known.sieve),
                 _ if filters_version == 0 => Arc::default(),
                 _ => {
                     let filters = db::moderation::filters(&mut conn, channel).await?;
-                    Arc::new(Filters::compile(
+                    let filters = Filters::compile(
                         filters.iter().map(|filter| (filter.kind, filter.pattern.as_str(), filter.action)),
-                    ))
+                    );
+                    if filters.left_out() > 0 {
+                        tracing::warn!(%channel, left_out = filters.left_out(), "filters that cannot be used");
+                    }
+                    Arc::new(Sieve::new(filters))
                 }
             };
-            Ok(Some(Arc::new(RulesInForce { modes, filters, filters_version })))
+            Ok(Some(Arc::new(RulesInForce { modes, sieve, filters_version })))
         };
         Ok(self.rules.get(channel, ask).await?.unwrap_or_default())
     }

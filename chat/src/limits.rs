@@ -57,6 +57,9 @@ pub(crate) const REACTIONS_PER_WINDOW: u32 = 15;
 /// How often a room hears how a message stands, and messages waiting for that.
 pub(crate) const REACTIONS_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const REACTED_MAX: usize = 10_000;
+/// A channel's filters may keep one part in so many of a core busy, and this far ahead of it.
+pub(crate) const FILTERS_SHARE: u32 = 10;
+pub(crate) const FILTERS_BURST: Duration = Duration::from_secs(2);
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
 /// The window of `limits.chat_per_user_per_3s`.

@@ -1,12 +1,13 @@
 //! Order in a channel's chat: who may speak there now, what holds there, and what moderators may do about it.
 //!
 //! The rules are [`domain::order`]; what moderators do is in [`acts`], how it is taken back in [`undo`], where they are told in
-//! [`desk`], what waits for them in [`held`], and who they are in [`office`].
+//! [`desk`], what waits for them in [`held`], and who they are in [`office`]. [`sieve`] bounds what filters cost.
 
 pub(crate) mod acts;
 pub(crate) mod desk;
 pub(crate) mod held;
 mod office;
+pub(crate) mod sieve;
 mod undo;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use domain::{Timestamp, UserId};
 use live::fanout::{ORDER, Push, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::events::{Answered, done};
 use crate::gateway::{Gateway, News};
@@ -138,7 +140,13 @@ impl Gateway {
         let rules = self.facts.rules(channel).await?;
         let now = kit::clock::now();
         let follows_for = standing.follows_since.map(|since| (now - since).to_std().unwrap_or_default());
-        let held = match judge(rules.modes, &rules.filters, text, follows_for) {
+        let asked = Instant::now();
+        rules.sieve.admit(asked).map_err(|left| {
+            Refusal::new("chat.throttled", "the channel's filters have much to do: try again shortly").later(left)
+        })?;
+        let verdict = judge(rules.modes, &rules.sieve.filters, text, follows_for);
+        rules.sieve.charge(asked, asked.elapsed());
+        let held = match verdict {
             Verdict::Refused(objection) => return Err(refusal_of(objection, rules.modes)),
             Verdict::Held(why) => Some(why),
             Verdict::Said => None,

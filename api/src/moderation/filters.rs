@@ -3,7 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::moderation::{Added, Filter, NewFilter};
-use domain::order::{FilterAction, FilterKind};
+use domain::order::{FilterAction, FilterKind, Filters};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -171,6 +171,13 @@ pub(crate) async fn add_filter(
         Added::Before => return Err(OrderError::FilterExists.into()),
         Added::Full => return Err(OrderError::TooManyFilters.into()),
     };
+    if kind == FilterKind::Regex {
+        let all = db::moderation::filters(&mut bench.tx, bench.desk.channel).await?;
+        let all = all.iter().map(|filter| (filter.kind, filter.pattern.as_str(), filter.action));
+        if Filters::compile(all).left_out() > 0 {
+            return Err(OrderError::FiltersTooLarge.into());
+        }
+    }
     bench.conclude(&app, "filter_add", None, detail(&filter)).await?;
     Ok((StatusCode::CREATED, Json(filter.into())))
 }

@@ -120,6 +120,22 @@ async fn filters_are_added_once_checked_and_written_down() {
     let list = get(&site, &mia, "moderation/filters").await.expect(200).json;
     assert_eq!(list["items"], json!([first, second]));
 
+    // A line must pass all of them: together they may take so much and no more.
+    let large = |n: usize| json!({ "kind": "regex", "pattern": format!("(a|b)*a(a|b){{900}}x{n}") });
+    let mut answers = Vec::new();
+    while answers.len() < 20 {
+        let answer = add_filter(&site, &alice, large(answers.len())).await;
+        answers.push(answer.status);
+        if answer.status != 201 {
+            answer.refused(409, "filter.too-large");
+            break;
+        }
+    }
+    assert!(answers.len() > 1 && answers.last().is_some_and(|last| *last == 409), "{answers:?}");
+    let kept = get(&site, &mia, "moderation/filters").await.expect(200).json;
+    assert_eq!(kept["items"].as_array().unwrap().len(), 2 + answers.len() - 1, "what was refused is not there");
+    add_filter(&site, &alice, json!({ "kind": "words", "pattern": "plain" })).await.expect(201);
+
     let path = format!("/api/v1/channels/alice/moderation/filters/{}", first["id"].as_str().unwrap());
     site.call("DELETE", &path).bearer(&mia.token).send().await.expect(204);
     site.call("DELETE", &path).bearer(&mia.token).send().await.refused(404, "filter.not-found");
@@ -127,7 +143,7 @@ async fn filters_are_added_once_checked_and_written_down() {
     assert_eq!(log["items"][0]["detail"]["pattern"], "Foul");
     site.sql(&format!(
         "INSERT INTO chat_filters (filter_id, channel_id, kind, pattern, created_by) \
-         SELECT gen_random_uuid(), '{0}', 'words', 'w' || n, '{0}' FROM generate_series(2, 100) n",
+         SELECT gen_random_uuid(), '{0}', 'words', 'w' || n, '{0}' FROM generate_series(1, 100 - (SELECT count(*) FROM chat_filters)) n",
         alice.id
     ))
     .await;
