@@ -32,8 +32,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service, ServiceExt};
 
+use crate::greeting::{Greeting, session_of};
 use crate::guarded::Guarded;
-use crate::limits::{POST_WAIT_MAX, UPGRADE_WAIT_MAX};
+use crate::limits::{GREETING_WAIT_MAX, MESSAGE_BYTES_MAX, POST_WAIT_MAX, UPGRADE_WAIT_MAX};
 use crate::line::{Line, Slots};
 use crate::origin::{Origins, Visit};
 use crate::registry::Registry;
@@ -164,7 +165,8 @@ impl Door {
             ("polling", &Method::GET) if ask.sid.is_none() => match self.line_for(&request) {
                 Some(line) => {
                     request.extensions_mut().insert(line);
-                    self.poll(request).await
+                    let opened = self.poll(request).await;
+                    self.greet(opened).await
                 }
                 None => too_many(),
             },
@@ -199,6 +201,32 @@ impl Door {
         }
     }
 
+    /// Answers the library's first ping for a client that begins to poll: see [`greeting`](crate::greeting).
+    async fn greet(&self, opened: Response) -> Response {
+        let (parts, body) = opened.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, MESSAGE_BYTES_MAX).await else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        if parts.status == StatusCode::OK
+            && let Some(sid) = session_of(&body)
+        {
+            let uri = format!("{PATH}/?EIO=4&transport=polling&sid={sid}");
+            let request = |method, body: &'static str| {
+                Request::builder().method(method).uri(&uri).body(Body::from(body)).map(|request| self.poll(request))
+            };
+            if let (Ok(ping), Ok(pong)) = (request(Method::GET, ""), request(Method::POST, "3")) {
+                let answered = timeout(GREETING_WAIT_MAX, async {
+                    ping.await;
+                    pong.await
+                });
+                if answered.await.is_err() {
+                    tracing::warn!("the library did not ping a new polling session");
+                }
+            }
+        }
+        Response::from_parts(parts, Body::from(body))
+    }
+
     fn upgrade(self: Arc<Self>, mut request: Request<Body>, ask: &Ask<'_>) -> Response {
         if !ask.is_version_4 {
             return bad_request(5, "Unsupported protocol version");
@@ -230,10 +258,11 @@ impl Door {
                 return tracing::error!("a WebSocket came on something that is no TCP connection");
             };
             let wire = Wire::new(parts_of.io.into_inner());
+            let greeting = if is_first { Greeting::awaited() } else { Greeting::Over };
             if is_first {
                 line.set_wire(&wire);
             }
-            let guarded = Guarded::new(wire, &parts_of.read_buf, line);
+            let guarded = Guarded::new(wire, greeting, &parts_of.read_buf, line);
             drop(parts_of.read_buf);
             let taken = Service::<(Guarded, Request<()>)>::call(&mut io, (guarded, Request::from_parts(parts, ())));
             if let Err(error) = taken.await {

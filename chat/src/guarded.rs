@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::bytes::BytesMut;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::greeting::{Greeting, PONG};
 use crate::limits::{READ_BURST_BYTES, READ_BYTES_PER_S, WRITE_STALL_MAX};
 use crate::line::Line;
 use crate::pace::Pace;
@@ -19,7 +20,8 @@ use crate::wire::Wire;
 /// All that the library sees of a connection.
 pub(crate) struct Guarded {
     wire: Arc<Wire>,
-    /// What came with the handshake.
+    greeting: Greeting,
+    /// What is read before anything else: our answer to the library's first ping, and what came with the handshake.
     early: BytesMut,
     // Reads and writes are polled by different tasks, so each waits for the cut with a waker of its own.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -30,9 +32,11 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(wire: Arc<Wire>, early: &[u8], line: Arc<Line>) -> Self {
+    /// `greeting` says whether the library greets this one, which it does unless a polling session moves to it.
+    pub(crate) fn new(wire: Arc<Wire>, greeting: Greeting, early: &[u8], line: Arc<Line>) -> Self {
         Self {
             wire,
+            greeting,
             early: BytesMut::from(early),
             cut_read: Box::pin(line.cancelled()),
             cut_write: Box::pin(line.cancelled()),
@@ -61,6 +65,9 @@ impl Guarded {
     }
 
     fn poll_take(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.greeting.holds(context) {
+            return Poll::Pending;
+        }
         if !self.early.is_empty() {
             let length = self.early.len().min(buffer.remaining());
             buffer.put_slice(&self.early.split_to(length));
@@ -99,6 +106,12 @@ impl AsyncRead for Guarded {
 impl AsyncWrite for Guarded {
     /// Takes everything, which is always whole frames, or waits.
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, frames: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(ping) = self.greeting.find_ping(frames) {
+            self.early = [PONG, &self.early].concat().as_slice().into();
+            let without = [&frames[..ping.start], &frames[ping.end..]].concat();
+            // The connection is new: nothing waits yet, so it takes them.
+            return self.wire.poll_put(context, &without).map_ok(|()| frames.len());
+        }
         match self.wire.poll_put(context, frames) {
             Poll::Ready(put) => Poll::Ready(put.map(|()| frames.len())),
             // Only here: the last answers to a client that is cut still go out.
@@ -145,7 +158,7 @@ mod tests {
         socket.set_recv_buffer_size(4_096).unwrap();
         let (client, server) =
             tokio::join!(socket.connect(listener.local_addr().unwrap()), async { listener.accept().await.unwrap().0 });
-        (Guarded::new(Wire::new(server), b"", line), client.unwrap())
+        (Guarded::new(Wire::new(server), Greeting::Over, b"", line), client.unwrap())
     }
 
     fn frame_of(text: &str) -> Vec<u8> {
@@ -284,5 +297,28 @@ mod tests {
         let mut heard = [0; 5];
         server.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"early");
+    }
+
+    #[tokio::test]
+    async fn the_first_ping_is_answered_here_before_what_the_client_says() {
+        let (mut server, mut client) = pair(line()).await;
+        (server.greeting, server.early) = (Greeting::awaited(), BytesMut::from(&b"ear"[..]));
+        client.write_all(b"ly").await.unwrap();
+        let (mut read, mut write) = tokio::io::split(server);
+        let reads = async {
+            let mut heard = [0; PONG.len() + 5];
+            read.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, *[PONG, b"early"].concat());
+        };
+        let writes = async {
+            tokio::task::yield_now().await;
+            for frames in [&[0x81, 1, b'0'][..], &[0x81, 1, b'2', 0x81, 1, b'4'], &[0x81, 1, b'2']] {
+                write.write_all(frames).await.unwrap();
+            }
+        };
+        tokio::join!(reads, writes);
+        let mut sent = [0; 9];
+        client.read_exact(&mut sent).await.unwrap();
+        assert_eq!(sent, [0x81, 1, b'0', 0x81, 1, b'4', 0x81, 1, b'2'], "the second ping is the client's");
     }
 }

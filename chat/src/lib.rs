@@ -11,6 +11,7 @@ mod events;
 mod facts;
 mod fanout;
 mod gateway;
+mod greeting;
 mod guarded;
 pub mod history;
 mod limits;
@@ -24,6 +25,8 @@ mod registry;
 mod saying;
 mod session;
 mod speaker;
+#[cfg(test)]
+mod suite;
 mod sweep;
 mod tail;
 mod wire;
@@ -47,7 +50,7 @@ use live::viewers::Viewers;
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use socketioxide::{ParserConfig, SocketIo, TransportType};
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder, TransportType};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -128,7 +131,7 @@ impl Chat {
             reacting: events::marks::Reacting::default(),
             tracker: tracker.clone(),
         });
-        let (service, io) = socket_io();
+        let (service, io) = library().build_with_inner_svc(NotOurs);
         open(&io, &gateway);
         let closing = Stop::new();
         let door = Arc::new(Door {
@@ -184,7 +187,7 @@ impl Chat {
 }
 
 /// The Socket.IO library with our limits.
-fn socket_io() -> (socketioxide::service::SocketIoService<NotOurs>, SocketIo) {
+fn library() -> SocketIoBuilder {
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS_MAX)
         .max_incoming_binary_buf_size(MESSAGE_BYTES_MAX)
@@ -202,7 +205,6 @@ fn socket_io() -> (socketioxide::service::SocketIoService<NotOurs>, SocketIo) {
         .upgrade_timeout(CONNECT_WAIT_MAX)
         .ping_interval(PING_EVERY)
         .ping_timeout(PONG_WAIT_MAX)
-        .build_with_inner_svc(NotOurs)
 }
 
 fn open(io: &SocketIo, gateway: &Arc<Gateway>) {

@@ -20,6 +20,8 @@ pub(crate) const PONG_WAIT_MAX: Duration = Duration::from_secs(8);
 /// From the HTTP answer to the upgraded connection, and for one polling request's body.
 pub(crate) const UPGRADE_WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) const POST_WAIT_MAX: Duration = Duration::from_secs(10);
+/// From a polling session's opening to the library's first ping.
+pub(crate) const GREETING_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A client that has taken no byte for this long, while bytes wait, is gone.
 pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 /// Bytes waiting for one client beyond what the kernel holds. More, and it is disconnected.

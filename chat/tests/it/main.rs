@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod clients;
 mod desk;
 mod events;
 mod history;
