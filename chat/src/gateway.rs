@@ -2,7 +2,7 @@
 //!
 //! What each event means is in [`crate::events`]; how nodes hear of each other is in [`crate::fanout`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use domain::{MessageId, SessionId, UserId};
 use kit::Secret;
@@ -27,9 +27,10 @@ use crate::events::marks::Reacting;
 use crate::facts::Facts;
 use crate::fanout::Outward;
 use crate::history::History;
-use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, RENEW_GRACE};
+use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, MEMBER_EVENTS_BURST, MEMBER_EVENTS_PER_S, RENEW_GRACE};
 use crate::line::Line;
 use crate::order::desk::Desks;
+use crate::pace::Pace;
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
 use crate::session::{Admission, Identity, Session};
@@ -47,6 +48,8 @@ pub(crate) struct Gateway {
     pub revocations: Revocations,
     pub limits: Limits,
     pub chat_quota: Quota,
+    /// What a member's sockets may ask of this node together: many sockets are not many members.
+    pub member_paces: Cache<UserId, Arc<Mutex<Pace>>>,
     pub acts_quota: Quota,
     pub claims: Claims,
     pub desks: Desks,
@@ -259,7 +262,9 @@ impl Gateway {
         if !self.registry.knows(socket.id) {
             self.registry.add(Member { socket: socket.clone(), session: Arc::clone(&session) });
         }
-        let permit = match session.admit() {
+        let shared =
+            session.identity().map(|identity| self.member_paces.get_with(identity.user, || self.member_pace()));
+        let permit = match session.admit(shared.as_deref()) {
             Admission::Go(permit) => permit,
             Admission::Later(wait) => {
                 let refusal = Refusal::new("chat.throttled", "you are asking too fast").later(wait);
@@ -293,6 +298,13 @@ impl Gateway {
             }
             drop(permit);
         });
+    }
+
+    /// Never less than a member may say by the configuration.
+    fn member_pace(&self) -> Arc<Mutex<Pace>> {
+        let said = self.chat_quota.events;
+        let pace = Pace::new(MEMBER_EVENTS_PER_S.max(said), MEMBER_EVENTS_BURST.max(said), Instant::now());
+        Arc::new(Mutex::new(pace))
     }
 
     /// Tells this node's sockets at once, and every other node.

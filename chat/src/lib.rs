@@ -116,6 +116,7 @@ impl Chat {
             revocations: Revocations::new(deps.live.clone(), config.auth.access_ttl_s),
             limits: Limits::new(deps.live.clone()),
             chat_quota: Quota::new(config.limits.chat_per_user_per_3s, CHAT_WINDOW),
+            member_paces: moka::sync::Cache::builder().max_capacity(MEMBERS_MAX).time_to_idle(MEMBER_IDLE_MAX).build(),
             acts_quota: Quota::new(domain::order::ACTS_MAX, domain::order::ACTS_WINDOW),
             claims: Claims::new(deps.live.clone()),
             desks: order::desk::Desks::default(),

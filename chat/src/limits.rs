@@ -32,6 +32,11 @@ pub(crate) const READ_BURST_BYTES: u32 = 512 * 1024;
 /// Events of one socket: a burst, and then so many a second. Those beyond are refused.
 pub(crate) const EVENTS_BURST: u32 = 40;
 pub(crate) const EVENTS_PER_S: u32 = 20;
+/// The same of all of a member's sockets on a node. Idle ones are forgotten; so many members are remembered.
+pub(crate) const MEMBER_EVENTS_BURST: u32 = 120;
+pub(crate) const MEMBER_EVENTS_PER_S: u32 = 40;
+pub(crate) const MEMBER_IDLE_MAX: Duration = Duration::from_secs(60);
+pub(crate) const MEMBERS_MAX: u64 = 200_000;
 /// Refused events in a row before the socket is cut.
 pub(crate) const REFUSED_MAX: u32 = 40;
 /// Events of one socket under way at a time. They are worked on in order.

@@ -113,12 +113,18 @@ impl Session {
         *self.close_at.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = at;
     }
 
-    pub(crate) fn admit(&self) -> Admission {
+    /// `shared` is what all of a member's sockets have together.
+    pub(crate) fn admit(&self, shared: Option<&Mutex<Pace>>) -> Admission {
         if let Some(line) = &self.line {
             line.set_spoken();
         }
         let mut allowance = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let wait = match allowance.pace.take(1, Instant::now()) {
+        let now = Instant::now();
+        let taken = allowance.pace.take(1, now).and_then(|()| match shared {
+            Some(shared) => shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take(1, now),
+            None => Ok(()),
+        });
+        let wait = match taken {
             Ok(()) => match Arc::clone(&self.in_flight).try_acquire_owned() {
                 Ok(permit) => {
                     allowance.refused = allowance.refused.saturating_sub(1);
@@ -173,15 +179,15 @@ mod tests {
         let session = Session::new("s".into(), "v".into(), None, None);
         let mut held = Vec::new();
         for _ in 0..IN_FLIGHT_MAX {
-            let Admission::Go(permit) = session.admit() else { panic!("the first events are worked on") };
+            let Admission::Go(permit) = session.admit(None) else { panic!("the first events are worked on") };
             held.push(permit);
         }
-        assert!(matches!(session.admit(), Admission::Later(_)), "too many under way");
+        assert!(matches!(session.admit(None), Admission::Later(_)), "too many under way");
         held.clear();
         tokio::time::advance(Duration::from_secs(60)).await;
         let mut answers = Vec::new();
         for _ in 0..(EVENTS_BURST + REFUSED_MAX + 10) {
-            answers.push(session.admit());
+            answers.push(session.admit(None));
         }
         assert!(answers[..EVENTS_BURST as usize].iter().all(|a| matches!(a, Admission::Go(_) | Admission::Later(_))));
         assert!(matches!(answers.last(), Some(Admission::Cut)));

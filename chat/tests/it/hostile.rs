@@ -154,6 +154,30 @@ async fn a_flood_is_refused_with_a_code_and_then_cut_while_others_chat_on() {
 }
 
 #[tokio::test]
+async fn a_members_many_sockets_have_one_allowance_together() {
+    let mut site = Site::start().await;
+    site.config.limits.chat_per_user_per_3s = 5;
+    let (alice, bob) = (site.member("alice").await, site.member("bob").await);
+    let node = site.node().await;
+    let mut sockets = Vec::new();
+    for _ in 0..6 {
+        sockets.push(node.sign_in(&bob).await);
+    }
+    // One after the other, and fewer than one socket may: none is refused for itself.
+    let asks = sockets.iter().map(async |socket| {
+        let mut refused = 0;
+        for _ in 0..36 {
+            let answer = socket.ask("no:such", json!({})).await.unwrap();
+            refused += usize::from(answer["code"] == "chat.throttled");
+        }
+        refused
+    });
+    let refused: usize = futures::future::join_all(asks).await.into_iter().sum();
+    assert!(refused > 0, "six times thirty-six are more than one member asks");
+    assert_eq!(say(&node.sign_in(&alice).await, &alice, "on we go").await["ok"], true);
+}
+
+#[tokio::test]
 async fn whoever_takes_nothing_is_cut_and_holds_nobody_up() {
     let site = Site::start().await;
     let alice = site.member("alice").await;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use moka::sync::Cache;
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
@@ -14,6 +15,8 @@ use crate::client::Live;
 /// Most keys the fallback remembers. Beyond them strangers share one bucket: crowding the table opens nothing.
 const LOCAL_KEYS_MAX: usize = 50_000;
 const SHARED_BUCKET: &str = "";
+/// A refusal is repeated from memory for at most this long, so that a flood does not become one of Redis.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// KEYS[1]: bucket. ARGV: microseconds per event, burst window in microseconds, cost (0 only looks).
 /// Returns {is_allowed, remaining, retry_after_us, reset_after_us}.
@@ -71,12 +74,14 @@ pub struct Limits {
     breaker: Arc<Breaker>,
     script: Arc<redis::Script>,
     local: Arc<Mutex<Local>>,
+    refusals: Arc<Refusals>,
 }
 
 impl Limits {
     pub fn new(live: Live) -> Self {
         Self {
             live,
+            refusals: Arc::new(Refusals::new()),
             breaker: Arc::default(),
             script: Arc::new(redis::Script::new(GCRA)),
             local: Arc::new(Mutex::new(Local::new(Instant::now()))),
@@ -94,6 +99,17 @@ impl Limits {
     }
 
     async fn ask(&self, bucket: &str, quota: Quota, cost: u32) -> Verdict {
+        if let Some(refusal) = self.refusals.repeat(bucket, quota, Instant::now()) {
+            return refusal;
+        }
+        let verdict = self.ask_redis(bucket, quota, cost).await;
+        if !verdict.is_allowed {
+            self.refusals.note(bucket, verdict, Instant::now());
+        }
+        verdict
+    }
+
+    async fn ask_redis(&self, bucket: &str, quota: Quota, cost: u32) -> Verdict {
         let key = self.live.key(&format!("limit:{bucket}"));
         let answer = self
             .breaker
@@ -117,6 +133,30 @@ impl Limits {
                 local.ask(bucket, quota, cost, Instant::now())
             }
         }
+    }
+}
+
+/// What was refused lately, and when. Until its time is over nothing else can have become of it: refused events are not counted.
+struct Refusals(Cache<String, (Instant, Verdict)>);
+
+impl Refusals {
+    fn new() -> Self {
+        Self(Cache::builder().max_capacity(LOCAL_KEYS_MAX as u64).time_to_live(REFUSED_FOR).build())
+    }
+
+    fn repeat(&self, bucket: &str, quota: Quota, now: Instant) -> Option<Verdict> {
+        let (at, verdict) = self.0.get(bucket)?;
+        let passed = now.saturating_duration_since(at);
+        let is_over = passed >= verdict.retry_after.min(REFUSED_FOR);
+        (verdict.quota == quota && !is_over).then(|| Verdict {
+            retry_after: verdict.retry_after.saturating_sub(passed),
+            reset_after: verdict.reset_after.saturating_sub(passed),
+            ..verdict
+        })
+    }
+
+    fn note(&self, bucket: &str, verdict: Verdict, now: Instant) {
+        self.0.insert(bucket.to_owned(), (now, verdict));
     }
 }
 
@@ -171,6 +211,28 @@ mod tests {
     use super::*;
 
     const QUOTA: Quota = Quota::new(3, Duration::from_secs(30));
+
+    #[test]
+    fn a_refusal_is_repeated_until_it_may_be_over_and_for_a_second_at_most() {
+        let (quota, now) = (Quota::new(5, Duration::from_secs(3)), Instant::now());
+        let refused = |retry_after| Verdict {
+            is_allowed: false,
+            quota,
+            remaining: 0,
+            retry_after,
+            reset_after: Duration::from_secs(3),
+        };
+        let refusals = Refusals::new();
+        refusals.note("short", refused(Duration::from_millis(400)), now);
+        refusals.note("long", refused(Duration::from_secs(60)), now);
+        let after = |bucket, millis| refusals.repeat(bucket, quota, now + Duration::from_millis(millis));
+        assert_eq!(after("short", 100).unwrap().retry_after, Duration::from_millis(300));
+        assert_eq!(after("short", 400), None, "it may go now");
+        assert_eq!(after("long", 900).unwrap().retry_after, Duration::from_millis(59_100));
+        assert_eq!(after("long", 1_000), None, "ask again: somebody may have lifted it");
+        assert_eq!(after("other", 0), None);
+        assert_eq!(refusals.repeat("long", Quota::new(6, Duration::from_secs(3)), now), None);
+    }
 
     #[test]
     fn a_burst_is_allowed_then_one_per_step() {
