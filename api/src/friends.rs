@@ -8,7 +8,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::friends::{Asked, Blocking, Of, Side};
 use domain::event::Event;
-use domain::people::{Bond, Circle};
+use domain::people::{Bond, Circle, Letters};
 use domain::user::Username;
 use domain::{Classify, Kind, Timestamp, UserId};
 use http::StatusCode;
@@ -211,10 +211,54 @@ impl From<CircleName> for Circle {
     }
 }
 
+/// Who may write to the caller, and invite them into a group.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Letters)]
+pub(crate) enum LettersName {
+    Everybody,
+    /// Friends, and those whose channels the caller follows.
+    Followed,
+    Friends,
+    Nobody,
+}
+
+impl From<Letters> for LettersName {
+    fn from(letters: Letters) -> Self {
+        match letters {
+            Letters::Everybody => Self::Everybody,
+            Letters::Followed => Self::Followed,
+            Letters::Friends => Self::Friends,
+            Letters::Nobody => Self::Nobody,
+        }
+    }
+}
+
+impl From<LettersName> for Letters {
+    fn from(name: LettersName) -> Self {
+        match name {
+            LettersName::Everybody => Self::Everybody,
+            LettersName::Followed => Self::Followed,
+            LettersName::Friends => Self::Friends,
+            LettersName::Nobody => Self::Nobody,
+        }
+    }
+}
+
 /// Whom the caller lets near.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Privacy {
     friend_requests: CircleName,
+    messages: LettersName,
+}
+
+impl Privacy {
+    async fn of(conn: &mut db::Conn, account: &Account) -> Result<Self, db::DbError> {
+        Ok(Self {
+            friend_requests: db::friends::circle(&mut *conn, account.id).await?.into(),
+            messages: db::friends::letters(conn, account.id).await?.into(),
+        })
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -222,6 +266,8 @@ pub(crate) struct Privacy {
 pub(crate) struct UpdatePrivacy {
     #[serde(default)]
     friend_requests: Option<CircleName>,
+    #[serde(default)]
+    messages: Option<LettersName>,
 }
 
 /// Whom a path names, who is not the caller.
@@ -477,8 +523,7 @@ pub(crate) async fn unblock(
 )]
 pub(crate) async fn privacy(State(app): State<App>, account: Account) -> Result<Json<Privacy>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let friend_requests = db::friends::circle(&mut conn, account.id).await?.into();
-    Ok(Json(Privacy { friend_requests }))
+    Ok(Json(Privacy::of(&mut conn, &account).await?))
 }
 
 /// Changes whom the caller lets near. Requests that wait already stay.
@@ -503,6 +548,8 @@ pub(crate) async fn update_privacy(
     if let Some(circle) = body.friend_requests {
         db::friends::set_circle(&mut conn, account.id, circle.into()).await?;
     }
-    let friend_requests = db::friends::circle(&mut conn, account.id).await?.into();
-    Ok(Json(Privacy { friend_requests }))
+    if let Some(letters) = body.messages {
+        db::friends::set_letters(&mut conn, account.id, letters.into()).await?;
+    }
+    Ok(Json(Privacy::of(&mut conn, &account).await?))
 }

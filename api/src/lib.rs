@@ -33,6 +33,7 @@ mod page;
 mod passwords;
 mod push;
 mod revoked;
+mod rooms;
 mod router;
 mod shapes;
 mod site;

@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
-    moderation, notification_settings, notifications, ops, push, site, streams, takeover, throttle, vod_playback, vods,
+    moderation, notification_settings, notifications, ops, push, rooms, site, streams, takeover, throttle, vod_playback,
+    vods,
 };
 
 /// What a form adds around its file.
@@ -58,6 +59,14 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(friends::blocks))
         .routes(routes!(friends::block, friends::unblock))
         .routes(routes!(friends::privacy, friends::update_privacy))
+        .routes(routes!(rooms::rooms, rooms::begin_room))
+        .routes(routes!(rooms::room, rooms::update_room))
+        .routes(routes!(rooms::members::room_members))
+        .routes(routes!(rooms::members::update_room_member, rooms::members::remove_room_member))
+        .routes(routes!(rooms::members::room_invites))
+        .routes(routes!(rooms::members::invite_to_room, rooms::members::withdraw_room_invite))
+        .routes(routes!(rooms::members::my_room_invites))
+        .routes(routes!(rooms::members::join_room, rooms::members::decline_room))
         .routes(routes!(categories::categories))
         .routes(routes!(categories::put_category, categories::delete_category))
         .routes(routes!(streams::streams))

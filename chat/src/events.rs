@@ -66,7 +66,7 @@ fn id_of(id: &str) -> Result<MessageId, Refusal> {
     id.parse().map_err(|_| Refusal::invalid("an id is not an id"))
 }
 
-fn parse<T: DeserializeOwned>(data: Value) -> Result<T, Refusal> {
+pub(crate) fn parse<T: DeserializeOwned>(data: Value) -> Result<T, Refusal> {
     if !data.is_object() {
         return Err(Refusal::invalid("one object is expected"));
     }
@@ -93,6 +93,7 @@ impl Gateway {
             "mod:act" => self.act(member, parse(data)?).await,
             "mod:undo" => self.undo(member, parse(data)?).await,
             "auth:renew" => self.renew(member, parse(data)?).await,
+            event if event.starts_with("room:") => self.room_event(member, event, data).await,
             _ => Err(Refusal::new("request.unknown-event", "there is no such event")),
         }
     }

@@ -105,6 +105,7 @@ pub(crate) async fn hear_others(gateway: Arc<Gateway>, live: Live, stop: Stop) -
             if let Some(since) = deaf_since.take() {
                 tracing::info!("hearing other nodes again");
                 gateway.catch_up(since).await;
+                gateway.recall_rooms();
             }
             gateway.hear(pushes, &stop).await;
             if stop.is_cancelled() {
@@ -218,7 +219,7 @@ impl Gateway {
 }
 
 fn message_id(push: &Push) -> Option<MessageId> {
-    (push.event == "chat:message").then(|| push.payload["id"].as_str()?.parse().ok())?
+    matches!(push.event.as_str(), "chat:message" | "room:message").then(|| push.payload["id"].as_str()?.parse().ok())?
 }
 
 /// Before every id made at or after `at`: UUIDv7 begins with the milliseconds since 1970.

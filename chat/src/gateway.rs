@@ -33,6 +33,8 @@ use crate::order::desk::Desks;
 use crate::pace::Pace;
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
+use crate::rooms::ledger::Ledger;
+use crate::rooms::store::RoomHistory;
 use crate::session::{Admission, Identity, Session};
 use crate::speaker::Speaker;
 use crate::tail::Tails;
@@ -43,7 +45,9 @@ const GOODBYE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(crate) struct Gateway {
     pub node: String,
     pub facts: Facts,
+    pub ledger: Ledger,
     pub history: Arc<dyn History>,
+    pub rooms: Arc<dyn RoomHistory>,
     pub tokens: AccessTokens,
     pub revocations: Revocations,
     pub limits: Limits,

@@ -1,6 +1,6 @@
 //! Where messages are kept. Two stores, one contract: `tests/it/history.rs` holds both to it.
 
-mod mongo;
+pub(crate) mod mongo;
 mod postgres;
 
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ pub use mongo::MongoHistory;
 pub use postgres::PostgresHistory;
 
 use crate::message::{Message, Reaction};
+use crate::rooms::store::{PostgresRooms, RoomHistory};
 
 /// The store did not do what it was asked. Nothing finer is of use to a caller.
 #[derive(Debug, thiserror::Error)]
@@ -63,10 +64,21 @@ pub struct Kept {
 /// # Errors
 /// When `chat.mongodb_url` cannot be understood.
 pub async fn open(config: &kit::Config, pool: &db::Pool) -> Result<Arc<dyn History>> {
+    let (history, _rooms) = open_both(config, pool).await?;
+    Ok(history)
+}
+
+/// The same, and the store of what is said in rooms beside it. In MongoDB both share one client.
+pub(crate) async fn open_both(
+    config: &kit::Config,
+    pool: &db::Pool,
+) -> Result<(Arc<dyn History>, Arc<dyn RoomHistory>)> {
     if config.chat.mongodb_url.is_empty() {
-        return Ok(Arc::new(PostgresHistory::new(pool.clone())));
+        return Ok((Arc::new(PostgresHistory::new(pool.clone())), Arc::new(PostgresRooms::new(pool.clone()))));
     }
-    Ok(Arc::new(MongoHistory::new(&config.chat.mongodb_url, &config.chat.mongodb_database).await?))
+    let mongo = MongoHistory::new(&config.chat.mongodb_url, &config.chat.mongodb_database).await?;
+    let rooms = mongo.rooms();
+    Ok((Arc::new(mongo), Arc::new(rooms)))
 }
 
 /// A store of messages. Pages are ascending, hold no deleted message, and leave no gap between one and the next.

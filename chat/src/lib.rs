@@ -22,6 +22,7 @@ mod origin;
 mod pace;
 mod refusal;
 mod registry;
+pub mod rooms;
 mod saying;
 mod session;
 mod speaker;
@@ -65,6 +66,7 @@ use crate::limits::*;
 use crate::line::Slots;
 use crate::origin::Origins;
 use crate::registry::Registry;
+use crate::rooms::ledger::Ledger;
 use crate::speaker::Speaker;
 use crate::tail::Tails;
 
@@ -103,15 +105,17 @@ impl Chat {
     /// When an address in the configuration cannot be understood.
     pub async fn new(deps: Deps) -> anyhow::Result<Self> {
         let config = &deps.config;
-        let history = history::open(config, &deps.pool).await.context("chat.mongodb_url cannot be used")?;
+        let (history, rooms) = history::open_both(config, &deps.pool).await.context("chat.mongodb_url cannot be used")?;
         deps.health.expect(HEALTH_PART);
         let (outward, waiting) = Outward::new();
         let registry = Arc::new(Registry::default());
         let tracker = TaskTracker::new();
         let gateway = Arc::new(Gateway {
             node: deps.node,
-            facts: Facts::new(deps.pool),
+            facts: Facts::new(deps.pool.clone()),
+            ledger: Ledger::new(deps.pool),
             history,
+            rooms,
             tokens: AccessTokens::new(&config.auth.secret, config.auth.access_ttl_s),
             revocations: Revocations::new(deps.live.clone(), config.auth.access_ttl_s),
             limits: Limits::new(deps.live.clone()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use live::limits::Quota;
+
 /// Largest message a client may send, on both transports.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Nothing in the contract carries binary attachments.
@@ -67,6 +69,12 @@ pub(crate) const REACTED_MAX: usize = 10_000;
 /// A channel's filters may keep one part in so many of a core busy, and this far ahead of it.
 pub(crate) const FILTERS_SHARE: u32 = 10;
 pub(crate) const FILTERS_BURST: Duration = Duration::from_secs(2);
+/// Rooms of which a client that comes back is told what is new.
+pub(crate) const ROOM_LIST_MAX: i64 = 100;
+/// How long an author may change what they said in a room.
+pub(crate) const ROOM_EDIT_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
+/// How often a room is told that somebody types.
+pub(crate) const TYPING_TOLD: Quota = Quota::new(1, Duration::from_secs(3));
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
 /// The window of `limits.chat_per_user_per_3s`.

@@ -217,6 +217,10 @@ impl Registry {
                 let sids = inner.users.get(user).into_iter().flatten();
                 sids.filter_map(|sid| inner.sockets.get(sid)).map(|entry| entry.member.clone()).collect()
             }
+            Target::Users(users) => {
+                let sids = users.iter().filter_map(|user| inner.users.get(user)).flatten();
+                sids.filter_map(|sid| inner.sockets.get(sid)).map(|entry| entry.member.clone()).collect()
+            }
             Target::Site => inner.sockets.values().map(|entry| entry.member.clone()).collect(),
         }
     }

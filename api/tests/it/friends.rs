@@ -144,9 +144,11 @@ async fn who_may_ask_is_the_members_own_choice() {
     let site = Site::start().await;
     let (alice, bob) = (site.register("alice").await, site.register("bob").await);
     let settings = || async { site.get("/api/v1/me/privacy").bearer(&alice.token).send().await.expect(200).json };
-    assert_eq!(settings().await, json!({"friend_requests": "everybody"}));
+    assert_eq!(settings().await, json!({"friend_requests": "everybody", "messages": "friends"}));
     set_privacy(&site, &alice, "followed").await;
-    assert_eq!(settings().await, json!({"friend_requests": "followed"}));
+    let letters = json!({"messages": "nobody"});
+    site.call("PATCH", "/api/v1/me/privacy").bearer(&alice.token).json(letters).send().await.expect(200);
+    assert_eq!(settings().await, json!({"friend_requests": "followed", "messages": "nobody"}));
     friend(&site, "PUT", &bob, "alice").await.refused(403, "friend.not-accepting");
     site.call("PUT", "/api/v1/channels/bob/follow").bearer(&alice.token).send().await.expect(204);
     assert_eq!(friend(&site, "GET", &bob, "alice").await.json["may_ask"], true);

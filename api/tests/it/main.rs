@@ -15,6 +15,7 @@ mod mail;
 mod media;
 mod moderation;
 mod push;
+mod rooms;
 mod sessions;
 mod site;
 mod takeover;

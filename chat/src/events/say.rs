@@ -120,7 +120,7 @@ impl Gateway {
         Ok(Caller { member, author, channel, name })
     }
 
-    async fn pace(&self, user: UserId) -> Result<(), Refusal> {
+    pub(crate) async fn pace(&self, user: UserId) -> Result<(), Refusal> {
         let verdict = self.limits.hit(&format!("chat:{user}"), self.chat_quota).await;
         if verdict.is_allowed {
             return Ok(());
@@ -282,7 +282,7 @@ fn emotes(text: &str) -> BTreeMap<String, String> {
     emote::named(text).into_iter().filter_map(|name| Some((name.to_owned(), emote::built_in(name)?))).collect()
 }
 
-pub(super) fn text(text: &str) -> Result<MessageText, Refusal> {
+pub(crate) fn text(text: &str) -> Result<MessageText, Refusal> {
     MessageText::parse(text).map_err(|invalid| {
         if normalise_line(text).chars().count() > MESSAGE_CHARS_MAX {
             Refusal::new("chat.too-long", format!("a message has at most {MESSAGE_CHARS_MAX} characters"))
@@ -292,7 +292,7 @@ pub(super) fn text(text: &str) -> Result<MessageText, Refusal> {
     })
 }
 
-fn client_id(id: String) -> Result<String, Refusal> {
+pub(crate) fn client_id(id: String) -> Result<String, Refusal> {
     let is_plain = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     if is_plain { Ok(id) } else { Err(Refusal::invalid("client_id must be 1 to 64 visible ASCII characters")) }
 }

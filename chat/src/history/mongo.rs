@@ -1,4 +1,4 @@
-//! Chat history in MongoDB. The only code that names its driver.
+//! Chat history in MongoDB. Only this and `rooms/store/mongo.rs` name its driver.
 //!
 //! Asks for nothing a single server lacks: no transactions, no change streams. How many members of a replica set must
 //! confirm a write is the address's to say (`?w=majority`); without it the server's default holds.
@@ -16,7 +16,7 @@ use kit::Secret;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{ClientOptions, IndexOptions, ReturnDocument};
-use mongodb::{Client, Collection, IndexModel};
+use mongodb::{Client, Collection, Database, IndexModel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
@@ -24,6 +24,7 @@ use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, St
 use crate::fanout::floor_of;
 use crate::limits::{CLEAR_LINES_MAX, CLEAR_REACH, RESTORE_REACH};
 use crate::message::{Author, Message, Reaction};
+use crate::rooms::store::MongoRooms;
 
 const MESSAGES: &str = "chat_messages";
 const REACTIONS: &str = "chat_reactions";
@@ -37,6 +38,7 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// The collections `chat_messages` and `chat_reactions`.
 #[derive(Debug)]
 pub struct MongoHistory {
+    database: Database,
     messages: Collection<Stone>,
     reactions: Collection<Pebble>,
     indexed: OnceCell<()>,
@@ -101,14 +103,14 @@ impl From<Error> for HistoryError {
 impl MongoHistory {
     /// Reads the address. Connects when first needed, so this succeeds while the server is away.
     pub async fn new(url: &Secret, database: &str) -> Result<Self> {
-        let mut options = ClientOptions::parse(url.expose()).await?;
-        options.app_name.get_or_insert_with(|| "rillcast".to_owned());
-        options.server_selection_timeout = Some(SERVER_WAIT_MAX);
-        options.connect_timeout = Some(CONNECT_WAIT_MAX);
-        options.max_pool_size.get_or_insert(CONNECTIONS_MAX);
-        let database = Client::with_options(options)?.database(database);
+        let database = open(url, database).await?;
         let (messages, reactions) = (database.collection(MESSAGES), database.collection(REACTIONS));
-        Ok(Self { messages, reactions, indexed: OnceCell::new() })
+        Ok(Self { database, messages, reactions, indexed: OnceCell::new() })
+    }
+
+    /// What is said in rooms, through the same client.
+    pub(crate) fn rooms(&self) -> MongoRooms {
+        MongoRooms::within(&self.database)
     }
 
     /// The collection, with its indexes: without the unique one nothing may be inserted.
@@ -139,6 +141,16 @@ impl MongoHistory {
     async fn page(&self, filter: Document, sort: Document, limit: u32) -> Result<Vec<Message>> {
         Ok(self.stones(filter, sort, limit).await?.into_iter().map(message_of).collect())
     }
+}
+
+/// A database, through a client with our limits. Connects when first needed.
+pub(crate) async fn open(url: &Secret, database: &str) -> Result<Database> {
+    let mut options = ClientOptions::parse(url.expose()).await?;
+    options.app_name.get_or_insert_with(|| "rillcast".to_owned());
+    options.server_selection_timeout = Some(SERVER_WAIT_MAX);
+    options.connect_timeout = Some(CONNECT_WAIT_MAX);
+    options.max_pool_size.get_or_insert(CONNECTIONS_MAX);
+    Ok(Client::with_options(options)?.database(database))
 }
 
 #[async_trait]
@@ -369,15 +381,15 @@ fn beyond(side: &str, point: StreamPoint) -> [Document; 2] {
     ]
 }
 
-fn is_duplicate(error: &Error) -> bool {
+pub(crate) fn is_duplicate(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }
 
-fn id(id: uuid::Uuid) -> Uuid {
+pub(crate) fn id(id: uuid::Uuid) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
-fn moment(at: Timestamp) -> DateTime {
+pub(crate) fn moment(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.timestamp_millis())
 }
 
@@ -410,15 +422,15 @@ fn stone_of(message: &Message) -> Stone {
     }
 }
 
-fn uuid_of(id: Uuid) -> uuid::Uuid {
+pub(crate) fn uuid_of(id: Uuid) -> uuid::Uuid {
     uuid::Uuid::from_bytes(id.bytes())
 }
 
-fn timestamp(at: DateTime) -> Timestamp {
+pub(crate) fn timestamp(at: DateTime) -> Timestamp {
     Timestamp::from_timestamp_millis(at.timestamp_millis()).unwrap_or_default()
 }
 
-fn ids_of(ids: &[MessageId]) -> Vec<Uuid> {
+pub(crate) fn ids_of(ids: &[MessageId]) -> Vec<Uuid> {
     ids.iter().map(|message| id(message.as_uuid())).collect()
 }
 

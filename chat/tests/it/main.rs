@@ -11,6 +11,8 @@ mod nodes;
 mod order;
 mod outage;
 mod protocol;
+mod room_history;
+mod rooms;
 mod site;
 mod speech;
 mod viewers;

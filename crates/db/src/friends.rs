@@ -1,6 +1,6 @@
 //! SQL for friendships, blocks and whom a member lets near. One row per pair decides every race.
 
-use domain::people::{BLOCKS_MAX, Bond, Circle, REQUESTS_WAITING_MAX};
+use domain::people::{BLOCKS_MAX, Bond, Circle, Letters, REQUESTS_WAITING_MAX};
 use domain::{Timestamp, UserId};
 
 use crate::Conn;
@@ -335,6 +335,28 @@ pub async fn set_circle(conn: &mut Conn, user: UserId, circle: Circle) -> Result
         "#,
         user.as_uuid(),
         circle.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Who may write to this member.
+pub async fn letters(conn: &mut Conn, user: UserId) -> Result<Letters> {
+    let kept = sqlx::query_scalar!("SELECT messages FROM privacy WHERE user_id = $1", user.as_uuid())
+        .fetch_optional(conn)
+        .await?;
+    kept.map_or(Ok(Letters::default()), |text| Letters::parse(&text).ok_or(DbError::Corrupt { what: "letters" }))
+}
+
+pub async fn set_letters(conn: &mut Conn, user: UserId, letters: Letters) -> Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO privacy (user_id, messages) VALUES ($1, $2)
+        ON CONFLICT (user_id) DO UPDATE SET messages = EXCLUDED.messages
+        "#,
+        user.as_uuid(),
+        letters.as_str(),
     )
     .execute(conn)
     .await?;

@@ -24,6 +24,7 @@ mod pulse;
 pub mod push;
 pub mod queue;
 pub mod recordings;
+pub mod rooms;
 pub mod sessions;
 pub mod storyboards;
 pub mod streams;

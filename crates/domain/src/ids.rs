@@ -48,6 +48,8 @@ ids! {
     VodId,
     /// One chat message.
     MessageId,
+    /// A conversation between members.
+    RoomId,
     /// One line in a member's notification list.
     NotificationId,
     /// One sign-in on one device; the family of its refresh tokens.

@@ -11,12 +11,13 @@ pub mod ingest;
 pub mod notification;
 pub mod order;
 pub mod people;
+pub mod rooms;
 pub mod stream;
 pub mod user;
 pub mod visibility;
 
 pub use error::{Classify, Kind};
-pub use ids::{CategorySlug, MessageId, NotificationId, PublishId, SessionId, StreamId, UserId, VodId};
+pub use ids::{CategorySlug, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId, VodId};
 pub use visibility::Visibility;
 
 /// A moment, always in UTC. Written as RFC 3339 at every edge.

@@ -46,6 +46,35 @@ impl Circle {
     }
 }
 
+/// Who may write to a member, and invite them into a group. The names are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Letters {
+    Everybody,
+    /// Friends, and those whose channel the member follows.
+    Followed,
+    #[default]
+    Friends,
+    Nobody,
+}
+
+impl Letters {
+    pub const ALL: [Self; 4] = [Self::Everybody, Self::Followed, Self::Friends, Self::Nobody];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Everybody => "everybody",
+            Self::Followed => "followed",
+            Self::Friends => "friends",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|letters| letters.as_str() == text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +86,9 @@ mod tests {
             assert_eq!(serde_json::to_value(circle).unwrap(), circle.as_str());
         }
         assert_eq!(Circle::parse("friends"), None);
+        for letters in Letters::ALL {
+            assert_eq!(Letters::parse(letters.as_str()), Some(letters));
+            assert_eq!(serde_json::to_value(letters).unwrap(), letters.as_str());
+        }
     }
 }

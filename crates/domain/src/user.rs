@@ -148,6 +148,11 @@ impl Role {
     }
 }
 
+/// Where the site serves the avatar under a key of the bucket, as a path of its own.
+pub fn avatar_url(key: &str) -> String {
+    format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

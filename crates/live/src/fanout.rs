@@ -27,6 +27,8 @@ pub const DESK: &str = "node:desk";
 pub enum Target {
     /// All sockets of one member.
     User(UserId),
+    /// All sockets of several members: of those who sit in a room at that moment.
+    Users(Vec<UserId>),
     /// All sockets that joined a channel.
     Channel(Username),
     /// Every socket.

@@ -61,10 +61,7 @@ pub fn is_media_of(vod: VodId, key: &str) -> bool {
     below.is_some_and(|(_, name)| number(name, "seg", ".m4s") || number(name, "init", ".mp4"))
 }
 
-/// Where the site serves an avatar, as a path of its own.
-pub fn avatar_url(key: &str) -> String {
-    format!("/media/avatars/{}", key.strip_prefix("avatar/").unwrap_or(key))
-}
+pub use domain::user::avatar_url;
 
 #[cfg(test)]
 mod tests {

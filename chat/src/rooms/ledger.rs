@@ -1,0 +1,74 @@
+//! What Postgres knows of rooms: who sits in them, who may write, what was read. Nothing of it is remembered here, so that somebody who
+//! was shown out or blocked is so with the next event.
+
+use std::collections::HashMap;
+
+use db::rooms::{Face, Line, Listed, Marked, Seat, Which};
+use domain::rooms::Writing;
+use domain::{MessageId, RoomId, UserId};
+
+use crate::rooms::store::RoomMessage;
+
+pub(crate) struct Ledger {
+    pool: db::Pool,
+}
+
+impl Ledger {
+    pub(crate) fn new(pool: db::Pool) -> Self {
+        Self { pool }
+    }
+
+    /// A member's place in a room. `None`: not in it, or there is no such room.
+    pub(crate) async fn seat(&self, room: RoomId, user: UserId) -> db::Result<Option<Seat>> {
+        db::rooms::seat(&mut *self.pool.acquire().await?, room, user).await
+    }
+
+    pub(crate) async fn writing(&self, writer: UserId, other: UserId) -> db::Result<Writing> {
+        db::rooms::writing(&mut *self.pool.acquire().await?, writer, other).await
+    }
+
+    /// A member's rooms, the one where something was said last first.
+    pub(crate) async fn list(&self, user: UserId, limit: i64) -> db::Result<(Vec<Listed>, i64)> {
+        let mut conn = self.pool.acquire().await?;
+        let rooms = db::rooms::list(&mut conn, user, Which::default(), limit).await?;
+        Ok((rooms, db::rooms::unread_rooms(&mut conn, user).await?))
+    }
+
+    /// Notes that something was said. Who is to hear it.
+    pub(crate) async fn said(&self, message: &RoomMessage) -> db::Result<Vec<UserId>> {
+        let excerpt = domain::chat::excerpt(&message.text);
+        let line = Line {
+            id: message.id,
+            room: message.room,
+            author: message.author,
+            excerpt: &excerpt,
+            sent_at: message.sent_at,
+        };
+        db::rooms::said(&mut *self.pool.acquire().await?, line).await
+    }
+
+    pub(crate) async fn reword(&self, message: &RoomMessage) -> db::Result<()> {
+        let excerpt = domain::chat::excerpt(&message.text);
+        db::rooms::reword(&mut *self.pool.acquire().await?, message.id, &excerpt).await
+    }
+
+    pub(crate) async fn redact(&self, id: MessageId) -> db::Result<()> {
+        db::rooms::redact(&mut *self.pool.acquire().await?, id).await
+    }
+
+    pub(crate) async fn audience(&self, room: RoomId) -> db::Result<Vec<UserId>> {
+        db::rooms::audience(&mut *self.pool.acquire().await?, room).await
+    }
+
+    pub(crate) async fn read(&self, room: RoomId, user: UserId, id: MessageId) -> db::Result<Marked> {
+        db::rooms::read(&mut *self.pool.acquire().await?, room, user, id).await
+    }
+
+    /// Members as others see them. Those whose account is gone are left out.
+    pub(crate) async fn faces(&self, mut users: Vec<UserId>) -> db::Result<HashMap<UserId, Face>> {
+        users.sort_unstable();
+        users.dedup();
+        let faces = db::rooms::faces(&mut *self.pool.acquire().await?, &users).await?;
+        Ok(faces.into_iter().map(|face| (face.id, face)).collect())
+    }
+}
