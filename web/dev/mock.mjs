@@ -331,14 +331,208 @@ const bonds = new Map([
   ["rosa", "outgoing"],
   ["velodrome", "blocked"],
 ]);
-const privacy = { friend_requests: "everybody" };
+const privacy = { friend_requests: "everybody", messages: "friends" };
 const bonded = (state) =>
   people
     .filter((one) => !scene.empty && bonds.get(one.username) === state)
     .map((one, i) => ({ ...ref(one), state, since: iso(7_000 * (i + 1)) }));
 const bondView = (name) => ({ state: bonds.get(name) ?? "none", may_ask: !bonds.has(name) });
 
+// Rooms: with two friends, and a group of all who speak in it.
+const personOf = (who) => ({ id: who.id ?? who.username, ...ref(who), is_active: true });
+const talks = new Map();
+const invitation = { room_id: uuid7(), name: "Night photographers", members_count: 7, created_at: iso(500) };
+let invitations = [{ ...invitation, invited_by: ref(people[1]) }];
+function newRoom(more, script = []) {
+  const id = uuid7();
+  const said = script.map(([who, text, agoS, extra = {}]) => roomLine(id, who, text, agoS, extra));
+  const room = {
+    id,
+    kind: "private",
+    name: null,
+    with: null,
+    role: "member",
+    members: [],
+    is_archived: false,
+    refusal: null,
+    unread: 0,
+    created_at: iso(900_000),
+    said,
+    ...more,
+  };
+  talks.set(id, room);
+  return room;
+}
+function roomLine(room_id, who, text, agoS = 0, extra = {}) {
+  const sent_at = iso(agoS);
+  return {
+    id: uuid7(Date.parse(sent_at)),
+    room_id,
+    user: { id: who.id ?? who.username, ...ref(who) },
+    text,
+    client_id: uuid7(),
+    sent_at,
+    ...extra,
+  };
+}
+function roomView(room) {
+  const last = room.said.at(-1);
+  const { members, said, unread, ...rest } = room;
+  return {
+    ...rest,
+    members_count: room.kind === "private" ? 2 : members.length,
+    last_message: last
+      ? { id: last.id, user_id: last.user.id, text: last.text.slice(0, 100), sent_at: last.sent_at }
+      : null,
+    unread_count: unread,
+    read_id: unread ? null : (last?.id ?? null),
+    other_read_id: room.with ? (last?.id ?? null) : null,
+  };
+}
+const roomsOf = (archived) =>
+  scene.empty
+    ? []
+    : [...talks.values()]
+        .filter((room) => room.is_archived === archived && (room.kind === "group" || room.said.length))
+        .sort((a, b) =>
+          (a.said.at(-1)?.sent_at ?? a.created_at) < (b.said.at(-1)?.sent_at ?? b.created_at) ? 1 : -1,
+        )
+        .map(roomView);
+function fillRooms() {
+  const [, orbit, kasia, fieldnotes, hao, , rosa] = people;
+  newRoom({ with: personOf(fieldnotes) }, [
+    [fieldnotes, "did you see the vacuum numbers from last night?", 93_000],
+    [user, "yes, half an hour less than before", 92_800],
+    [user, "https://example.net/runs/812.txt if you want them", 92_790],
+    [
+      fieldnotes,
+      "that is the index. I will write it up for Thursday, with the plan before and after, so that nobody has to take our word for it",
+      4_000,
+      { reactions: [{ emoji: "🎉", user_ids: [user.id] }] },
+    ],
+    [user, "take the duck along", 3_900, { edited_at: iso(3_890) }],
+  ]);
+  newRoom({ with: personOf(orbit), unread: 2 }, [
+    [orbit, "clear skies on Friday, they say", 1_500],
+    [orbit, "roof at nine?", 1_480],
+  ]);
+  newRoom({ with: personOf(rosa), refusal: "room.not-accepting" }, [
+    [rosa, "thank you for the frame!", 700_000],
+  ]);
+  const group = newRoom(
+    {
+      kind: "group",
+      name: "Thursday stream",
+      role: "owner",
+      unread: 0,
+      members: [
+        { ...personOf(user), role: "owner" },
+        { ...personOf(kasia), role: "admin" },
+        { ...personOf(hao), role: "member" },
+      ].map((one) => ({ ...one, joined_at: iso(80_000), read_id: null })),
+    },
+    [
+      [hao, "chào cả nhà, tối nay mình bắt đầu lúc tám giờ", 7_000],
+      [hao, "có ai mang theo micro không?", 6_990],
+      [kasia, "me, the small one", 6_800, { reactions: [{ emoji: "👍", user_ids: [user.id, "hao_cooks"] }] }],
+    ],
+  );
+  const [first, , third] = group.said;
+  group.said.push(
+    roomLine(group.id, user, "eight works, I will open the room at half past seven", 6_700, {
+      reply_to: { id: first.id, user: first.user, text: first.text, is_deleted: false },
+    }),
+  );
+  third.changed_at = third.sent_at;
+  newRoom({
+    kind: "group",
+    name: "Last year's meetup",
+    is_archived: true,
+    refusal: "room.archived",
+    members: group.members.slice(0, 2),
+  });
+}
+fillRooms();
+
 const routes = [
+  [
+    "GET",
+    /^\/rooms$/,
+    (_, __, query) => {
+      const items = roomsOf(query.get("archived") === "true");
+      return { body: page(items, { unread_count: items.filter((one) => one.unread_count).length }) };
+    },
+  ],
+  [
+    "POST",
+    /^\/rooms$/,
+    (_, body) => {
+      const who = people.find((one) => one.username === body.username);
+      if (who && bonds.get(who.username) !== "accepted") return problem(403, "room.not-accepting", "no");
+      const known = [...talks.values()].find((room) => who && room.with?.username === who.username);
+      const me = { ...personOf(user), role: "owner", joined_at: iso(), read_id: null };
+      const group = { kind: "group", name: body.name, role: "owner", members: [me] };
+      return {
+        status: known ? 200 : 201,
+        body: roomView(known ?? newRoom(who ? { with: personOf(who) } : group)),
+      };
+    },
+  ],
+  [
+    "GET",
+    /^\/rooms\/([^/]+)$/,
+    ([id]) =>
+      talks.has(id)
+        ? { body: roomView(talks.get(id)) }
+        : problem(404, "room.not-found", "there is no such room"),
+  ],
+  ["PATCH", /^\/rooms\/([^/]+)$/, ([id], body) => ({ body: roomView(Object.assign(talks.get(id), body)) })],
+  ["GET", /^\/rooms\/([^/]+)\/members$/, ([id]) => ({ body: page(talks.get(id).members) })],
+  [
+    "PATCH",
+    /^\/rooms\/([^/]+)\/members\/([^/]+)$/,
+    ([id, name], body) => {
+      Object.assign(
+        talks.get(id).members.find((one) => one.username === name),
+        body,
+      );
+      return { status: 204 };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/rooms\/([^/]+)\/members\/([^/]+)$/,
+    ([id, name]) => {
+      const room = talks.get(id);
+      room.members = room.members.filter((one) => one.username !== name);
+      if (name === user.username) talks.delete(id);
+      return { status: 204 };
+    },
+  ],
+  [
+    "GET",
+    /^\/rooms\/([^/]+)\/invites$/,
+    () => ({ body: page([{ ...personOf(people[1]), created_at: iso(60) }]) }),
+  ],
+  ["PUT", /^\/rooms\/([^/]+)\/invites\/([^/]+)$/, () => ({ status: 204 })],
+  ["DELETE", /^\/rooms\/([^/]+)\/invites\/([^/]+)$/, () => ({ status: 204 })],
+  ["GET", /^\/me\/room-invites$/, () => ({ body: page(scene.empty ? [] : invitations) })],
+  [
+    "PUT",
+    /^\/me\/room-invites\/([^/]+)$/,
+    () => {
+      invitations = [];
+      return { body: roomView([...talks.values()][0]) };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/me\/room-invites\/([^/]+)$/,
+    () => {
+      invitations = [];
+      return { status: 204 };
+    },
+  ],
   [
     "POST",
     /^\/auth\/refresh$/,
@@ -824,6 +1018,57 @@ io.on("connection", (socket) => {
       ? history.filter((m) => m.id < before).slice(-limit)
       : history.filter((m) => m.id > (after ?? "")).slice(0, limit);
     ack({ ok: true, items });
+  });
+  socket.on("room:history", ({ room_id, before, after, limit }, ack) => {
+    const said = talks.get(room_id)?.said ?? [];
+    const items = after
+      ? said.filter((one) => one.id > after).slice(0, limit)
+      : said.filter((one) => !before || one.id < before).slice(-limit);
+    ack({ ok: true, items, now: iso(), changes: [], removed: [], is_gap: false });
+  });
+  socket.on("room:send", ({ room_id, text, client_id, reply_to }, ack) => {
+    if (text === "fail")
+      return ack({ ok: false, code: "chat.throttled", detail: "slow", retry_after_ms: 3000 });
+    const room = talks.get(room_id);
+    const parent = room.said.find((one) => one.id === reply_to);
+    const answered = parent && { id: parent.id, user: parent.user, text: parent.text, is_deleted: false };
+    const message = roomLine(room_id, user, text, 0, {
+      client_id,
+      ...(answered ? { reply_to: answered } : {}),
+    });
+    room.said.push(message);
+    io.emit("room:message", message);
+    ack({ ok: true, message });
+  });
+  socket.on("room:edit", ({ id, text }, ack) => {
+    const message = [...talks.values()].flatMap((room) => room.said).find((one) => one.id === id);
+    Object.assign(message, { text, edited_at: iso(), changed_at: iso() });
+    io.emit("room:edited", { message });
+    ack({ ok: true, message });
+  });
+  socket.on("room:delete", ({ id }, ack) => {
+    for (const room of talks.values()) {
+      if (room.said.some((one) => one.id === id)) io.emit("room:deleted", { room_id: room.id, id });
+      room.said = room.said.filter((one) => one.id !== id);
+    }
+    ack({ ok: true });
+  });
+  socket.on("room:react", ({ id, emoji, on }, ack) => {
+    const message = [...talks.values()].flatMap((room) => room.said).find((one) => one.id === id);
+    const others = (message.reactions ?? []).filter((one) => one.emoji !== emoji);
+    const users = ((message.reactions ?? []).find((one) => one.emoji === emoji)?.user_ids ?? []).filter(
+      (one) => one !== user.id,
+    );
+    if (on) users.push(user.id);
+    message.reactions = users.length ? [...others, { emoji, user_ids: users }] : others;
+    io.emit("room:reactions", { room_id: message.room_id, id, reactions: message.reactions });
+    ack({ ok: true, emoji, reactions: message.reactions });
+  });
+  socket.on("room:typing", (_, ack) => ack({ ok: true }));
+  socket.on("room:read", ({ room_id }, ack) => {
+    const room = talks.get(room_id);
+    if (room) room.unread = 0;
+    ack({ ok: true });
   });
   socket.on("chat:delete", ({ id }, ack) => {
     io.emit("chat:deleted", { id });

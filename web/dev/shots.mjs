@@ -10,6 +10,10 @@ mkdirSync(out, { recursive: true });
 const act = (what, body) => fetch(`${base}/__mock/${what}`, { method: "POST", body });
 const vods = await (await fetch(`${base}/api/v1/vods`)).json();
 const vod = vods.items[0].id;
+const rooms = (await (await fetch(`${base}/api/v1/rooms`)).json()).items;
+const group = rooms.find((room) => room.kind === "group").id;
+const friend = rooms.find((room) => room.with?.username === "fieldnotes").id;
+const closed = rooms.find((room) => room.with?.username === "rosa").id;
 
 const pages = [
   ["home", "/"],
@@ -50,6 +54,13 @@ const pages = [
   ["mod-fail", "/mod/linh_makes", { before: ["fail"], after: ["heal"], wait: 5000 }],
   ["mod-forbidden", "/mod/linh_makes", { before: ["viewer"], after: ["moderates"] }],
   ["settings", "/settings"],
+  ["messages", "/messages"],
+  ["messages-empty", "/messages", { before: ["empty"], after: ["full"] }],
+  ["messages-fail", "/messages", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["messages-group", `/messages/${group}`],
+  ["messages-friend", `/messages/${friend}`],
+  ["messages-closed", `/messages/${closed}`],
+  ["messages-gone", "/messages/00000000-0000-7000-8000-000000000000"],
   ["notifications", "/notifications"],
   ["admin", "/admin/categories"],
   ["404", "/nowhere"],

@@ -129,6 +129,16 @@ const confirmMail = createRoute({
   validateSearch: tokenOnly,
   component: lazyRouteComponent(() => import("@/routes/MailPages"), "ConfirmMail"),
 });
+const messages = createRoute({
+  getParentRoute: () => shell,
+  path: "/messages",
+  component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
+});
+const conversation = createRoute({
+  getParentRoute: () => shell,
+  path: "/messages/$room",
+  component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
+});
 const adminCategories = createRoute({
   getParentRoute: () => shell,
   path: "/admin/categories",
@@ -176,6 +186,8 @@ const tree = root.addChildren([
     friends,
     unsubscribe,
     confirmMail,
+    messages,
+    conversation,
     adminCategories,
     forbidden,
     broken,

@@ -9,6 +9,13 @@ export type FollowedChannel = Schemas["FollowedChannel"];
 export type Friend = Schemas["Friend"];
 export type FriendPage = Schemas["FriendPage"];
 export type Circle = Schemas["Circle"];
+export type Letters = Schemas["Letters"];
+export type Room = Schemas["Room"];
+export type RoomPage = Schemas["RoomPage"];
+export type RoomPerson = Schemas["RoomPerson"];
+export type RoomMember = Schemas["RoomMember"];
+export type RoomRole = Schemas["RoomRole"];
+export type RoomInvitation = Schemas["RoomInvitation"];
 export type Stream = Schemas["Stream"];
 export type Vod = Schemas["Vod"];
 export type Visibility = Schemas["Visibility"];
@@ -25,6 +32,30 @@ export type IngestSample = Schemas["IngestSample"];
 export type IngestFinding = Schemas["IngestFinding"];
 export type IngestIssue = Schemas["IngestIssue"];
 export type IngestVerdict = Schemas["IngestVerdict"];
+
+/** The author of a message in a room. Without names: the account is gone or not in use. */
+export type RoomAuthor = {
+  id: string;
+  username: string | null;
+  display_name: string | null;
+  avatar_url: string | null;
+};
+
+export type RoomReaction = { emoji: string; user_ids: string[] };
+
+/** Something said in a room, as the socket sends it. */
+export type RoomMessage = {
+  id: string;
+  room_id: string;
+  user: RoomAuthor;
+  text: string;
+  client_id: string;
+  sent_at: string;
+  reply_to?: { id: string; user: RoomAuthor | null; text: string; is_deleted: boolean };
+  reactions?: RoomReaction[];
+  edited_at?: string;
+  changed_at?: string;
+};
 
 /** The author of a chat line, as the socket sends it. */
 export type ChatUser = { id: string; username: string; display_name: string; badges: string[] };

@@ -13,6 +13,8 @@ import type {
   ModAct,
   ModDeed,
   Notification,
+  RoomMessage,
+  RoomReaction,
 } from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
@@ -44,6 +46,16 @@ type ServerEvents = {
   "stream:offline": (event: StreamEvent) => void;
   "vod:ready": (event: { username: string; vod_id: string }) => void;
   "friends:changed": (event: object) => void;
+  "room:message": (message: RoomMessage) => void;
+  "room:edited": (event: { message: RoomMessage }) => void;
+  "room:deleted": (event: { room_id: string; id: string }) => void;
+  "room:reactions": (event: { room_id: string; id: string; reactions: RoomReaction[] }) => void;
+  "room:typing": (event: {
+    room_id: string;
+    user: { id: string; username: string; display_name: string };
+  }) => void;
+  "room:read": (event: { room_id: string; user_id: string; id: string }) => void;
+  "room:changed": (event: { room_id?: string }) => void;
   notification: (notification: Notification) => void;
   "notification:read": (event: { ids?: string[]; all?: boolean; unread_count: number }) => void;
   "ingest:health": (second: IngestSample & { stream_id: string }) => void;
@@ -117,6 +129,33 @@ type ClientEvents = {
   ) => void;
   "mod:undo": (body: { username: string; act_id: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
+  "room:send": (
+    body: { room_id: string; text: string; client_id: string; reply_to?: string },
+    ack: (answer: Ack<{ message: RoomMessage }>) => void,
+  ) => void;
+  "room:history": (
+    body: { room_id: string; before?: string; after?: string; since?: string; limit: number },
+    ack: (
+      answer: Ack<{
+        items: RoomMessage[];
+        now: string;
+        changes?: RoomMessage[];
+        removed?: string[];
+        is_gap?: boolean;
+      }>,
+    ) => void,
+  ) => void;
+  "room:edit": (
+    body: { id: string; text: string },
+    ack: (answer: Ack<{ message: RoomMessage }>) => void,
+  ) => void;
+  "room:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
+  "room:react": (
+    body: { id: string; emoji: string; on: boolean },
+    ack: (answer: Ack<{ reactions: RoomReaction[] }>) => void,
+  ) => void;
+  "room:typing": (body: { room_id: string }, ack: (answer: Ack<object>) => void) => void;
+  "room:read": (body: { room_id: string; id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 
 export type RillSocket = Socket<ServerEvents, ClientEvents>;

@@ -1,11 +1,12 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Check, UserMinus, X } from "lucide-react";
+import { Check, MessageCircle, UserMinus, X } from "lucide-react";
 import type { ReactNode } from "react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Friend } from "@/api/types";
 import { type FriendList, friendList, useBondChange } from "@/features/friends/friends";
+import { useOpenRoom } from "@/features/rooms/rooms";
 import { useLang } from "@/i18n/useLang";
 import { ago } from "@/lib/time";
 import { PageHead } from "@/shell/PageHead";
@@ -22,6 +23,7 @@ export function FriendsPage() {
 function Friends() {
   const { t } = useTranslation();
   const change = useBondChange();
+  const write = useOpenRoom();
   const [ending, setEnding] = useState<Friend | null>(null);
   const isBusy = (friend: Friend) => change.isPending && change.variables?.username === friend.username;
   const end = (friend: Friend) => change.mutate({ username: friend.username, to: "end" });
@@ -75,16 +77,28 @@ function Friends() {
           </Empty>
         }
         actions={(friend) => (
-          <Button
-            size="icon-s"
-            look="ghost"
-            disabled={isBusy(friend)}
-            onClick={() => setEnding(friend)}
-            aria-label={t("friends.end_named", { name: friend.display_name })}
-            data-testid="end"
-          >
-            <UserMinus />
-          </Button>
+          <>
+            <Button
+              size="icon-s"
+              look="ghost"
+              disabled={write.isPending}
+              onClick={() => write.mutate({ username: friend.username })}
+              aria-label={t("rooms.message_named", { name: friend.display_name })}
+              data-testid="message"
+            >
+              <MessageCircle />
+            </Button>
+            <Button
+              size="icon-s"
+              look="ghost"
+              disabled={isBusy(friend)}
+              onClick={() => setEnding(friend)}
+              aria-label={t("friends.end_named", { name: friend.display_name })}
+              data-testid="end"
+            >
+              <UserMinus />
+            </Button>
+          </>
         )}
       />
       <People

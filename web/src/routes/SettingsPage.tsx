@@ -209,17 +209,30 @@ function PrivacyForm() {
   if (settings.isError && !settings.data)
     return <ErrorState error={settings.error} onRetry={() => void settings.refetch()} />;
   if (!settings.data) return <Skeleton className="h-16" />;
+  const chosen = { ...settings.data, ...(save.isPending ? save.variables : {}) };
   return (
     <div className="flex flex-col gap-2" data-testid="privacy">
       <Segmented
         label={t("settings.friend_requests")}
-        value={save.isPending ? save.variables : settings.data.friend_requests}
-        onChange={(circle) => save.mutate(circle)}
+        value={chosen.friend_requests}
+        onChange={(friend_requests) => save.mutate({ friend_requests })}
         options={(["everybody", "followed", "nobody"] as const).map((value) => ({
           value,
           label: t(`settings.circle.${value}`),
         }))}
       />
+      <div className="mt-3">
+        <Segmented
+          label={t("settings.messages")}
+          value={chosen.messages}
+          onChange={(messages) => save.mutate({ messages })}
+          options={(["everybody", "followed", "friends", "nobody"] as const).map((value) => ({
+            value,
+            label: t(`settings.letters.${value}`),
+          }))}
+        />
+        <p className="mt-1.5 text-faint text-sm">{t("settings.messages_hint")}</p>
+      </div>
       <p className="text-faint text-sm">
         <Link to="/friends" className="text-melt underline-offset-4 hover:underline">
           {t("settings.friends_link")}

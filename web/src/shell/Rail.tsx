@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Compass, House, PanelLeftClose, PanelLeftOpen, Radio, Users } from "lucide-react";
+import { Compass, House, MessageCircle, PanelLeftClose, PanelLeftOpen, Radio, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { following, liveStreams } from "@/api/queries";
 import { useSession } from "@/api/session";
 import type { FollowedChannel } from "@/api/types";
 import { incomingCount } from "@/features/friends/friends";
+import { useUnreadRooms } from "@/features/rooms/rooms";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -29,6 +30,7 @@ export function Rail() {
   const isSignedIn = useSession((session) => session.status === "signed-in");
   const followed = useQuery({ ...following(), enabled: isSignedIn });
   const asking = useQuery({ ...incomingCount(), enabled: isSignedIn });
+  const unread = useUnreadRooms();
   const live = useQuery(liveStreams());
   const mine = sortLiveFirst(isSignedIn ? (followed.data?.items ?? []) : []);
   const known = new Set(mine.map((channel) => channel.username));
@@ -49,6 +51,15 @@ export function Rail() {
           <Item to="/" icon={<House />} label={t("nav.home")} isNarrow={isNarrow} isExact />
           <Item to="/browse" icon={<Compass />} label={t("nav.browse")} isNarrow={isNarrow} />
           {isSignedIn && <Item to="/studio" icon={<Radio />} label={t("nav.studio")} isNarrow={isNarrow} />}
+          {isSignedIn && (
+            <Item
+              to="/messages"
+              icon={<MessageCircle />}
+              label={t("rooms.title")}
+              isNarrow={isNarrow}
+              mark={unread > 0 ? t("rooms.waiting", { count: unread }) : undefined}
+            />
+          )}
           {isSignedIn && (
             <Item
               to="/friends"
@@ -102,7 +113,7 @@ function Item({
   isExact = false,
   mark,
 }: {
-  to: "/" | "/browse" | "/studio" | "/friends";
+  to: "/" | "/browse" | "/studio" | "/friends" | "/messages";
   icon: ReactNode;
   label: string;
   isNarrow: boolean;

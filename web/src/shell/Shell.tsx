@@ -1,8 +1,10 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { Bell as BellIcon, Compass, House, LogIn, Radio } from "lucide-react";
+import { Bell as BellIcon, Compass, House, LogIn, MessageCircle, Radio } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
+import { useUnreadRooms } from "@/features/rooms/rooms";
+import { cx } from "@/lib/cx";
 import { buttonClass } from "@/ui/button";
 import { Bell } from "./Bell";
 import { ConnectionBanner } from "./ConnectionBanner";
@@ -88,6 +90,7 @@ function Header() {
 function BottomBar() {
   const { t } = useTranslation();
   const isSignedIn = useSession((session) => session.status === "signed-in");
+  const unread = useUnreadRooms();
   const entry =
     "flex h-full flex-1 flex-col items-center justify-center gap-0.5 text-[11px] font-semibold text-soft data-[status=active]:text-melt [&_svg]:size-[22px]";
   return (
@@ -108,6 +111,18 @@ function BottomBar() {
           <Link to="/studio" className={entry}>
             <Radio />
             {t("nav.studio")}
+          </Link>
+          <Link to="/messages" className={cx(entry, "relative")}>
+            <MessageCircle />
+            {t("rooms.short")}
+            {unread > 0 && (
+              <span
+                className="absolute top-2 left-1/2 ml-2 size-2.5 rounded-full bg-melt"
+                data-testid="bottom-mark"
+              >
+                <span className="sr-only">{t("rooms.waiting", { count: unread })}</span>
+              </span>
+            )}
           </Link>
           <Link to="/notifications" className={entry}>
             <BellIcon />

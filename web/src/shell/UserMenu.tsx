@@ -1,6 +1,18 @@
 import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
-import { Check, LogOut, Moon, Radio, Settings, Shapes, Sun, SunMoon, UserRound, Users } from "lucide-react";
+import {
+  Check,
+  LogOut,
+  MessageCircle,
+  Moon,
+  Radio,
+  Settings,
+  Shapes,
+  Sun,
+  SunMoon,
+  UserRound,
+  Users,
+} from "lucide-react";
 import { type ReactNode, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
@@ -62,6 +74,10 @@ export function UserMenu() {
                 <Menu.LinkItem closeOnClick render={<Link to="/studio" />} className={item}>
                   <Radio />
                   {t("nav.studio")}
+                </Menu.LinkItem>
+                <Menu.LinkItem closeOnClick render={<Link to="/messages" />} className={item}>
+                  <MessageCircle />
+                  {t("rooms.title")}
                 </Menu.LinkItem>
                 <Menu.LinkItem closeOnClick render={<Link to="/friends" />} className={item}>
                   <Users />

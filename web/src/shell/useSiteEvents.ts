@@ -2,11 +2,13 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { following } from "@/api/queries";
 import { FRIENDS } from "@/features/friends/friends";
+import { useRoomEvents } from "@/features/rooms/rooms";
 import { getSocket } from "@/realtime/socket";
 
 /** Streams that start and stop change the lists on every page. */
 export function useSiteEvents(): void {
   const client = useQueryClient();
+  useRoomEvents();
   useEffect(() => {
     const socket = getSocket();
     let timer: ReturnType<typeof setTimeout> | undefined;

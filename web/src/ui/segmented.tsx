@@ -17,7 +17,7 @@ export function Segmented<T extends string>({
   return (
     <fieldset>
       <legend className="mb-1.5 font-semibold text-sm">{label}</legend>
-      <div className="inline-flex rounded-md border border-line bg-sunken p-1">
+      <div className="inline-flex max-w-full flex-wrap rounded-md border border-line bg-sunken p-1">
         {options.map((option) => (
           <label
             key={option.value}

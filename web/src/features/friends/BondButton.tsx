@@ -1,9 +1,20 @@
 import { Menu } from "@base-ui/react/menu";
 import { useQuery } from "@tanstack/react-query";
-import { Ban, Check, Clock, EllipsisVertical, UserCheck, UserMinus, UserPlus, X } from "lucide-react";
+import {
+  Ban,
+  Check,
+  Clock,
+  EllipsisVertical,
+  MessageCircle,
+  UserCheck,
+  UserMinus,
+  UserPlus,
+  X,
+} from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
+import { useOpenRoom } from "@/features/rooms/rooms";
 import { Button } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/dialog";
 import { type BondChange, bondWith, useBondChange } from "./friends";
@@ -17,6 +28,7 @@ export function BondButton({ username, name }: { username: string; name: string 
   const me = useSession((session) => session.user);
   const bond = useQuery({ ...bondWith(username), enabled: Boolean(me) && me?.username !== username });
   const change = useBondChange();
+  const write = useOpenRoom();
   const [isBlocking, setBlocking] = useState(false);
   const place = useRef<HTMLDivElement>(null);
   if (!bond.data) return null;
@@ -54,6 +66,12 @@ export function BondButton({ username, name }: { username: string; name: string 
           {t("friends.unblock")}
         </Button>
       )}
+      {state === "accepted" && (
+        <Button onClick={() => write.mutate({ username })} isBusy={write.isPending} data-testid="message">
+          <MessageCircle />
+          {t("rooms.message")}
+        </Button>
+      )}
       <Menu.Root modal={false}>
         <Menu.Trigger
           aria-label={t("friends.more", { name })}
@@ -66,6 +84,9 @@ export function BondButton({ username, name }: { username: string; name: string 
         <Menu.Portal container={place}>
           <Menu.Positioner sideOffset={6} align="end" className="z-50">
             <Menu.Popup className="popup w-60 p-1.5">
+              {state !== "accepted" &&
+                state !== "blocked" &&
+                row(<MessageCircle />, t("rooms.message"), () => write.mutate({ username }), "menu-message")}
               {state === "outgoing" && row(<X />, t("friends.withdraw"), () => to("end"), "friend-withdraw")}
               {state === "incoming" && row(<X />, t("friends.decline"), () => to("end"), "friend-decline")}
               {state === "accepted" && row(<UserMinus />, t("friends.end"), () => to("end"), "friend-end")}

@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
-import type { Circle, FriendPage } from "@/api/types";
+import type { Circle, FriendPage, Letters } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { toast } from "@/ui/toast";
 
@@ -53,8 +53,8 @@ export function useSetPrivacy() {
   const { t } = useTranslation();
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (friend_requests: Circle) =>
-      unwrap(api.PATCH("/api/v1/me/privacy", { body: { friend_requests } })),
+    mutationFn: (change: { friend_requests?: Circle; messages?: Letters }) =>
+      unwrap(api.PATCH("/api/v1/me/privacy", { body: change })),
     onSuccess: (now) => {
       client.setQueryData(privacy().queryKey, now);
       toast({ kind: "good", title: t("saved") });
