@@ -63,6 +63,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/studio",
       "/settings",
       "/notifications",
+      "/messages",
       "/admin/categories",
       `/c/${username}`,
       `/mod/${username}`,
