@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
-    moderation, notification_settings, notifications, ops, push, rooms, site, streams, takeover, throttle, vod_playback,
-    vods,
+    moderation, notification_settings, notifications, ops, push, rooms, site, streams, takeover, throttle,
+    vod_playback, vods,
 };
 
 /// What a form adds around its file.

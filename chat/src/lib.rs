@@ -105,7 +105,8 @@ impl Chat {
     /// When an address in the configuration cannot be understood.
     pub async fn new(deps: Deps) -> anyhow::Result<Self> {
         let config = &deps.config;
-        let (history, rooms) = history::open_both(config, &deps.pool).await.context("chat.mongodb_url cannot be used")?;
+        let (history, rooms) =
+            history::open_both(config, &deps.pool).await.context("chat.mongodb_url cannot be used")?;
         deps.health.expect(HEALTH_PART);
         let (outward, waiting) = Outward::new();
         let registry = Arc::new(Registry::default());

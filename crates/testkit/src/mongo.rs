@@ -4,7 +4,8 @@
 //! `target/test-mongo` and started per test; it keeps its data in a file, so that it can be stopped and started again.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,12 @@ const NEEDED: &str = "the MongoDB tests need Java and Maven: apt-get install def
                       (or set RILLCAST_TEST_MONGODB_URL to a MongoDB server)";
 
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A Java program that has just begun loads its classes with its first request: on a busy machine that takes longer than anybody in a
+/// chat waits for an answer.
+const FIRST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// `OP_MSG` with `{ping: 1, $db: "admin"}`: length, request, response to, opcode, flags, section kind, BSON.
+const PING: &[u8] = b"\x33\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x1e\0\0\0\
+    \x10ping\0\x01\0\0\0\x02$db\0\x06\0\0\0admin\0\0";
 
 /// A running server, or a real one named by the environment. Stopped when dropped.
 #[derive(Debug)]
@@ -149,10 +156,21 @@ fn spawn(home: &Path, data: &Path, port: u16) -> (Child, u16) {
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("listening ").and_then(|port| port.parse().ok()));
     match heard {
-        Some(port) => (child, port),
+        Some(port) => {
+            first_answer(port).unwrap_or_else(|error| panic!("the MongoDB test server does not answer: {error}"));
+            (child, port)
+        }
         None => {
             kill(&mut child);
             panic!("the MongoDB test server ended before it listened; {NEEDED}");
         }
     }
+}
+
+/// Returns when the server has answered something.
+fn first_answer(port: u16) -> std::io::Result<()> {
+    let mut line = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    line.set_read_timeout(Some(FIRST_ANSWER_WAIT_MAX))?;
+    line.write_all(PING)?;
+    line.read_exact(&mut [0; 16])
 }

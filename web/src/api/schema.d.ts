@@ -602,6 +602,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/room-invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups the caller is invited to, the latest first. */
+        get: operations["my_room_invites"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/room-invites/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says yes to an invitation. */
+        put: operations["join_room"];
+        post?: never;
+        /** Says no to an invitation. Nobody is told. */
+        delete: operations["decline_room"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/storage": {
         parameters: {
             query?: never;
@@ -792,6 +827,112 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's rooms, the one where something was said last first. */
+        get: operations["rooms"];
+        put?: never;
+        /** Opens the conversation with a member, which there is once, or makes a group. */
+        post: operations["begin_room"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the caller's rooms. */
+        get: operations["room"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Names a group, archives it or opens it again. */
+        patch: operations["update_room"];
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is invited and has not answered. */
+        get: operations["room_invites"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/invites/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Invites a member, if they take messages from the caller. By owner and admins. Doing it again changes nothing. */
+        put: operations["invite_to_room"];
+        post?: never;
+        /** Takes an invitation back. By owner and admins. */
+        delete: operations["withdraw_room_invite"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody who sits in a room. */
+        get: operations["room_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/members/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Shows somebody out, or leaves. An owner who leaves hands the group over to whoever was there longest, admins first. */
+        delete: operations["remove_room_member"];
+        options?: never;
+        head?: never;
+        /** Makes a member an admin, one like the others again, or the owner. By the owner. */
+        patch: operations["update_room_member"];
         trace?: never;
     };
     "/api/v1/streams": {
@@ -1534,6 +1675,32 @@ export interface components {
          * @enum {string}
          */
         IngestVerdict: "good" | "ok" | "bad" | "noData";
+        InvitationPage: {
+            items: components["schemas"]["RoomInvitation"][];
+            /** @description Always null: the latest 100. */
+            next_cursor?: string | null;
+        };
+        /** @description Somebody who is invited and has not answered. */
+        InvitedMember: components["schemas"]["RoomPerson"] & {
+            /** Format: date-time */
+            created_at: string;
+        };
+        InvitedPage: {
+            items: components["schemas"]["InvitedMember"][];
+            /** @description Always null: at most 100 wait. */
+            next_cursor?: string | null;
+        };
+        /** @description The last message of a room. */
+        LastMessage: {
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            sent_at: string;
+            /** @description How it begins: 100 characters at most. */
+            text: string;
+            /** Format: uuid */
+            user_id: string;
+        };
         /** @description The end of a stream. */
         LastStream: {
             /**
@@ -1554,6 +1721,11 @@ export interface components {
             started_at: string;
             title: string;
         };
+        /**
+         * @description Who may write to the caller, and invite them into a group.
+         * @enum {string}
+         */
+        Letters: "everybody" | "followed" | "friends" | "nobody";
         /** @description What somebody did, as `mod:action` tells it too. */
         LogEntry: {
             /** Format: uuid */
@@ -1643,6 +1815,11 @@ export interface components {
             /** @description 1 to 1,000 characters. */
             text: string;
         };
+        /** @description Which room to begin: with `username` a conversation of two, with `name` a group. */
+        NewRoom: {
+            name?: string | null;
+            username?: string | null;
+        };
         /** @description What a moderator wrote about a member. Only moderators see it. */
         NoteEntry: {
             /** Format: date-time */
@@ -1717,6 +1894,7 @@ export interface components {
         /** @description Whom the caller lets near. */
         Privacy: {
             friend_requests: components["schemas"]["Circle"];
+            messages: components["schemas"]["Letters"];
         };
         /** @description The body as it is sent; also its OpenAPI schema. */
         Problem: {
@@ -1804,6 +1982,90 @@ export interface components {
         };
         /** @enum {string} */
         Role: "user" | "moderator" | "admin";
+        /** @description A room as the caller sees it. */
+        Room: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            is_archived: boolean;
+            kind: components["schemas"]["RoomKind"];
+            last_message?: components["schemas"]["LastMessage"] | null;
+            /** Format: int64 */
+            members_count: number;
+            /** @description A group's. */
+            name?: string | null;
+            /**
+             * Format: uuid
+             * @description In a conversation of two: up to which message the other has read.
+             */
+            other_read_id?: string | null;
+            /**
+             * Format: uuid
+             * @description Up to which message the caller has read.
+             */
+            read_id?: string | null;
+            /** @description Why nothing can be said in it now, as a code; told of a single room only. */
+            refusal?: string | null;
+            /** @description The caller's. */
+            role: components["schemas"]["RoomRole"];
+            /**
+             * Format: int64
+             * @description Messages of others after what the caller has read, counted up to 100.
+             */
+            unread_count: number;
+            with?: components["schemas"]["RoomPerson"] | null;
+        };
+        /** @description An invitation to the caller. */
+        RoomInvitation: {
+            /** Format: date-time */
+            created_at: string;
+            invited_by: components["schemas"]["ChannelRef"];
+            /** Format: int64 */
+            members_count: number;
+            name: string;
+            /** Format: uuid */
+            room_id: string;
+        };
+        /** @enum {string} */
+        RoomKind: "private" | "group";
+        /** @description One who sits in a room. */
+        RoomMember: components["schemas"]["RoomPerson"] & {
+            /** Format: date-time */
+            joined_at: string;
+            /**
+             * Format: uuid
+             * @description Up to which message they have read.
+             */
+            read_id?: string | null;
+            role: components["schemas"]["RoomRole"];
+        };
+        RoomMemberPage: {
+            items: components["schemas"]["RoomMember"][];
+            /** @description Always null: a room has at most 100 members. */
+            next_cursor?: string | null;
+        };
+        RoomPage: {
+            items: components["schemas"]["Room"][];
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description Rooms with something new in them; of all, not of this page.
+             */
+            unread_count: number;
+        };
+        /** @description A member as others see them. */
+        RoomPerson: {
+            avatar_url?: string | null;
+            display_name: string;
+            /** Format: uuid */
+            id: string;
+            /** @description False: the account is not in use now. */
+            is_active: boolean;
+            username: string;
+        };
+        /** @enum {string} */
+        RoomRole: "member" | "admin" | "owner";
         /** @description What stands against a member now. */
         SanctionEntry: {
             /** Format: uuid */
@@ -1953,6 +2215,17 @@ export interface components {
         };
         UpdatePrivacy: {
             friend_requests?: components["schemas"]["Circle"] | null;
+            messages?: components["schemas"]["Letters"] | null;
+        };
+        UpdateRoom: {
+            /** @description By the owner. An archived group can be read and nothing more. */
+            is_archived?: boolean | null;
+            /** @description By owner and admins. */
+            name?: string | null;
+        };
+        UpdateRoomMember: {
+            /** @description `owner` hands the group over: the caller becomes an admin. */
+            role: components["schemas"]["RoomRole"];
         };
         UpdateStreamSettings: {
             /** @description Null for none. */
@@ -3552,6 +3825,97 @@ export interface operations {
             };
         };
     };
+    my_room_invites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    join_room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decline_room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not invited */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     storage: {
         parameters: {
             query?: never;
@@ -3931,6 +4295,348 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+        };
+    };
+    rooms: {
+        parameters: {
+            query?: {
+                /** @description Archived groups instead of the others. */
+                archived?: boolean;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of rooms */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRoom"];
+            };
+        };
+        responses: {
+            /** @description The conversation with this member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description The new group */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRoom"];
+            };
+        };
+        responses: {
+            /** @description The room now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    room_invites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invited */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitedPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite_to_room: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Invited */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_room_invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not invited */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    room_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomMemberPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_room_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They do not sit in it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_room_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRoomMember"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -54,7 +54,9 @@ function Open({ room, me }: { room: Room; me: string }) {
   const isGroup = room.kind === "group";
   const mine = items.findLast((item) => item.user.id === me)?.id;
   const isSeen = !isGroup && mine !== undefined && mine === items.at(-1)?.id && (otherRead ?? "") >= mine;
-  const refuse = (error: unknown) => toast({ kind: "error", title: errorText(t, error) });
+  const refuse = (error: unknown) => {
+    toast({ kind: "error", title: errorText(t, error) });
+  };
   const status =
     typing.length > 1
       ? t("rooms.typing_some")
