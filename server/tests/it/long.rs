@@ -4,3 +4,4 @@ mod check;
 mod clocks;
 mod restarts;
 mod slow;
+mod storm;
