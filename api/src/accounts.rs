@@ -2,9 +2,10 @@
 //!
 //! HTTP's side of it is in `auth`; the command line calls this directly.
 
+use db::site::SiteAct;
 use domain::error::FieldError;
 use domain::user::{DisplayName, Email, Role, Username};
-use domain::{Classify, Kind, UserId};
+use domain::{Classify, Kind, SessionId, UserId};
 use kit::Config;
 use kit::seal::Sealer;
 use live::revocations::Revocations;
@@ -120,7 +121,7 @@ pub async fn set_role(
     change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Role(role)).await
 }
 
-/// Suspends a member, or readmits them. Either way all their sign-ins end.
+/// Suspends a member, or readmits them, as the operator. Either way all their sign-ins end, and the site's log tells of it.
 pub async fn set_suspended(
     pool: &db::Pool,
     live: &live::Live,
@@ -129,6 +130,35 @@ pub async fn set_suspended(
     is_suspended: bool,
 ) -> Result<(), AccountError> {
     change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Suspended(is_suspended)).await
+}
+
+/// On whose word somebody is suspended or readmitted.
+pub(crate) struct By {
+    /// Nobody: the operator.
+    pub actor: Option<(UserId, String)>,
+    pub reason: String,
+}
+
+/// Suspends or readmits, and writes it down. Once this is committed, the sign-ins that ended are to be told of.
+pub(crate) async fn suspend(
+    conn: &mut db::Conn,
+    (user, name): (UserId, &Username),
+    is_suspended: bool,
+    by: By,
+) -> Result<(SiteAct, Vec<SessionId>), db::DbError> {
+    db::users::set_suspended(conn, user, is_suspended).await?;
+    let act = SiteAct {
+        id: kit::ids::uuid(),
+        actor: by.actor,
+        action: if is_suspended { "suspend" } else { "unsuspend" }.to_owned(),
+        target: Some((user, name.to_string())),
+        reason: by.reason,
+        detail: serde_json::json!({}),
+        at: kit::clock::now(),
+    };
+    db::site::log(conn, &act).await?;
+    let ended = db::sessions::revoke_all(conn, user, db::sessions::RevokeReason::Admin).await?;
+    Ok((act, ended))
 }
 
 enum Change {
@@ -147,12 +177,21 @@ async fn change(
 ) -> Result<(), AccountError> {
     let mut tx = db::begin(pool).await?;
     let user = db::users::credentials(&mut tx, &login.trim().to_lowercase()).await?.ok_or(AccountError::NotFound)?;
-    let _found = match &change {
-        Change::Password(hash) => db::users::set_password_hash(&mut tx, user.id, hash).await?,
-        Change::Role(role) => db::users::set_role(&mut tx, user.id, *role).await?,
-        Change::Suspended(is) => db::users::set_suspended(&mut tx, user.id, *is).await?,
+    let ended = match &change {
+        Change::Password(hash) => {
+            db::users::set_password_hash(&mut tx, user.id, hash).await?;
+            db::sessions::revoke_all(&mut tx, user.id, reason).await?
+        }
+        Change::Role(role) => {
+            db::users::set_role(&mut tx, user.id, *role).await?;
+            db::sessions::revoke_all(&mut tx, user.id, reason).await?
+        }
+        Change::Suspended(is) => {
+            let name = db::chat::username_of(&mut tx, user.id).await?.ok_or(AccountError::NotFound)?;
+            let by = By { actor: None, reason: String::new() };
+            suspend(&mut tx, (user.id, &name), *is, by).await?.1
+        }
     };
-    let ended = db::sessions::revoke_all(&mut tx, user.id, reason).await?;
     db::commit(tx).await?;
     let revocations = Revocations::new(live.clone(), config.auth.access_ttl_s);
     for session in ended {

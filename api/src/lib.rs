@@ -6,6 +6,7 @@
 mod access;
 mod account;
 pub mod accounts;
+mod admin;
 mod auth;
 mod avatar;
 mod categories;
@@ -32,6 +33,7 @@ mod origin_proxy;
 mod page;
 mod passwords;
 mod push;
+mod reports;
 mod revoked;
 mod rooms;
 mod router;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use domain::{StreamId, Timestamp, UserId};
+use domain::{MessageId, StreamId, Timestamp, UserId};
 use uuid::Uuid;
 
 /// One line of a member.
@@ -16,6 +16,16 @@ pub struct SaidLine {
     pub is_deleted: bool,
 }
 
+/// A line that somebody names.
+#[derive(Debug, Clone)]
+pub struct FoundLine {
+    pub channel: UserId,
+    pub author: UserId,
+    pub author_name: String,
+    pub text: String,
+    pub sent_at: Timestamp,
+}
+
 /// What a member said in one channel.
 #[derive(Debug, Clone, Default)]
 pub struct Said {
@@ -26,10 +36,13 @@ pub struct Said {
 }
 
 /// An answer on its way.
-pub type Asked<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Said>> + Send + 'a>>;
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
 
 /// Asks the chat's store.
 pub trait ChatLines: fmt::Debug + Send + Sync + 'static {
     /// The last `limit` lines of a member in a channel. An error when the store does not answer in time.
-    fn said_by(&self, channel: UserId, member: UserId, limit: u32) -> Asked<'_>;
+    fn said_by(&self, channel: UserId, member: UserId, limit: u32) -> Asked<'_, Said>;
+
+    /// One line, deleted or not. An error when the store does not answer in time.
+    fn line(&self, id: MessageId) -> Asked<'_, Option<FoundLine>>;
 }

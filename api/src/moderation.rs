@@ -1,11 +1,15 @@
-//! A channel's order as its owner and moderators read and set it: moderators, the log, who may not speak, filters, lines kept back.
+//! A channel's order as its owner and moderators read and set it: moderators, the log, who may not speak, filters, lines kept
+//! back, reports, requests to be let in again.
 //!
 //! What moderators do in the moment (timeouts, bans, modes) goes through the chat's sockets.
 
 pub(crate) mod card;
 pub(crate) mod filters;
+pub(crate) mod layout;
 pub(crate) mod log;
 pub(crate) mod moderators;
+pub(crate) mod pleas;
+pub(crate) mod reports;
 pub(crate) mod waiting;
 
 use std::time::Duration;
@@ -60,6 +64,16 @@ pub(crate) enum OrderError {
     NoNote,
     #[error("there are at most {NOTES_MAX} notes about a member")]
     TooManyNotes,
+    #[error("you are not banned from this chat")]
+    NotBanned,
+    #[error("your request waits for an answer")]
+    Asked,
+    #[error("the moderators have said no; ask again later")]
+    AskedTooSoon(Duration),
+    #[error("there is no such request")]
+    NoPlea,
+    #[error("{0} has answered that already")]
+    Answered(String),
     #[error("you are acting too fast")]
     Throttled(Duration),
 }
@@ -68,7 +82,7 @@ impl Classify for OrderError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotModerator | Self::NotOwner | Self::Silenced => Kind::Forbidden,
-            Self::NoMember | Self::NoFilter | Self::NoNote => Kind::NotFound,
+            Self::NoMember | Self::NoFilter | Self::NoNote | Self::NoPlea => Kind::NotFound,
             Self::Throttled(_) => Kind::Throttled,
             Self::IsOwner
             | Self::IsSanctioned
@@ -76,7 +90,11 @@ impl Classify for OrderError {
             | Self::FilterExists
             | Self::TooManyFilters
             | Self::FiltersTooLarge
-            | Self::TooManyNotes => Kind::Conflict,
+            | Self::TooManyNotes
+            | Self::NotBanned
+            | Self::Asked
+            | Self::AskedTooSoon(_)
+            | Self::Answered(_) => Kind::Conflict,
         }
     }
 
@@ -95,12 +113,19 @@ impl Classify for OrderError {
             Self::TooManyNotes => "note.too-many",
             Self::TooManyFilters => "filter.too-many",
             Self::FiltersTooLarge => "filter.too-large",
+            Self::NotBanned => "unban.not-banned",
+            Self::Asked => "unban.asked",
+            Self::AskedTooSoon(_) => "unban.too-soon",
+            Self::NoPlea => "unban.not-found",
+            Self::Answered(_) => "mod.already",
         }
     }
 
     fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Self::Throttled(wait) => Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)),
+            Self::Throttled(wait) | Self::AskedTooSoon(wait) => {
+                Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+            }
             _ => None,
         }
     }
@@ -144,6 +169,16 @@ pub(crate) async fn desk(conn: &mut db::Conn, account: &Account, channel: &str) 
 pub(crate) struct Bench {
     pub tx: db::Tx,
     pub desk: Desk,
+    /// The id of the act to be.
+    pub act: Uuid,
+}
+
+/// What somebody did at a desk.
+pub(crate) struct Deed<'a> {
+    pub action: &'a str,
+    pub target: Option<(UserId, &'a Username)>,
+    pub reason: &'a str,
+    pub detail: Value,
 }
 
 /// Who may do something at a desk.
@@ -168,26 +203,33 @@ impl Bench {
             return Err(OrderError::Silenced.into());
         }
         db::moderation::lock(&mut tx, desk.channel).await?;
-        Ok(Self { tx, desk })
+        Ok(Self { tx, desk, act: kit::ids::uuid() })
     }
 
-    /// Writes the act down, lets it hold, and tells moderators and nodes.
+    /// Writes an act without a reason down, lets it hold, and tells moderators and nodes.
     pub(crate) async fn conclude(
-        mut self,
+        self,
         app: &App,
         action: &str,
         target: Option<(UserId, &Username)>,
         detail: Value,
     ) -> Result<(), Problem> {
+        self.close(app, Deed { action, target, reason: "", detail }).await?;
+        Ok(())
+    }
+
+    /// Writes the act down, lets it hold, and tells moderators and nodes.
+    pub(crate) async fn close(mut self, app: &App, deed: Deed<'_>) -> Result<LogEntry, Problem> {
+        let Deed { action, target, reason, detail } = deed;
         let act = Act {
-            id: kit::ids::uuid(),
+            id: self.act,
             channel: self.desk.channel,
             actor: self.desk.actor,
             actor_name: self.desk.actor_name.to_string(),
             action: action.to_owned(),
             target: target.map(|(id, _)| id),
             target_name: target.map(|(_, name)| name.to_string()),
-            reason: String::new(),
+            reason: reason.to_owned(),
             detail,
             undoes: None,
             at: kit::clock::now(),
@@ -195,7 +237,7 @@ impl Bench {
         db::moderation::log(&mut self.tx, &act).await?;
         db::commit(self.tx).await?;
         let Desk { channel, name, .. } = self.desk;
-        let entry = json!(LogEntry::new(act, &name));
+        let entry = LogEntry::new(act, &name);
         let node = |event: &str, payload: Value| Push {
             target: Target::Channel(name.clone()),
             event: event.to_owned(),
@@ -208,7 +250,7 @@ impl Bench {
             node(DESK, json!({ "event": "mod:action", "payload": entry })),
         ];
         tell(app, &pushes).await;
-        Ok(())
+        Ok(entry)
     }
 }
 

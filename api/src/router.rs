@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
-    moderation, notification_settings, notifications, ops, push, rooms, site, streams, takeover, throttle,
+    account, admin, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
+    moderation, notification_settings, notifications, ops, push, reports, rooms, site, streams, takeover, throttle,
     vod_playback, vods,
 };
 
@@ -51,6 +51,19 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
         .routes(routes!(moderation::filters::remove_filter))
         .routes(routes!(moderation::waiting::held_lines))
+        .routes(routes!(moderation::reports::channel_reports))
+        .routes(routes!(moderation::reports::decide_channel_report))
+        .routes(routes!(moderation::pleas::unban_requests))
+        .routes(routes!(moderation::pleas::answer_unban_request))
+        .routes(routes!(moderation::pleas::own_unban_request, moderation::pleas::ask_unban))
+        .routes(routes!(moderation::layout::mod_layout, moderation::layout::keep_mod_layout))
+        .routes(routes!(reports::report))
+        .routes(routes!(admin::members::admin_members))
+        .routes(routes!(admin::members::suspend_member))
+        .routes(routes!(admin::members::unsuspend_member))
+        .routes(routes!(admin::members::site_log))
+        .routes(routes!(admin::reports::site_reports))
+        .routes(routes!(admin::reports::decide_site_report))
         .routes(routes!(moderation::card::chatter))
         .routes(routes!(moderation::card::add_note))
         .routes(routes!(moderation::card::remove_note))

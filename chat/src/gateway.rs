@@ -33,6 +33,7 @@ use crate::order::desk::Desks;
 use crate::pace::Pace;
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
+use crate::review::Review;
 use crate::rooms::ledger::Ledger;
 use crate::rooms::store::RoomHistory;
 use crate::session::{Admission, Identity, Session};
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     pub acts_quota: Quota,
     pub claims: Claims,
     pub desks: Desks,
+    pub review: Review,
     /// Keys digests of what was said.
     pub secret: Secret,
     pub viewers: Viewers,

@@ -22,6 +22,7 @@ mod origin;
 mod pace;
 mod refusal;
 mod registry;
+mod review;
 pub mod rooms;
 mod saying;
 mod session;
@@ -125,6 +126,7 @@ impl Chat {
             acts_quota: Quota::new(domain::order::ACTS_MAX, domain::order::ACTS_WINDOW),
             claims: Claims::new(deps.live.clone()),
             desks: order::desk::Desks::default(),
+            review: review::Review::new(&config.chat.review)?,
             secret: config.auth.secret.clone(),
             viewers: Viewers::new(deps.live.clone()),
             presence: Presence::new(deps.live.clone()),

@@ -90,6 +90,16 @@ pub(crate) const ORDER_FRESH: Duration = Duration::from_millis(1_500);
 /// How often lines kept back too long are looked for, and how many at most in one round.
 pub(crate) const HELD_SWEEP_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const HELD_SWEEP_MAX: i64 = 500;
+/// Lines under the operator's review at a time. Those beyond wait for a turn as long as an answer may take.
+pub(crate) const REVIEWS_AT_ONCE_MAX: usize = 32;
+/// Longest answer of the operator's server.
+pub(crate) const REVIEW_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Failures in a row after which the operator's server is left alone, and for how long.
+pub(crate) const REVIEW_FAILURES_MAX: u32 = 5;
+pub(crate) const REVIEW_REST: Duration = Duration::from_secs(5);
+/// Verdicts remembered for lines that are sent again, and for how long.
+pub(crate) const REVIEWS_KEPT_MAX: u64 = 10_000;
+pub(crate) const REVIEWS_KEPT_FOR: Duration = Duration::from_secs(60);
 /// Sockets of moderators that are told what happens in one channel.
 pub(crate) const DESK_SEATS_MAX: usize = 200;
 /// Lines that one act strikes, and how old the oldest may be. A single line may be as old as it is.

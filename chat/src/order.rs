@@ -85,6 +85,15 @@ pub(crate) struct Judged {
     pub held: Option<HeldFor>,
     /// The modes, for those they hold for.
     modes: Option<Modes>,
+    /// What the line took, to be given back if it is not said after all.
+    taken: Vec<String>,
+}
+
+impl Judged {
+    /// Whether what holds in the channel holds for its author, and the operator's review with it.
+    pub(crate) fn is_under_rules(&self) -> bool {
+        self.modes.is_some()
+    }
 }
 
 impl Gateway {
@@ -97,7 +106,7 @@ impl Gateway {
         text: &str,
         client_id: &str,
     ) -> Result<Judged, Refusal> {
-        let judged = self.judge_words(channel, author, text).await?;
+        let mut judged = self.judge_words(channel, author, text).await?;
         let Some(modes) = judged.modes.map(Modes::effective) else { return Ok(judged) };
         let by = format!("{}:{client_id}", author.id);
         let said = modes.unique.then(|| {
@@ -112,19 +121,27 @@ impl Gateway {
         {
             return Err(Refusal::new("chat.not-unique", "somebody has said that already").later(left));
         }
+        judged.taken.extend(said);
         if modes.slow_s > 0 {
             // With the pace in its name: a channel made faster does not wait for the slower one's end.
             let turn = format!("slow:{channel}:{}:{}", modes.slow_s, author.id);
             let pace = Duration::from_secs(u64::from(modes.slow_s));
             if let Err(left) = self.claims.claim(&turn, &by, pace).await {
-                if let Some(said) = &said {
-                    self.claims.release(said, &by).await;
-                }
+                self.give_back(&judged, author.id, client_id).await;
                 let detail = format!("one message every {} s", modes.slow_s);
                 return Err(Refusal::new("chat.slow", detail).later(left));
             }
+            judged.taken.push(turn);
         }
         Ok(judged)
+    }
+
+    /// Lets go of what a line took that is not said after all.
+    pub(crate) async fn give_back(&self, judged: &Judged, author: UserId, client_id: &str) {
+        let by = format!("{author}:{client_id}");
+        for name in &judged.taken {
+            self.claims.release(name, &by).await;
+        }
     }
 
     /// Whether a text may stand there by what it says and by who says it.
@@ -135,7 +152,7 @@ impl Gateway {
             return Err(refusal);
         }
         if rank.may_moderate() {
-            return Ok(Judged { standing, held: None, modes: None });
+            return Ok(Judged { standing, held: None, modes: None, taken: Vec::new() });
         }
         let rules = self.facts.rules(channel).await?;
         let now = kit::clock::now();
@@ -151,7 +168,7 @@ impl Gateway {
             Verdict::Held(why) => Some(why),
             Verdict::Said => None,
         };
-        Ok(Judged { standing, held, modes: Some(rules.modes) })
+        Ok(Judged { standing, held, modes: Some(rules.modes), taken: Vec::new() })
     }
 
     pub(crate) async fn standing(&self, channel: UserId, user: UserId) -> Result<Standing, Refusal> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use api::lines::{Asked, ChatLines, Said, SaidLine};
+use api::lines::{Asked, ChatLines, FoundLine, Said, SaidLine};
 use chat::history::History;
-use domain::UserId;
+use domain::{MessageId, UserId};
 
 /// More than so many lines of one member are not counted.
 const COUNTED_MAX: u32 = 10_000;
@@ -22,7 +22,7 @@ impl Lines {
 }
 
 impl ChatLines for Lines {
-    fn said_by(&self, channel: UserId, member: UserId, limit: u32) -> Asked<'_> {
+    fn said_by(&self, channel: UserId, member: UserId, limit: u32) -> Asked<'_, Said> {
         Box::pin(async move {
             let (count, kept) = tokio::try_join!(
                 self.history.said_count(channel, member, COUNTED_MAX),
@@ -36,6 +36,19 @@ impl ChatLines for Lines {
                 is_deleted: kept.is_deleted,
             });
             Ok(Said { count, lines: lines.collect() })
+        })
+    }
+
+    fn line(&self, id: MessageId) -> Asked<'_, Option<FoundLine>> {
+        Box::pin(async move {
+            let found = self.history.find_all(&[id]).await?.pop();
+            Ok(found.map(|kept| FoundLine {
+                channel: kept.message.channel,
+                author: kept.message.author.id,
+                author_name: kept.message.author.username,
+                text: kept.message.text,
+                sent_at: kept.message.sent_at,
+            }))
         })
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct LogEntry {
     username: String,
     actor: String,
     /// `timeout`, `ban`, `unban`, `warn`, `delete`, `clear`, `modes`, `shield`, `undo`, `mod`, `unmod`, `filter_add`,
-    /// `filter_remove`, `approve`, `deny`.
+    /// `filter_remove`, `approve`, `deny`, `request_deny`, `report_resolve`, `report_dismiss`, `report_escalate`.
     action: String,
     target: Option<String>,
     reason: String,

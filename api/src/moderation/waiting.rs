@@ -22,6 +22,8 @@ use crate::state::App;
 pub(crate) enum HeldWhy {
     Filter,
     Links,
+    /// The operator's own review wants somebody to look at it.
+    Review,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +60,7 @@ impl HeldLine {
             why: match held.why {
                 HeldFor::Filter => HeldWhy::Filter,
                 HeldFor::Links => HeldWhy::Links,
+                HeldFor::Review => HeldWhy::Review,
             },
             held_at: held.held_at,
             expires_at: held.expires_at,

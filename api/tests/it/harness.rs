@@ -105,7 +105,7 @@ impl Setup {
             health: kit::health::Health::default(),
             metrics: kit::telemetry::metrics(),
             node: "node-here".to_owned(),
-            chat_lines: Arc::new(FewWords),
+            chat_lines: Arc::new(FewWords(pool.clone())),
             local_origin: self.local_origin.map(|router| Arc::new(Routes(router)) as Arc<dyn LocalOrigin>),
             rtmp_url: "rtmp://tv.test/live".to_owned(),
             rtmps_url: Some("rtmps://tv.test:1936/live".to_owned()),
@@ -128,12 +128,17 @@ impl Drop for Site {
     }
 }
 
-/// A store in which everybody has said one thing, except where it is down.
-#[derive(Debug)]
-struct FewWords;
+/// A store in which everybody has said one thing, and which finds what tests put into the chat's table.
+struct FewWords(db::Pool);
+
+impl std::fmt::Debug for FewWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FewWords")
+    }
+}
 
 impl api::lines::ChatLines for FewWords {
-    fn said_by(&self, _: UserId, member: UserId, _: u32) -> api::lines::Asked<'_> {
+    fn said_by(&self, _: UserId, member: UserId, _: u32) -> api::lines::Asked<'_, api::lines::Said> {
         let line = api::lines::SaidLine {
             id: kit::ids::uuid(),
             text: format!("a line of {member}"),
@@ -142,6 +147,23 @@ impl api::lines::ChatLines for FewWords {
             is_deleted: true,
         };
         Box::pin(std::future::ready(Ok(api::lines::Said { count: 1, lines: vec![line] })))
+    }
+
+    fn line(&self, id: domain::MessageId) -> api::lines::Asked<'_, Option<api::lines::FoundLine>> {
+        Box::pin(async move {
+            let found = format!(
+                "SELECT channel_id::text, user_id::text, username, text FROM chat_messages WHERE message_id = '{id}'"
+            );
+            let row = db::testing::rows(&self.0, &found).await?.pop();
+            let id = |row: &Value, field: &str| row[field].as_str().and_then(|id| id.parse().ok()).expect("an id");
+            Ok(row.map(|row| api::lines::FoundLine {
+                channel: id(&row, "channel_id"),
+                author: id(&row, "user_id"),
+                author_name: row["username"].as_str().expect("a name").to_owned(),
+                text: row["text"].as_str().expect("a text").to_owned(),
+                sent_at: kit::clock::now(),
+            }))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod channels;
+mod desk;
 mod edge;
 mod far;
 mod faults;

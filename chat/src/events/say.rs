@@ -6,6 +6,7 @@ use chrono::SubsecRound;
 use db::chat::Chatter;
 use domain::chat::command::{Line, read};
 use domain::chat::{MESSAGE_CHARS_MAX, Mention, MessageKind, MessageText, emote, mentioned, normalise_line};
+use domain::order::HeldFor;
 use domain::user::Username;
 use domain::{MessageId, UserId};
 use live::fanout::Target;
@@ -17,8 +18,10 @@ use crate::gateway::{Answer, Gateway, News};
 use crate::history::{Edit, Stored};
 use crate::limits::{CLIENT_ID_BYTES_MAX, EDIT_FOR};
 use crate::message::{Author, Message, badges};
+use crate::order::Judged;
 use crate::refusal::Refusal;
 use crate::registry::Member;
+use crate::review::{self, Verdict};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Send {
@@ -136,7 +139,18 @@ impl Gateway {
     }
 
     async fn say(&self, caller: &Caller<'_>, draft: Draft) -> Answered {
-        let judged = self.judge(caller.channel, &caller.author, draft.text.as_str(), &draft.client_id).await?;
+        let mut judged = self.judge(caller.channel, &caller.author, draft.text.as_str(), &draft.client_id).await?;
+        let line = review::Line {
+            channel: &caller.name,
+            author: &caller.author,
+            text: draft.text.as_str(),
+            name: &draft.client_id,
+            is_edit: false,
+        };
+        if let Err(refusal) = self.reviewed(&mut judged, line).await {
+            self.give_back(&judged, caller.author.id, &draft.client_id).await;
+            return Err(refusal);
+        }
         if let Some(why) = judged.held {
             return self.hold(caller, draft, why).await;
         }
@@ -161,6 +175,21 @@ impl Gateway {
             message: Some(message.id),
         };
         Ok(Answer { body: json!({ "ok": true, "message": payload }), then: is_news.then_some(news) })
+    }
+
+    /// Shows a line to the operator's server, unless a moderator will look at it anyway or its author keeps order here.
+    async fn reviewed(&self, judged: &mut Judged, line: review::Line<'_>) -> Result<(), Refusal> {
+        if judged.held.is_some() || !judged.is_under_rules() {
+            return Ok(());
+        }
+        match self.review.of(line).await {
+            Verdict::Allow => Ok(()),
+            Verdict::Hold => {
+                judged.held = Some(HeldFor::Review);
+                Ok(())
+            }
+            Verdict::Refuse => Err(crate::order::held::reviewed()),
+        }
     }
 
     pub(crate) async fn compose(&self, channel: UserId, author: &Chatter, draft: Draft, is_moderator: bool) -> Message {
@@ -215,7 +244,10 @@ impl Gateway {
             return Err(Refusal::new("chat.too-late", detail));
         }
         self.pace(identity.user).await?;
-        let judged = self.judge_words(message.channel, &author, text.as_str()).await?;
+        let mut judged = self.judge_words(message.channel, &author, text.as_str()).await?;
+        let line =
+            review::Line { channel: &name, author: &author, text: text.as_str(), name: &change.id, is_edit: true };
+        self.reviewed(&mut judged, line).await?;
         if let Some(why) = judged.held {
             // What was said cannot wait for a moderator.
             return Err(crate::order::held::refused(why));

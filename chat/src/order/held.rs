@@ -26,7 +26,13 @@ pub(crate) fn refused(why: HeldFor) -> Refusal {
     match why {
         HeldFor::Filter => Refusal::new("chat.filtered", "the channel does not allow what the message says"),
         HeldFor::Links => Refusal::new("chat.links", "links may not be sent here"),
+        HeldFor::Review => reviewed(),
     }
+}
+
+/// What a line is told that the operator's own review does not let through.
+pub(crate) fn reviewed() -> Refusal {
+    Refusal::new("chat.reviewed", "the site does not allow what the message says")
 }
 
 /// A line as moderators get it.

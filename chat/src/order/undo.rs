@@ -97,6 +97,7 @@ impl Gateway {
                     Some(before) => db::moderation::impose(&mut bench.tx, channel, target, before).await?,
                     None => db::moderation::lift(&mut bench.tx, channel, target).await?,
                 }
+                db::moderation::pleas::ask_again(&mut bench.tx, act.id).await?;
                 amends.sanction = Some(before);
                 amends.held = hold_again(&mut bench.tx, act.id).await?;
             }

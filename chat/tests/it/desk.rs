@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db::moderation::pleas;
 use domain::order::{FilterAction, FilterKind};
 use serde_json::{Value, json};
 use testkit::socket::SocketClient;
@@ -223,4 +224,27 @@ async fn a_line_kept_back_is_denied_by_a_moderator_by_a_ban_or_by_time() {
     let line = say(&speaker, &alice, "fine").await["message"]["id"].clone();
     let edit = json!({ "id": line, "text": "https://b.example" });
     assert_eq!(speaker.ask("chat:edit", edit).await.unwrap()["code"], "chat.links");
+}
+
+#[tokio::test]
+async fn a_request_waits_again_when_lifting_its_ban_is_taken_back() {
+    let site = Site::start().await;
+    let (alice, bob) = (site.member("alice").await, site.member("bob").await);
+    let node = site.node().await;
+    let owner = node.sign_in(&alice).await;
+    let ban =
+        acted(&owner, json!({ "action": "ban", "member": "bob" })).await["act_id"].as_str().unwrap().parse().unwrap();
+    let mut conn = site.pool.acquire().await.unwrap();
+    let request = pleas::ask(&mut conn, alice.id, bob.id, ban, "please").await.unwrap().unwrap();
+    assert_eq!(pleas::ask(&mut conn, alice.id, bob.id, ban, "please").await.unwrap(), None, "one waits");
+    let lifted = acted(&owner, json!({ "action": "unban", "member": "bob" })).await;
+    assert!(pleas::waiting(&mut conn, alice.id, None, 10).await.unwrap().is_empty());
+    let act = lifted["act_id"].as_str().unwrap().parse().unwrap();
+    let answered = pleas::answer(&mut conn, (alice.id, request), true, act, ("alice", "welcome")).await.unwrap();
+    assert_eq!(answered.unwrap().ban, ban);
+    let undo = json!({ "username": "alice", "act_id": lifted["act_id"] });
+    assert_eq!(owner.ask("mod:undo", undo).await.unwrap()["ok"], true);
+    let own = pleas::own(&mut conn, alice.id, bob.id, ban).await.unwrap().unwrap();
+    assert_eq!((own.state.as_str(), own.answer.as_str(), own.again_at()), ("open", "", None));
+    assert_eq!(pleas::waiting(&mut conn, alice.id, None, 10).await.unwrap().len(), 1);
 }

@@ -11,6 +11,7 @@ mod nodes;
 mod order;
 mod outage;
 mod protocol;
+mod review;
 mod room_history;
 mod rooms;
 mod site;

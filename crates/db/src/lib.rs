@@ -26,6 +26,7 @@ pub mod queue;
 pub mod recordings;
 pub mod rooms;
 pub mod sessions;
+pub mod site;
 pub mod storyboards;
 pub mod streams;
 #[cfg(feature = "testing")]

@@ -3,8 +3,11 @@
 pub mod cards;
 mod filters;
 pub mod held;
+mod layouts;
 mod log;
 mod moderators;
+pub mod pleas;
+pub mod reports;
 
 use domain::order::{Links, Modes, Rank};
 use domain::user::{Role, Username};
@@ -16,6 +19,7 @@ use crate::error::{DbError, Result};
 use crate::users::{Person, username};
 
 pub use filters::{Added, Filter, NewFilter, add_filter, filters, remove_filter};
+pub use layouts::{keep_layout, layout};
 pub use log::{Act, LogQuery, UNDONE, act, decided_by, last_lifted_by, log, log_page, struck_by};
 pub use moderators::{Appointed, Moderator, appoint, dismiss, moderators};
 

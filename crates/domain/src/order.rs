@@ -1,6 +1,7 @@
 //! Order in a channel's chat: who may act on whom, which modes hold, and whether a line may be said.
 
 mod filter;
+mod report;
 
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::Invalid;
 use crate::user::Role;
 pub use filter::{FilterAction, FilterKind, Filters, Folded, has_link, is_only_emotes};
+pub use report::{ASK_AGAIN_AFTER, REPORTS_MAX, REPORTS_WINDOW, ReportDesk, ReportKind, ReportReason, ReportState};
 
-/// Longest reason of an act, in characters.
+/// Longest reason of an act, note of a report and answer to one, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Longest timeout: four weeks. What should last longer is a ban.
 pub const TIMEOUT_S_MAX: u32 = 28 * 86_400;
@@ -180,6 +182,8 @@ pub enum Objection {
 pub enum HeldFor {
     Filter,
     Links,
+    /// The operator's own review wants somebody to look at it.
+    Review,
 }
 
 impl HeldFor {
@@ -187,6 +191,7 @@ impl HeldFor {
         match self {
             Self::Filter => "filter",
             Self::Links => "links",
+            Self::Review => "review",
         }
     }
 
@@ -194,6 +199,7 @@ impl HeldFor {
         match text {
             "filter" => Some(Self::Filter),
             "links" => Some(Self::Links),
+            "review" => Some(Self::Review),
             _ => None,
         }
     }
@@ -244,9 +250,14 @@ pub fn is_undoable(action: &str) -> bool {
 
 /// A reason as it is kept: one line, of bounded length.
 pub fn reason(text: &str) -> Result<String, Invalid> {
+    remark("reason", text)
+}
+
+/// What somebody adds to what they do, in a field of this name: one line, of bounded length.
+pub fn remark(field: &'static str, text: &str) -> Result<String, Invalid> {
     let text = if text.len() > REASON_CHARS_MAX * 16 { None } else { Some(crate::chat::normalise_line(text)) };
     text.filter(|text| text.chars().count() <= REASON_CHARS_MAX)
-        .ok_or_else(|| Invalid::new("reason", "must have at most 500 characters"))
+        .ok_or_else(|| Invalid::new(field, "must have at most 500 characters"))
 }
 
 #[cfg(test)]

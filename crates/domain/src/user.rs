@@ -146,6 +146,11 @@ impl Role {
     pub fn is_staff(self) -> bool {
         self >= Self::Moderator
     }
+
+    /// Whether they may suspend somebody of that role from the site, or readmit them. Nobody acts on an equal.
+    pub fn outranks(self, other: Self) -> bool {
+        self.is_staff() && self > other
+    }
 }
 
 /// Where the site serves the avatar under a key of the bucket, as a path of its own.
@@ -156,6 +161,13 @@ pub fn avatar_url(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_staff_acts_on_who_stands_below_them() {
+        use Role::{Admin, Moderator, User};
+        let may = |actor: Role| [User, Moderator, Admin].map(|target| actor.outranks(target));
+        assert_eq!((may(User), may(Moderator), may(Admin)), ([false; 3], [true, false, false], [true, true, false]));
+    }
 
     #[test]
     fn a_username_is_folded_to_lower_case() {

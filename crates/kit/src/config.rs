@@ -246,6 +246,7 @@ pub struct ChatConfig {
     pub allowed_origins: Vec<String>,
     /// Most Socket.IO connections at a time from one address.
     pub connections_per_ip_max: usize,
+    pub review: ReviewConfig,
 }
 
 impl Default for ChatConfig {
@@ -255,8 +256,39 @@ impl Default for ChatConfig {
             mongodb_database: "rillcast".to_owned(),
             allowed_origins: Vec::new(),
             connections_per_ip_max: 4_000,
+            review: ReviewConfig::default(),
         }
     }
+}
+
+/// The operator's own server, asked about each line of chat before it is said. Who keeps order in a channel is not reviewed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReviewConfig {
+    /// Address that is asked by POST, and answers `{"verdict": "allow" | "hold" | "refuse"}`. Empty: nothing is reviewed.
+    pub url: String,
+    /// Key the requests are signed with (Standard Webhooks 1.0): `whsec_` and 24 to 64 bytes in base64.
+    pub secret: Secret,
+    /// Milliseconds the answer may take: 10 to 300.
+    pub timeout_ms: u64,
+    /// What becomes of a line when there is no answer: `allow`, `hold` (for the channel's moderators) or `refuse`.
+    pub on_failure: ReviewFailure,
+}
+
+impl Default for ReviewConfig {
+    fn default() -> Self {
+        Self { url: String::new(), secret: Secret::default(), timeout_ms: 250, on_failure: ReviewFailure::Allow }
+    }
+}
+
+/// What becomes of a line that could not be reviewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum ReviewFailure {
+    Allow,
+    Hold,
+    Refuse,
 }
 
 /// RTMP in.

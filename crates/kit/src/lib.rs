@@ -24,6 +24,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
 pub mod vapid;
+pub mod webhook_key;
 
 pub use config::Config;
 pub use problem::Problem;

@@ -194,7 +194,12 @@ impl Config {
         )?;
         let has_address = mail.is_empty() || !self.http.public_url.is_empty();
         rule("http.public_url", has_address, "must be set for mail: its links lead there")?;
+        let review = &self.chat.review;
+        rule("chat.review.timeout_ms", (10..=300).contains(&review.timeout_ms), "must be 10 to 300")?;
+        let is_signed = review.url.is_empty() || crate::webhook_key::WebhookKey::parse(&review.secret).is_some();
+        rule("chat.review.secret", is_signed, "must be whsec_ and 24 to 64 bytes in base64")?;
         for (key, url) in [
+            ("chat.review.url", &review.url),
             ("hooks.on_publish", &self.hooks.on_publish),
             ("hooks.on_publish_done", &self.hooks.on_publish_done),
             ("hooks.on_update", &self.hooks.on_update),
@@ -258,6 +263,11 @@ mod tests {
         assert!(env(&[("RILLCAST__HLS__PART_MS", "20")]).is_err());
         assert!(env(&[("RILLCAST__HLS__PART_MS", "fast")]).is_err());
         assert!(env(&[("RILLCAST__HOOKS__ON_PUBLISH", "ftp://x")]).is_err());
+        assert!(env(&[("RILLCAST__CHAT__REVIEW__TIMEOUT_MS", "301")]).is_err());
+        let url = ("RILLCAST__CHAT__REVIEW__URL", "http://review.test/");
+        assert!(env(&[url]).is_err(), "unsigned");
+        let key = ("RILLCAST__CHAT__REVIEW__SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert_eq!(env(&[url, key]).unwrap().chat.review.timeout_ms, 250);
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "everywhere")]).is_err());
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "0.0.0.0:1936")]).is_err(), "without a certificate");
     }

@@ -1,0 +1,283 @@
+//! Members as the site's staff finds, suspends and readmits them.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use db::site::{Member, SiteAct, Wanted};
+use domain::UserId;
+use domain::order::reason;
+use domain::user::Username;
+use kit::Problem;
+use kit::problem::ProblemBody;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{AdminError, staff};
+use crate::account::Account;
+use crate::accounts::{self, By};
+use crate::extract::{Fields, Json, Path, Query, storable};
+use crate::moderation::{MemberRef, OrderError};
+use crate::page::{self, PageQuery};
+use crate::revoked;
+use crate::shapes::RoleName;
+use crate::state::App;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct MemberPath {
+    /// The member's name.
+    username: String,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MemberParams {
+    /// Part of a username or display name.
+    q: Option<String>,
+    /// Only those who are suspended.
+    #[serde(default)]
+    suspended: bool,
+    /// Most items in the answer: 1 to 100, 24 unless said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Why and since when somebody is suspended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Suspension {
+    reason: String,
+    /// Null: the operator, at the command line.
+    by: Option<String>,
+    at: DateTime<Utc>,
+}
+
+/// A member as the site's staff sees them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AdminMember {
+    user: MemberRef,
+    role: RoleName,
+    is_suspended: bool,
+    /// Null when they are not suspended, or it was done before there was a log.
+    suspension: Option<Suspension>,
+    created_at: DateTime<Utc>,
+    /// Whether the caller may suspend and readmit them.
+    may_suspend: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AdminMemberPage {
+    /// Who joined last first.
+    items: Vec<AdminMember>,
+    next_cursor: Option<String>,
+}
+
+/// Members. For the site's moderators and administrators.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users",
+    operation_id = "admin_members",
+    params(MemberParams),
+    responses(
+        (status = 200, description = "A page of members", body = AdminMemberPage),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "admin",
+)]
+pub(crate) async fn admin_members(
+    State(app): State<App>,
+    account: Account,
+    Query(params): Query<MemberParams>,
+) -> Result<Json<AdminMemberPage>, Problem> {
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let limit = page.limit()?;
+    let before = page.after::<Uuid>()?.map(UserId::from_uuid);
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let staff = staff(&mut conn, &account).await?;
+    let query = params.q.as_deref().map(str::trim).filter(|q| !q.is_empty()).map(storable);
+    let query = query.as_deref().map(|q| q.trim_start_matches('@'));
+    let wanted = Wanted { query, only_suspended: params.suspended, before };
+    let mut rows = db::site::members(&mut conn, wanted, page::rows(limit)).await?;
+    let next_cursor = page::cut(&mut rows, limit, |row| row.id.as_uuid());
+    let view = |member: Member| AdminMember {
+        may_suspend: staff.role.outranks(member.role),
+        role: member.role.into(),
+        is_suspended: member.is_suspended,
+        suspension: member.suspension.map(|one| Suspension { reason: one.reason, by: one.by, at: one.at }),
+        created_at: member.created_at,
+        user: MemberRef::new(member.id, member.person),
+    };
+    Ok(Json(AdminMemberPage { items: rows.into_iter().map(view).collect(), next_cursor }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Because {
+    /// 1 to 500 characters.
+    reason: String,
+}
+
+/// What the site's staff did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SiteLogEntry {
+    act_id: Uuid,
+    /// Null: the operator, at the command line.
+    actor: Option<String>,
+    /// `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`.
+    action: String,
+    target: Option<String>,
+    reason: String,
+    #[schema(value_type = Object)]
+    detail: Value,
+    at: DateTime<Utc>,
+}
+
+impl From<SiteAct> for SiteLogEntry {
+    fn from(act: SiteAct) -> Self {
+        Self {
+            act_id: act.id,
+            actor: act.actor.map(|(_, name)| name),
+            action: act.action,
+            target: act.target.map(|(_, name)| name),
+            reason: act.reason,
+            detail: act.detail,
+            at: act.at,
+        }
+    }
+}
+
+async fn set(
+    app: &App,
+    account: &Account,
+    path: &MemberPath,
+    body: &Because,
+    is_suspended: bool,
+) -> Result<Json<SiteLogEntry>, Problem> {
+    let mut fields = Fields::default();
+    let why = fields.take(reason(&body.reason)).unwrap_or_default();
+    if why.is_empty() {
+        fields.push("reason", "must be 1 to 500 characters");
+    }
+    fields.check()?;
+    let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
+    let mut tx = db::begin(&app.pool).await?;
+    let staff = staff(&mut tx, account).await?;
+    let subject = db::site::hold(&mut tx, &name).await?.ok_or(OrderError::NoMember)?;
+    if !staff.role.outranks(subject.role) {
+        return Err(AdminError::Outranked.into());
+    }
+    if subject.is_suspended == is_suspended {
+        return Err(if is_suspended { AdminError::Suspended } else { AdminError::NotSuspended }.into());
+    }
+    let by = By { actor: Some((staff.id, staff.name.to_string())), reason: why };
+    let (act, ended) = accounts::suspend(&mut tx, (subject.id, &subject.name), is_suspended, by).await?;
+    db::commit(tx).await?;
+    for session in ended {
+        revoked::announce(app, session, None).await;
+    }
+    Ok(Json(act.into()))
+}
+
+/// Suspends a member: their sign-ins end, their chat closes, what they broadcast is cut. For administrators, and for the site's
+/// moderators where the member is neither.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{username}/suspend",
+    operation_id = "suspend_member",
+    params(MemberPath),
+    request_body = Because,
+    responses(
+        (status = 200, description = "What the log says of it", body = SiteLogEntry),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "admin",
+)]
+pub(crate) async fn suspend_member(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<MemberPath>,
+    Json(body): Json<Because>,
+) -> Result<Json<SiteLogEntry>, Problem> {
+    set(&app, &account, &path, &body, true).await
+}
+
+/// Lets a suspended member in again. For who may suspend them.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{username}/unsuspend",
+    operation_id = "unsuspend_member",
+    params(MemberPath),
+    request_body = Because,
+    responses(
+        (status = 200, description = "What the log says of it", body = SiteLogEntry),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "admin",
+)]
+pub(crate) async fn unsuspend_member(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<MemberPath>,
+    Json(body): Json<Because>,
+) -> Result<Json<SiteLogEntry>, Problem> {
+    set(&app, &account, &path, &body, false).await
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SiteLogParams {
+    /// Only what was done about this member.
+    target: Option<String>,
+    /// Most items in the answer: 1 to 100, 24 unless said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SiteLogPage {
+    /// The latest first.
+    items: Vec<SiteLogEntry>,
+    next_cursor: Option<String>,
+}
+
+/// What the site's staff did. For the site's moderators and administrators. Nobody changes it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/log",
+    operation_id = "site_log",
+    params(SiteLogParams),
+    responses(
+        (status = 200, description = "A page of acts", body = SiteLogPage),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "admin",
+)]
+pub(crate) async fn site_log(
+    State(app): State<App>,
+    account: Account,
+    Query(params): Query<SiteLogParams>,
+) -> Result<Json<SiteLogPage>, Problem> {
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let limit = page.limit()?;
+    let before = page.after::<Uuid>()?;
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    staff(&mut conn, &account).await?;
+    let target = match params.target.as_deref().filter(|name| !name.is_empty()) {
+        None => None,
+        Some(name) => {
+            let name = Username::parse(name).map_err(|_| OrderError::NoMember)?;
+            Some(db::moderation::find_member(&mut conn, &name).await?.ok_or(OrderError::NoMember)?.0)
+        }
+    };
+    let mut rows = db::site::log_page(&mut conn, target, before, page::rows(limit)).await?;
+    let next_cursor = page::cut(&mut rows, limit, |act| act.id);
+    Ok(Json(SiteLogPage { items: rows.into_iter().map(SiteLogEntry::from).collect(), next_cursor }))
+}
