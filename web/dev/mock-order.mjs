@@ -46,6 +46,59 @@ export function order(mock) {
     keep("velodrome", "buy f0llowers, first hundred free", "filter", 571),
   ];
 
+  const reported = (kind, name, excerpt, reasons, voices, more = {}) => ({
+    id: uuid7(),
+    kind,
+    thing_id: uuid7(),
+    channel: kind === "member" ? null : "linh_makes",
+    accused: name,
+    excerpt,
+    said_at: iso(300),
+    state: "open",
+    voices,
+    reasons,
+    notes: [],
+    reporters: null,
+    opened_at: iso(200),
+    escalated_by: null,
+    decided_by: null,
+    decided_at: null,
+    answer: "",
+    ...more,
+  });
+  let reports = [
+    reported("line", "velodrome", "first hundred followers free, ask me how", ["spam"], 4),
+    reported(
+      "line",
+      "nightowl",
+      "the ending is that the printer was alive all along",
+      ["harassment", "other"],
+      2,
+      {
+        notes: ["third time today"],
+      },
+    ),
+  ];
+  let siteReports = [
+    reported("member", "spam_merchant_9", "Spam Merchant", ["spam", "impersonation"], 11, {
+      reporters: ["rosa", "kasia"],
+    }),
+    reported("recording", "orbit", "A whole film, in one take", ["copyright"], 1, { reporters: ["rosa"] }),
+  ];
+  let requests = [
+    {
+      id: uuid7(),
+      user: { id: "spam_merchant_9", ...ref(mock.person("orbit")), username: "spam_merchant_9" },
+      text: "I did not know that links to my own shop count. It will not happen again.",
+      asked_at: iso(900),
+      ban_reason: "Spam",
+      banned_at: iso(3_000),
+      banned_by: "kasia",
+    },
+  ];
+  let layout = null;
+  const suspended = new Map();
+
   const effective = () =>
     modes.shield
       ? {
@@ -261,6 +314,98 @@ export function order(mock) {
             })),
         ),
       })),
+    ],
+    [
+      "GET",
+      /^\/channels\/[^/]+\/moderation\/reports$/,
+      guard(() => ({ body: page(scene.empty ? [] : reports) })),
+    ],
+    [
+      "POST",
+      /^\/channels\/[^/]+\/moderation\/reports\/([^/]+)$/,
+      guard(([id], body) => {
+        const one = reports.find((report) => report.id === id);
+        reports = reports.filter((report) => report.id !== id);
+        tell("mod:report-gone", { id, by: user.username });
+        tell("mod:action", enter(`report_${body.action}`, { target: one.accused }));
+        return { body: one };
+      }),
+    ],
+    [
+      "GET",
+      /^\/channels\/[^/]+\/moderation\/unban-requests$/,
+      guard(() => ({ body: page(scene.empty ? [] : requests) })),
+    ],
+    [
+      "POST",
+      /^\/channels\/[^/]+\/moderation\/unban-requests\/([^/]+)$/,
+      guard(([id], body) => {
+        const one = requests.find((request) => request.id === id);
+        requests = requests.filter((request) => request.id !== id);
+        tell("mod:request-gone", { id, by: user.username });
+        const action = body.action === "accept" ? "unban" : "request_deny";
+        const act = enter(action, { target: one.user.username, reason: body.note });
+        if (action === "request_deny") act.undo_until = null;
+        else sanctions.delete(one.user.username);
+        tell("mod:action", act);
+        return { body: act };
+      }),
+    ],
+    [
+      "GET",
+      /^\/channels\/[^/]+\/unban-request$/,
+      () => ({ body: { ban: { reason: "Spam", at: iso(3_000) }, request: null, may_ask_at: iso(3_000) } }),
+    ],
+    ["GET", /^\/me\/mod-layout$/, () => ({ body: { layout } })],
+    [
+      "PUT",
+      /^\/me\/mod-layout$/,
+      (_, body) => {
+        layout = body;
+        return { body: { layout } };
+      },
+    ],
+    ["POST", /^\/reports$/, () => ({ status: 201, body: { state: "open" } })],
+    [
+      "GET",
+      /^\/admin\/reports$/,
+      (_, __, query) => ({ body: page((query.get("state") ?? "open") === "open" ? siteReports : []) }),
+    ],
+    [
+      "POST",
+      /^\/admin\/reports\/([^/]+)$/,
+      ([id], body) => {
+        const one = siteReports.find((report) => report.id === id);
+        siteReports = siteReports.filter((report) => report.id !== id);
+        return { body: { ...one, state: body.action === "resolve" ? "resolved" : "dismissed" } };
+      },
+    ],
+    [
+      "GET",
+      /^\/admin\/users$/,
+      (_, __, query) => {
+        const found = [...people.values()]
+          .filter(({ username }) => username.includes(query.get("q") ?? ""))
+          .filter(({ username }) => query.get("suspended") !== "true" || suspended.has(username));
+        const item = (one) => ({
+          user: { id: one.username, ...ref(one) },
+          role: one.username === user.username ? "admin" : "user",
+          is_suspended: suspended.has(one.username),
+          suspension: suspended.get(one.username) ?? null,
+          created_at: iso(3e7),
+          may_suspend: one.username !== user.username,
+        });
+        return { body: page(scene.empty ? [] : found.map(item)) };
+      },
+    ],
+    [
+      "POST",
+      /^\/admin\/users\/([^/]+)\/(suspend|unsuspend)$/,
+      ([name, how], body) => {
+        if (how === "suspend") suspended.set(name, { reason: body.reason, by: user.username, at: iso() });
+        else suspended.delete(name);
+        return { body: {} };
+      },
     ],
     ["GET", /^\/channels\/[^/]+\/moderation\/held$/, guard(() => ({ body: page(scene.empty ? [] : held) }))],
     [

@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|act}
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|banned|unbanned|act}
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -208,7 +208,7 @@ let notices = [
   created_at: iso(age),
   actor,
 }));
-const scene = { empty: false, fail: false, signedIn: false, health: "good", moderates: true };
+const scene = { empty: false, fail: false, signedIn: false, health: "good", moderates: true, banned: false };
 
 // One second of a made-up broadcast: calm, or one whose line breaks down now and then.
 function second(at, mood) {
@@ -969,7 +969,12 @@ io.on("connection", (socket) => {
       viewers,
       history: scene.empty || username !== "linh_makes" ? [] : history.slice(-50),
       modes: desk.modes(),
-      me: { is_moderator: scene.moderates, sanction: null, warning: null, follows_since: null },
+      me: {
+        is_moderator: scene.moderates,
+        sanction: scene.banned ? { until: null, reason: "Spam" } : null,
+        warning: null,
+        follows_since: null,
+      },
       pinned: scene.empty || username !== "linh_makes" ? null : pinned,
       now: iso(),
     });
@@ -1105,6 +1110,7 @@ function act(what, text) {
   if (what === "takeover") takeoverUntil = new Date(Date.now() + 30_000).toISOString();
   if (what === "takeover-off") takeoverUntil = null;
   if (what === "moderates" || what === "viewer") scene.moderates = what === "moderates";
+  if (what === "banned" || what === "unbanned") scene.banned = what === "banned";
   if (what === "act") desk.other();
   if (what.startsWith("health-")) scene.health = what.slice(7);
   if (what === "say") {

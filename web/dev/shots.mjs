@@ -52,6 +52,11 @@ const pages = [
   ["mod", "/mod/linh_makes"],
   ["mod-empty", "/mod/linh_makes", { before: ["empty"], after: ["full"] }],
   ["mod-fail", "/mod/linh_makes", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  [
+    "channel-banned",
+    "/c/linh_makes",
+    { before: ["viewer", "banned"], after: ["moderates", "unbanned"], wait: 4000 },
+  ],
   ["mod-forbidden", "/mod/linh_makes", { before: ["viewer"], after: ["moderates"] }],
   ["settings", "/settings"],
   ["messages", "/messages"],
@@ -63,6 +68,8 @@ const pages = [
   ["messages-gone", "/messages/00000000-0000-7000-8000-000000000000"],
   ["notifications", "/notifications"],
   ["admin", "/admin/categories"],
+  ["admin-members", "/admin/members"],
+  ["admin-reports", "/admin/reports"],
   ["404", "/nowhere"],
   ["embed", "/embed/c/linh_makes", { wait: 4000 }],
 ];

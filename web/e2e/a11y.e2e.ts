@@ -65,6 +65,8 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/notifications",
       "/messages",
       "/admin/categories",
+      "/admin/members",
+      "/admin/reports",
       `/c/${username}`,
       `/mod/${username}`,
     ];

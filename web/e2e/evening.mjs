@@ -192,6 +192,23 @@ await play("evening", async () => {
   await keeper.keyboard.press("Escape");
   await card.waitFor({ state: "detached" });
 
+  // A line is reported, and the report lands at both desks; one of them decides.
+  const reported = line(keeper, "understood");
+  await reported.hover();
+  await reported.getByTestId("mod-menu").click();
+  await keeper.getByTestId("mod-report").click();
+  await keeper.getByTestId("report-reason").selectOption("spam");
+  await keeper.getByTestId("report-note").fill("the third time today");
+  await clean(keeper, "the report", "[data-testid=report-dialog]");
+  await keeper.getByTestId("report-send").click();
+  await keeper.getByTestId("report-dialog").waitFor({ state: "detached" });
+  const report = owner.getByTestId("panel-reports").getByTestId("report").filter({ hasText: "understood" });
+  await report.getByText("the third time today").waitFor();
+  await clean(owner, "the reports", "[data-testid=panel-reports]");
+  await report.getByTestId("report-dismiss").click();
+  await report.waitFor({ state: "detached" });
+  await entry(keeper, { action: "report_dismiss", actor: "host", target: "troll" }).waitFor();
+
   // The owner bans, for a reason; the moderator who was slower hears by whom.
   const last = line(owner, "understood");
   await last.hover();
@@ -210,9 +227,29 @@ await play("evening", async () => {
   await noisy.reload();
   await noisy.getByTestId("chat-barred").waitFor();
   await line(noisy, "flood").waitFor({ state: "detached" });
-  await answers(noisy, "a new evening", /may not write/);
+  check((await field(noisy).count()) === 0, "who is banned is offered nothing to write into");
+
+  // Who is banned asks to be let in again: once no, and the words to it; they have to wait for another try. Lifted by name.
+  await noisy.getByTestId("plea-open").click();
+  await noisy.getByTestId("plea-text").fill("I have slept over it");
+  await clean(noisy, "asking to be let in again", "[data-testid=chat]");
+  await noisy.getByTestId("plea-send").click();
+  await shows(noisy, "plea", { state: "open" });
+  await panel(keeper, "requests");
+  const request = keeper.locator('[data-testid="unban-request"][data-username="troll"]');
+  await request.getByText("I have slept over it").waitFor();
+  await request.getByTestId("request-note").fill("one more night");
+  await clean(keeper, "the requests", "[data-testid=panel-requests]");
+  await shot(keeper, "request");
+  await request.getByTestId("request-deny").click();
+  await request.waitFor({ state: "detached" });
+  await shows(noisy, "plea", { state: "denied" });
+  await noisy.getByTestId("plea").getByText("one more night").waitFor();
+  check((await noisy.getByTestId("plea-open").count()) === 0, "after a no there is a pause");
+  await entry(owner, { action: "request_deny", actor: "warden", target: "troll" }).waitFor();
   await keeper.locator('[data-testid="sanction"][data-username="troll"]').getByTestId("unban").click();
   await noisy.getByTestId("chat-barred").waitFor({ state: "detached" });
+  await field(noisy).waitFor();
 
   // The shield: everything at once, and nobody who does not follow.
   await owner.getByTestId("mod-shield").click();

@@ -144,6 +144,22 @@ const adminCategories = createRoute({
   path: "/admin/categories",
   component: lazyRouteComponent(() => import("@/routes/AdminCategories"), "AdminCategories"),
 });
+/** Whom to look for, and whether only among those who are suspended. */
+const memberSearch = (search: Record<string, unknown>): { q?: string; suspended?: boolean } => ({
+  ...(text(search.q) ? { q: text(search.q) } : {}),
+  ...(text(search.suspended) === "true" ? { suspended: true } : {}),
+});
+const adminMembers = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/members",
+  validateSearch: memberSearch,
+  component: lazyRouteComponent(() => import("@/routes/AdminMembers"), "AdminMembers"),
+});
+const adminReports = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/reports",
+  component: lazyRouteComponent(() => import("@/routes/AdminReports"), "AdminReports"),
+});
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
@@ -189,6 +205,8 @@ const tree = root.addChildren([
     messages,
     conversation,
     adminCategories,
+    adminMembers,
+    adminReports,
     forbidden,
     broken,
   ]),

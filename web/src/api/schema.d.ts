@@ -4,6 +4,111 @@
  */
 
 export interface paths {
+    "/api/v1/admin/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the site's staff did. For the site's moderators and administrators. Nobody changes it. */
+        get: operations["site_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What members reported, and who did. For the site's moderators and administrators. */
+        get: operations["site_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides about what is reported. For the site's moderators and administrators. */
+        post: operations["decide_site_report"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Members. For the site's moderators and administrators. */
+        get: operations["admin_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspends a member: their sign-ins end, their chat closes, what they broadcast is cut. For administrators, and for the site's
+         *     moderators where the member is neither.
+         */
+        post: operations["suspend_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/unsuspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a suspended member in again. For who may suspend them. */
+        post: operations["unsuspend_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -284,6 +389,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{username}/moderation/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lines of the channel's chat that members reported. For its owner and moderators. */
+        get: operations["channel_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides about what is reported, or hands it to the site's staff. For the channel's owner and moderators. */
+        post: operations["decide_channel_report"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{username}/moderation/sanctions": {
         parameters: {
             query?: never;
@@ -295,6 +434,43 @@ export interface paths {
         get: operations["sanctions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/unban-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Banned members who ask to be let in again. For the channel's owner and moderators. */
+        get: operations["unban_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/moderation/unban-requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers a request. Accepting it lifts the ban, and is taken back as any lifting is, by `mod:undo`. For the channel's owner and
+         *     moderators.
+         */
+        post: operations["answer_unban_request"];
         delete?: never;
         options?: never;
         head?: never;
@@ -331,6 +507,24 @@ export interface paths {
         post?: never;
         /** Dismisses a moderator. For the channel's owner. Doing it again changes nothing. */
         delete: operations["dismiss_moderator"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/unban-request": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's ban from the channel's chat, and what became of their request about it. */
+        get: operations["own_unban_request"];
+        put?: never;
+        /** Asks the channel's moderators to be let in again: once at a time for each ban, and a week after they said no. */
+        post: operations["ask_unban"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -510,6 +704,24 @@ export interface paths {
         post: operations["ask_for_mail"];
         /** Ends all mail to the caller. */
         delete: operations["stop_mail"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/mod-layout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the caller likes the moderators' page. */
+        get: operations["mod_layout"];
+        /** Keeps how the caller likes the moderators' page, for all their browsers. */
+        put: operations["keep_mod_layout"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -823,6 +1035,26 @@ export interface paths {
         get: operations["openapi"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reports a line of chat, a member, a recording or a stream. Lines are for the channel's moderators, unless one of them said it; the
+         *     rest is for the site's staff. While it is open a member reports a thing once.
+         */
+        post: operations["report"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1355,9 +1587,30 @@ export interface components {
             /** @description What to call it in the list, such as `Firefox on Linux`. */
             label: string;
         };
+        /** @description A member as the site's staff sees them. */
+        AdminMember: {
+            /** Format: date-time */
+            created_at: string;
+            is_suspended: boolean;
+            /** @description Whether the caller may suspend and readmit them. */
+            may_suspend: boolean;
+            role: components["schemas"]["Role"];
+            suspension?: components["schemas"]["Suspension"] | null;
+            user: components["schemas"]["MemberRef"];
+        };
+        AdminMemberPage: {
+            /** @description Who joined last first. */
+            items: components["schemas"]["AdminMember"][];
+            next_cursor?: string | null;
+        };
         /** @description The process runs. */
         Alive: {
             status: string;
+        };
+        AnswerUnbanRequest: {
+            action: components["schemas"]["PleaAction"];
+            /** @description What the member is told; at most 500 characters. */
+            note?: string;
         };
         /** @description The form, for the document. */
         AvatarForm: {
@@ -1366,6 +1619,10 @@ export interface components {
              * @description A JPEG, PNG, WebP or GIF of at most 5 MiB.
              */
             file: string;
+        };
+        Because: {
+            /** @description 1 to 500 characters. */
+            reason: string;
         };
         /**
          * @description How much a follower hears of a channel.
@@ -1467,6 +1724,16 @@ export interface components {
         /** @description What a link in a mail carries. */
         ConfirmMail: {
             token: string;
+        };
+        DecideReport: {
+            action: components["schemas"]["ReportAction"];
+            /** @description At most 500 characters. */
+            note?: string;
+        };
+        DecideSiteReport: {
+            action: components["schemas"]["SiteReportAction"];
+            /** @description At most 500 characters. */
+            note?: string;
         };
         /** @description The encoder a channel is published by. */
         Encoder: {
@@ -1581,7 +1848,7 @@ export interface components {
          * @description Why a line is kept back.
          * @enum {string}
          */
-        HeldWhy: "filter" | "links";
+        HeldWhy: "filter" | "links" | "review";
         /** @description One issue that holds. The shape of `domain::ingest::IngestFinding`, for the document. */
         IngestFinding: {
             severity: components["schemas"]["IngestSeverity"];
@@ -1690,6 +1957,9 @@ export interface components {
             /** @description Always null: at most 100 wait. */
             next_cursor?: string | null;
         };
+        KeptLayout: {
+            layout?: components["schemas"]["ModLayout"] | null;
+        };
         /** @description The last message of a room. */
         LastMessage: {
             /** Format: uuid */
@@ -1732,7 +2002,7 @@ export interface components {
             act_id: string;
             /**
              * @description `timeout`, `ban`, `unban`, `warn`, `delete`, `clear`, `modes`, `shield`, `undo`, `mod`, `unmod`, `filter_add`,
-             *     `filter_remove`, `approve`, `deny`.
+             *     `filter_remove`, `approve`, `deny`, `request_deny`, `report_resolve`, `report_dismiss`, `report_escalate`.
              */
             action: string;
             actor: string;
@@ -1790,6 +2060,17 @@ export interface components {
             id: string;
             username: string;
         };
+        /** @description Which panels a member hides, and how large they make the others. The names are the page's. */
+        ModLayout: {
+            /** @description At most 32. */
+            hidden: string[];
+            /** @description Of each group of panels, the share of each in percent; at most 64 groups, of 32 panels each. */
+            sizes: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+        };
         /** @description Somebody who keeps order in a channel. */
         Moderator: {
             /** Format: date-time */
@@ -1815,10 +2096,38 @@ export interface components {
             /** @description 1 to 1,000 characters. */
             text: string;
         };
+        NewReportBody: {
+            /** @description The name of the channel the line was said in. */
+            channel?: string | null;
+            /**
+             * Format: uuid
+             * @description A line of chat; with `channel`.
+             */
+            message_id?: string | null;
+            /** @description At most 500 characters, for who decides. */
+            note?: string;
+            reason: components["schemas"]["ReportReason"];
+            /**
+             * Format: uuid
+             * @description A stream.
+             */
+            stream_id?: string | null;
+            /** @description A member, by name. */
+            username?: string | null;
+            /**
+             * Format: uuid
+             * @description A recording.
+             */
+            vod_id?: string | null;
+        };
         /** @description Which room to begin: with `username` a conversation of two, with `name` a group. */
         NewRoom: {
             name?: string | null;
             username?: string | null;
+        };
+        NewUnbanRequest: {
+            /** @description 1 to 500 characters. */
+            text: string;
         };
         /** @description What a moderator wrote about a member. Only moderators see it. */
         NoteEntry: {
@@ -1871,6 +2180,35 @@ export interface components {
             mail: components["schemas"]["MailState"];
             types: components["schemas"]["NotificationChoice"][];
         };
+        /** @description The caller's ban, as they see it. */
+        OwnBan: {
+            /** Format: date-time */
+            at: string;
+            reason: string;
+        };
+        /** @description Where the caller stands in a channel that may have banned them. */
+        OwnStanding: {
+            ban?: components["schemas"]["OwnBan"] | null;
+            /**
+             * Format: date-time
+             * @description From when on they may ask (again). Null: they are not banned, or their request waits.
+             */
+            may_ask_at?: string | null;
+            request?: components["schemas"]["OwnUnbanRequest"] | null;
+        };
+        /** @description The caller's last request about their ban. */
+        OwnUnbanRequest: {
+            /** @description What the moderators say to it. */
+            answer: string;
+            /** Format: date-time */
+            asked_at: string;
+            /** Format: date-time */
+            decided_at?: string | null;
+            /** Format: uuid */
+            id: string;
+            state: components["schemas"]["UnbanRequestState"];
+            text: string;
+        };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
          *     `playback-token` makes a fresh one.
@@ -1891,6 +2229,8 @@ export interface components {
             /** @description The `token` argument of media URLs. Null when none is needed. */
             token?: string | null;
         };
+        /** @enum {string} */
+        PleaAction: "accept" | "deny";
         /** @description Whom the caller lets near. */
         Privacy: {
             friend_requests: components["schemas"]["Circle"];
@@ -1979,6 +2319,73 @@ export interface components {
             password: string;
             /** @description 3 to 30 letters, digits or underscores. */
             username: string;
+        };
+        /**
+         * @description What becomes of a report.
+         * @enum {string}
+         */
+        ReportAction: "resolve" | "dismiss" | "escalate";
+        /** @description One thing that members reported, by one of them or many. */
+        ReportCase: {
+            /** @description Whose it is, as they were called when it was first reported. */
+            accused: string;
+            answer: string;
+            /** @description The channel it is about. */
+            channel?: string | null;
+            /** Format: date-time */
+            decided_at?: string | null;
+            decided_by?: string | null;
+            /** @description Who handed it to the site's staff. */
+            escalated_by?: string | null;
+            /** @description What was said, or the title, as it was then. */
+            excerpt: string;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["ReportKind"];
+            /** @description The latest first; at most 10. */
+            notes: string[];
+            /** Format: date-time */
+            opened_at: string;
+            /** @description Each once. */
+            reasons: string[];
+            /** @description The latest first; at most 20. Only the site's staff is told. */
+            reporters?: string[] | null;
+            /** Format: date-time */
+            said_at?: string | null;
+            state: components["schemas"]["ReportState"];
+            /**
+             * Format: uuid
+             * @description The id of the line, member, recording or stream. It may be gone.
+             */
+            thing_id: string;
+            /**
+             * Format: int32
+             * @description How many reported it.
+             */
+            voices: number;
+        };
+        /**
+         * @description What kind of thing is reported.
+         * @enum {string}
+         */
+        ReportKind: "line" | "member" | "recording" | "stream";
+        ReportPage: {
+            /** @description The latest first. */
+            items: components["schemas"]["ReportCase"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description Why something is reported.
+         * @enum {string}
+         */
+        ReportReason: "spam" | "harassment" | "hate" | "violence" | "sexual" | "self_harm" | "impersonation" | "copyright" | "other";
+        /**
+         * @description What became of a report.
+         * @enum {string}
+         */
+        ReportState: "open" | "resolved" | "dismissed";
+        Reported: {
+            state: components["schemas"]["ReportState"];
         };
         /** @enum {string} */
         Role: "user" | "moderator" | "admin";
@@ -2095,6 +2502,30 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["User"];
         };
+        /** @description What the site's staff did. */
+        SiteLogEntry: {
+            /** Format: uuid */
+            act_id: string;
+            /** @description `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`. */
+            action: string;
+            /** @description Null: the operator, at the command line. */
+            actor?: string | null;
+            /** Format: date-time */
+            at: string;
+            detail: Record<string, never>;
+            reason: string;
+            target?: string | null;
+        };
+        SiteLogPage: {
+            /** @description The latest first. */
+            items: components["schemas"]["SiteLogEntry"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What becomes of a report.
+         * @enum {string}
+         */
+        SiteReportAction: "resolve" | "dismiss";
         /** @description The member's place in the channel now. */
         StandingEntry: {
             is_moderator: boolean;
@@ -2189,6 +2620,14 @@ export interface components {
         };
         /** @enum {string} */
         StreamStatus: "live" | "reconnecting" | "ended";
+        /** @description Why and since when somebody is suspended. */
+        Suspension: {
+            /** Format: date-time */
+            at: string;
+            /** @description Null: the operator, at the command line. */
+            by?: string | null;
+            reason: string;
+        };
         /** @description An open offer to the next encoder. */
         Takeover: {
             /**
@@ -2197,6 +2636,28 @@ export interface components {
              */
             until: string;
         };
+        /** @description A request that waits, as `mod:request` tells it too. */
+        UnbanRequest: {
+            /** Format: date-time */
+            asked_at: string;
+            /** @description Why they were banned. */
+            ban_reason: string;
+            /** Format: date-time */
+            banned_at: string;
+            /** @description Null when they are no member any more. */
+            banned_by?: string | null;
+            /** Format: uuid */
+            id: string;
+            text: string;
+            user: components["schemas"]["MemberRef"];
+        };
+        UnbanRequestPage: {
+            /** @description The oldest first. */
+            items: components["schemas"]["UnbanRequest"][];
+            next_cursor?: string | null;
+        };
+        /** @enum {string} */
+        UnbanRequestState: "open" | "accepted" | "denied";
         /** @description What a follower changes about following. */
         UpdateFollow: {
             bell: components["schemas"]["Bell"];
@@ -2315,6 +2776,223 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    site_log: {
+        parameters: {
+            query?: {
+                /** @description Only what was done about this member. */
+                target?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of acts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteLogPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    site_reports: {
+        parameters: {
+            query?: {
+                /** @description `open` unless said. */
+                state?: "open" | "resolved" | "dismissed";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of what is reported */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_site_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideSiteReport"];
+            };
+        };
+        responses: {
+            /** @description The report as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportCase"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    admin_members: {
+        parameters: {
+            query?: {
+                /** @description Part of a username or display name. */
+                q?: string;
+                /** @description Only those who are suspended. */
+                suspended?: boolean;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminMemberPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suspend_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description What the log says of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteLogEntry"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unsuspend_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description What the log says of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteLogEntry"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -2979,6 +3657,82 @@ export interface operations {
             };
         };
     };
+    channel_reports: {
+        parameters: {
+            query?: {
+                /** @description `open` unless said. */
+                state?: "open" | "resolved" | "dismissed";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of what is reported */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_channel_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideReport"];
+            };
+        };
+        responses: {
+            /** @description The report as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportCase"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sanctions: {
         parameters: {
             query?: {
@@ -3003,6 +3757,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SanctionPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unban_requests: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of requests */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnbanRequestPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_unban_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerUnbanRequest"];
+            };
+        };
+        responses: {
+            /** @description What the log says of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogEntry"];
                 };
             };
             /** @description What went wrong */
@@ -3100,6 +3928,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    own_unban_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnStanding"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_unban: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUnbanRequest"];
+            };
+        };
+        responses: {
+            /** @description It waits */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnUnbanRequest"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -3597,6 +4493,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mod_layout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was kept last */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptLayout"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep_mod_layout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModLayout"];
+            };
+        };
+        responses: {
+            /** @description It is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptLayout"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -4295,6 +5253,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+        };
+    };
+    report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReportBody"];
+            };
+        };
+        responses: {
+            /** @description Somebody will look at it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reported"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -128,6 +128,11 @@ export type ModAct = {
 /** A line that waits for a moderator. */
 export type HeldLine = Schemas["HeldLine"];
 
+/** Something of a channel's chat that viewers reported. */
+export type ReportCase = Schemas["ReportCase"];
+/** Somebody who is banned and asks to be let in again. */
+export type UnbanRequest = Schemas["UnbanRequest"];
+
 /** What a moderator wants done. */
 export type ModDeed =
   | { action: "timeout"; member: string; seconds: number; strike?: boolean }

@@ -13,8 +13,10 @@ import type {
   ModAct,
   ModDeed,
   Notification,
+  ReportCase,
   RoomMessage,
   RoomReaction,
+  UnbanRequest,
 } from "@/api/types";
 import { viewerId } from "@/lib/ids";
 
@@ -40,6 +42,11 @@ type ServerEvents = {
   "mod:action": (act: ModAct) => void;
   "mod:held": (line: HeldLine) => void;
   "mod:held-gone": (event: { id: string; username: string; by: string | null }) => void;
+  "mod:report": (event: { username: string; report: ReportCase }) => void;
+  "mod:report-gone": (event: { id: string; username: string; by: string }) => void;
+  "mod:request": (event: { username: string; request: UnbanRequest }) => void;
+  "mod:request-gone": (event: { id: string; username: string; by: string }) => void;
+  "chat:request-answered": (event: { username: string; is_accepted: boolean; answer: string }) => void;
   viewers: (event: { username: string; count: number }) => void;
   "stream:online": (event: StreamEvent) => void;
   "stream:reconnecting": (event: StreamEvent & { until?: string | null }) => void;

@@ -14,6 +14,7 @@ import { type ChatRoom, useChat } from "@/features/chat/useChat";
 import { BondButton } from "@/features/friends/BondButton";
 import { Player } from "@/features/player/Player";
 import { useTheatre } from "@/features/player/useTheatre";
+import { ReportButton } from "@/features/report/ReportButton";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
@@ -197,6 +198,20 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
           )}
           <FollowButton channel={channel} />
           <BondButton username={channel.username} name={channel.display_name} />
+          <ReportButton
+            choices={[
+              ...(live
+                ? [{ value: "stream", label: t("report.kind.stream"), about: { stream_id: live.id } }]
+                : []),
+              {
+                value: "member",
+                label: t("report.kind.member"),
+                about: { username: channel.username },
+              },
+            ]}
+            owner={channel.username}
+            title={t("report.named", { name: channel.display_name })}
+          />
           {me?.username === channel.username && (
             <Link to="/studio" className={buttonClass("soft")}>
               {t("nav.studio")}

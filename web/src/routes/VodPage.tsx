@@ -13,6 +13,7 @@ import { ReplayChat } from "@/features/chat/ReplayChat";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
+import { ReportButton } from "@/features/report/ReportButton";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { Keeping } from "@/features/vod/Keeping";
@@ -210,6 +211,11 @@ function Facts({ vod }: { vod: Vod }) {
           </span>
         </Link>
         {owner.data && <FollowButton channel={owner.data} />}
+        <ReportButton
+          choices={[{ value: "recording", label: "", about: { vod_id: vod.id } }]}
+          owner={vod.channel.username}
+          title={t("report.recording")}
+        />
       </div>
       {(vod.category || (vod.tags?.length ?? 0) > 0) && (
         <div className="flex flex-wrap items-center gap-1.5">

@@ -2,6 +2,7 @@ import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
 import {
   Check,
+  Flag,
   LogOut,
   MessageCircle,
   Moon,
@@ -11,6 +12,7 @@ import {
   Sun,
   SunMoon,
   UserRound,
+  UserRoundX,
   Users,
 } from "lucide-react";
 import { type ReactNode, useRef } from "react";
@@ -83,6 +85,28 @@ export function UserMenu() {
                   <Users />
                   {t("friends.title")}
                 </Menu.LinkItem>
+                {user.role !== "user" && (
+                  <>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/reports" />}
+                      className={item}
+                      data-testid="admin-reports"
+                    >
+                      <Flag />
+                      {t("admin.reports.title")}
+                    </Menu.LinkItem>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/members" />}
+                      className={item}
+                      data-testid="admin-members"
+                    >
+                      <UserRoundX />
+                      {t("admin.members.title")}
+                    </Menu.LinkItem>
+                  </>
+                )}
                 {user.role === "admin" && (
                   <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
                     <Shapes />

@@ -22,6 +22,9 @@ import { useChosenLine } from "./useChosenLine";
 import { Warning } from "./Warning";
 
 const loadModMenu = () => import("@/features/moderation/ModMenu");
+const ReportDialog = lazy(() =>
+  import("@/features/report/ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
+);
 const ModMenu = lazy(() => loadModMenu().then(({ ModMenu }) => ({ default: ModMenu })));
 
 /** Closer to the end than this counts as being there. */
@@ -142,6 +145,7 @@ function Lines({
   );
   const count = lines.length + pending.length;
   const [moderated, setModerated] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const [reported, setReported] = useState<ChatMessage | null>(null);
   const [isHeld, setHeld] = useState(false);
   // A line that is about to be acted on does not move away.
   const isPaused = isKeeper && (isHeld || moderated !== null);
@@ -204,6 +208,7 @@ function Lines({
         onReact: (id, emoji, on) => void react(id, emoji, on).catch(tell),
       }),
     };
+    const viewer: LineActions = { ...common, ...(isIn && { onReport: setReported }) };
     const onRemove = (id: string) => void remove(id).catch(tell);
     const keeper: LineActions = {
       ...common,
@@ -213,7 +218,7 @@ function Lines({
     };
     const onEdit = (message: ChatMessage) => onTarget({ kind: "edit", message });
     return {
-      others: isKeeper && isIn ? keeper : common,
+      others: isKeeper && isIn ? keeper : viewer,
       // Nobody needs to keep order among their own words.
       mine: isIn
         ? { ...(isKeeper ? { ...keeper, onModerate: undefined } : common), onRemove, onEdit }
@@ -280,6 +285,16 @@ function Lines({
             message={moderated.message}
             anchor={moderated.anchor}
             onClose={() => setModerated(null)}
+          />
+        </Suspense>
+      )}
+      {reported && (
+        <Suspense>
+          <ReportDialog
+            choices={[{ value: "line", label: "", about: { message_id: reported.id, channel: username } }]}
+            title={t("report.line_by", { name: reported.user.display_name })}
+            excerpt={reported.text}
+            onClose={() => setReported(null)}
           />
         </Suspense>
       )}

@@ -13,6 +13,7 @@ import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { accept, complete } from "./complete";
 import { Picker } from "./Picker";
+import { Plea } from "./Plea";
 import { charCount } from "./text";
 import type { ChatRoom } from "./useChat";
 
@@ -139,16 +140,26 @@ export function Composer({
       }
     }
   };
+  const barred = isBarred && (
+    <p role="status" className="mb-2 text-danger text-sm" data-testid="chat-barred">
+      {sanction.until === null
+        ? t("chat.barred")
+        : t("chat.barred_until", { time: timeOfDay(sanction.until, lang) })}{" "}
+      {sanction.reason && t("chat.barred_for", { reason: sanction.reason })}
+    </p>
+  );
+  // Nothing can be written here until somebody lifts it; what can be written is a request.
+  if (isBarred && sanction.until === null) {
+    return (
+      <div className="max-h-[60%] shrink-0 overflow-y-auto border-line border-t p-3">
+        {barred}
+        <Plea channel={username.toLowerCase()} />
+      </div>
+    );
+  }
   return (
     <form onSubmit={submit} className="shrink-0 border-line border-t p-3">
-      {isBarred && (
-        <p role="status" className="mb-2 text-danger text-sm" data-testid="chat-barred">
-          {sanction.until === null
-            ? t("chat.barred")
-            : t("chat.barred_until", { time: timeOfDay(sanction.until, lang) })}{" "}
-          {sanction.reason && t("chat.barred_for", { reason: sanction.reason })}
-        </p>
-      )}
+      {barred}
       {mode && <p className="mb-2 text-soft text-xs">{t(mode.key, { seconds: mode.seconds })}</p>}
       {target && (
         <div

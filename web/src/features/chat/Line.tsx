@@ -1,5 +1,17 @@
 import { Link } from "@tanstack/react-router";
-import { Gavel, Megaphone, Pencil, Pin, Reply, RotateCw, ShieldCheck, Trash2, Video, X } from "lucide-react";
+import {
+  Flag,
+  Gavel,
+  Megaphone,
+  Pencil,
+  Pin,
+  Reply,
+  RotateCw,
+  ShieldCheck,
+  Trash2,
+  Video,
+  X,
+} from "lucide-react";
 import { type CSSProperties, memo } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
@@ -29,6 +41,7 @@ export type LineActions = {
   onPin?: (id: string) => void;
   onRemove?: (id: string) => void;
   onThread?: (id: string) => void;
+  onReport?: (message: ChatMessage) => void;
   /** Opens what else a moderator may do, beside `anchor`. */
   onModerate?: (message: ChatMessage, anchor: HTMLElement) => void;
 };
@@ -164,9 +177,10 @@ function Emoji({ emoji }: { emoji: string }) {
 
 function Tools({ message, actions }: { message: ChatMessage; actions: LineActions }) {
   const { t } = useTranslation();
-  const { onReply, onReact, onEdit, onPin, onRemove, onModerate } = actions;
+  const { onReply, onReact, onEdit, onPin, onRemove, onReport, onModerate } = actions;
   const name = message.user.display_name;
-  if (!onReply && !onReact && !onEdit && !onPin && !onRemove && !onModerate) return null;
+  if (!Object.values({ onReply, onReact, onEdit, onPin, onRemove, onReport, onModerate }).some(Boolean))
+    return null;
   return (
     <div className="absolute -top-2.5 right-2 z-[1] flex rounded-sm border border-line bg-overlay opacity-0 focus-within:opacity-100 group-hover:opacity-100 group-focus/row:opacity-100">
       {onReact && (
@@ -218,6 +232,17 @@ function Tools({ message, actions }: { message: ChatMessage; actions: LineAction
           data-testid="chat-delete"
         >
           <Trash2 />
+        </button>
+      )}
+      {onReport && (
+        <button
+          type="button"
+          className={cx(tool, "hover:text-danger")}
+          onClick={() => onReport(message)}
+          aria-label={t("report.line_by", { name })}
+          data-testid="chat-report"
+        >
+          <Flag />
         </button>
       )}
       {onModerate && (

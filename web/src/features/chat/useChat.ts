@@ -152,6 +152,9 @@ export function useChat(username: string, link?: string): ChatRoom {
       "chat:office": (event: { username: string; is_moderator: boolean }) => {
         if (isHere(event.username)) setModerator(event.is_moderator);
       },
+      "chat:request-answered": (event: { username: string }) => {
+        if (isHere(event.username)) void client.invalidateQueries({ queryKey: ["plea", username] });
+      },
       "chat:pardoned": (event: { username: string }) => {
         if (!isHere(event.username)) return;
         setWarning(null);

@@ -1,10 +1,10 @@
 // The moderators' desk: the chat, and beside it panels that are resized and hidden as each member likes.
 import { Popover } from "@base-ui/react/popover";
 import { Tabs } from "@base-ui/react/tabs";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Columns3, ExternalLink } from "lucide-react";
-import { Fragment, type ReactNode, useEffect, useState } from "react";
+import { Fragment, type ReactNode, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Group, Panel, Separator, useDefaultLayout } from "react-resizable-panels";
 import type { User } from "@/api/types";
@@ -20,18 +20,24 @@ import { FiltersPanel } from "./FiltersPanel";
 import { Frame } from "./Frame";
 import { HeldPanel } from "./HeldPanel";
 import { LogPanel } from "./LogPanel";
-import { COLUMNS, hiddenPanels, keepHidden, PANELS, type PanelId, sizes } from "./layout";
+import { COLUMNS, hiddenPanels, keepHidden, PANELS, type PanelId, sizesOf } from "./layout";
 import { ModeratorsPanel } from "./ModeratorsPanel";
 import { ModesPanel } from "./ModesPanel";
-import { heldLines } from "./queries";
+import { heldLines, reports, requests } from "./queries";
+import { ReportsPanel } from "./ReportsPanel";
+import { RequestsPanel } from "./RequestsPanel";
 import { SanctionsPanel } from "./SanctionsPanel";
 import { useActs, useLastAct } from "./useActs";
 import type { Seat } from "./useDesk";
 
-/** The modes need more room than the others, by how many panels share the column. */
-const MODES_SHARE: Record<number, string> = { 2: "62%", 3: "46%", 4: "37%" };
+/** The modes and the log need more room than the others, by how many panels share the column. */
+const LARGE_SHARE: Record<number, string> = { 2: "62%", 3: "46%", 4: "37%" };
 const shareOf = (panel: PanelId, of: number) =>
-  panel === "modes" ? MODES_SHARE[of] : panel === "held" && of === 2 ? "32%" : undefined;
+  panel === "modes" || (panel === "log" && of > 2)
+    ? LARGE_SHARE[of]
+    : panel === "held" && of === 2
+      ? "32%"
+      : undefined;
 
 type Props = { channel: string; me: User; room: ChatRoom; seat: Seat };
 
@@ -96,6 +102,10 @@ function PanelBody({ panel, channel, me, room }: BodyProps & { panel: PanelId })
   switch (panel) {
     case "held":
       return <HeldPanel channel={channel} />;
+    case "reports":
+      return <ReportsPanel channel={channel} />;
+    case "requests":
+      return <RequestsPanel channel={channel} />;
     case "log":
       return <LogPanel channel={channel} me={me.username} />;
     case "modes":
@@ -109,20 +119,29 @@ function PanelBody({ panel, channel, me, room }: BodyProps & { panel: PanelId })
   }
 }
 
-/** A panel's title; how many lines wait is worth a glance. */
+/** A panel's title; how many lines wait is worth a glance, and how many reports and requests. */
 function useTitles(channel: string): (panel: PanelId) => string {
   const { t } = useTranslation();
   const waiting = useQuery(heldLines(channel)).data?.items.length ?? 0;
-  return (panel) =>
-    panel === "held" && waiting > 0 ? t("mod.held.count", { count: waiting }) : t(`mod.panel.${panel}`);
+  const reported = useInfiniteQuery(reports(channel)).data?.pages;
+  const asked = useInfiniteQuery(requests(channel)).data?.pages;
+  return (panel) => {
+    const title = t(`mod.panel.${panel}`);
+    if (panel === "held") return waiting > 0 ? t("mod.held.count", { count: waiting }) : title;
+    const pages = panel === "reports" ? reported : panel === "requests" ? asked : undefined;
+    const count = pages?.reduce((sum, page) => sum + page.items.length, 0) ?? 0;
+    const isMore = Boolean(pages?.at(-1)?.next_cursor);
+    return count > 0 ? t("mod.counted", { title, many: isMore ? `${count}+` : `${count}` }) : title;
+  };
 }
 
 /** Of the same name for the same set of panels: each set has sizes of its own. */
 function useKeptSizes(me: User, group: string, panelIds: string[]) {
+  const storage = useMemo(() => sizesOf(me.id), [me.id]);
   return useDefaultLayout({
-    id: `rillcast.mod.${me.id}.${group}`,
+    id: group,
     panelIds,
-    storage: sizes,
+    storage,
     onlySaveAfterUserInteractions: true,
   });
 }

@@ -50,7 +50,7 @@ function Waiting({ channel, line, now }: { channel: string; line: HeldLine; now:
           <strong className="font-semibold">{name}</strong> {line.text}
         </p>
         <p className="tabular text-faint text-xs">
-          {line.why === "links" ? t("mod.held.links") : t("mod.held.filter")}
+          {t(`mod.held.${line.why}`)}
           {" · "}
           {t("mod.held.left", { left: clock(secondsUntil(line.expires_at, now) ?? 0) })}
         </p>

@@ -31,6 +31,10 @@ const ACTIONS = [
   "unmod",
   "filter_add",
   "filter_remove",
+  "request_deny",
+  "report_resolve",
+  "report_dismiss",
+  "report_escalate",
   "undo",
 ] as const;
 const TYPING_MS = 250;

@@ -1,8 +1,9 @@
 import { Menu } from "@base-ui/react/menu";
-import { Ban, Clock, Eraser, IdCard, MessageSquareWarning, SquarePen, Trash2 } from "lucide-react";
+import { Ban, Clock, Eraser, Flag, IdCard, MessageSquareWarning, SquarePen, Trash2 } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ChatMessage } from "@/api/types";
+import { ReportDialog } from "@/features/report/ReportDialog";
 import { useLang } from "@/i18n/useLang";
 import { ActDialog, type ActKind } from "./ActDialog";
 import { TIMEOUTS } from "./acts";
@@ -29,12 +30,12 @@ export function ModMenu({
   const lang = useLang();
   const { act } = useActs(channel);
   const [isOpen, setOpen] = useState(true);
-  const [asked, setAsked] = useState<ActKind | "card" | null>(null);
+  const [asked, setAsked] = useState<ActKind | "card" | "report" | null>(null);
   const isAsking = useRef(false);
   const member = message.user.username;
   const name = message.user.display_name;
 
-  const ask = (kind: ActKind | "card") => {
+  const ask = (kind: ActKind | "card" | "report") => {
     isAsking.current = true;
     setAsked(kind);
   };
@@ -107,12 +108,20 @@ export function ModMenu({
                 "mod-clear-member",
                 () => void act({ action: "clear", member }),
               )}
+              {entry(<Flag />, t("report.line"), "mod-report", () => ask("report"))}
             </Menu.Popup>
           </Menu.Positioner>
         </Menu.Portal>
       </Menu.Root>
       {asked === "card" ? (
         <Card channel={channel} member={member} name={name} onClose={onClose} />
+      ) : asked === "report" ? (
+        <ReportDialog
+          choices={[{ value: "line", label: "", about: { message_id: message.id, channel } }]}
+          title={t("report.line_by", { name })}
+          excerpt={message.text}
+          onClose={onClose}
+        />
       ) : (
         asked && <ActDialog channel={channel} member={member} name={name} first={asked} onClose={onClose} />
       )}

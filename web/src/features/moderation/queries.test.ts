@@ -25,6 +25,10 @@ it("an act makes stale what it changes, and so does taking it back", () => {
   expect(staleBy(act({ action: "filter_add", target: null }))).toEqual(["filters"]);
   expect(staleBy(act({ action: "unmod" }))).toContain("moderators");
   expect(staleBy(act({ action: "modes", target: null }))).toEqual([]);
+  expect(staleBy(act({ action: "report_dismiss" }))).toEqual(["reports"]);
+  expect(staleBy(act({ action: "request_deny" }))).toContain("requests");
+  // A ban that is put back has its request waiting again.
+  expect(staleBy(act({ action: "undo", detail: { action: "unban" } }))).toContain("requests");
 });
 
 it("an act that is heard of stands in every list that asked for it", () => {

@@ -13,6 +13,7 @@ import { errorText } from "@/i18n/errorText";
 import { toast } from "@/ui/toast";
 import { type LogFilter, type LogPage, type LogPages, withAct } from "./acts";
 import { logKey, modKey } from "./keys";
+import { useActs } from "./useActs";
 
 const PAGE = 30;
 
@@ -83,6 +84,32 @@ export const heldLines = (channel: string) =>
     staleTime: 60_000,
   });
 
+export const reports = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: [...modKey(channel), "reports"],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: PAGE, cursor: pageParam ?? undefined };
+      const params = { path: { username: channel }, query };
+      return unwrap(api.GET("/api/v1/channels/{username}/moderation/reports", { params, signal }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+    staleTime: 60_000,
+  });
+
+export const requests = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: [...modKey(channel), "requests"],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: PAGE, cursor: pageParam ?? undefined };
+      const params = { path: { username: channel }, query };
+      return unwrap(api.GET("/api/v1/channels/{username}/moderation/unban-requests", { params, signal }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+    staleTime: 60_000,
+  });
+
 export const card = (channel: string, member: string) =>
   queryOptions({
     queryKey: [...modKey(channel), "card", member],
@@ -107,6 +134,44 @@ export function heldGone(client: QueryClient, channel: string, id: string): void
     heldLines(channel).queryKey,
     (old) => old && { ...old, items: old.items.filter((line) => line.id !== id) },
   );
+}
+
+/** Decides about a report, or hands it to the site's staff. */
+export function useReportDecision(channel: string) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, action }: { id: string; action: "resolve" | "dismiss" | "escalate" }) =>
+      unwrap(
+        api.POST("/api/v1/channels/{username}/moderation/reports/{id}", {
+          params: { path: { username: channel, id } },
+          body: { action, note: "" },
+        }),
+      ),
+    onSuccess: (_, { action }) => toast({ kind: "good", title: t(`mod.reports.did.${action}`) }),
+    onError: (error) => toast({ kind: "error", title: errorText(t, error) }),
+    onSettled: () => client.invalidateQueries({ queryKey: reports(channel).queryKey }),
+  });
+}
+
+/** Answers somebody who asks to be let in again. A ban that was lifted may be put back for ten seconds. */
+export function useRequestAnswer(channel: string) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const { offer } = useActs(channel);
+  return useMutation({
+    mutationFn: ({ id, action, note }: { id: string; action: "accept" | "deny"; note: string }) =>
+      unwrap(
+        api.POST("/api/v1/channels/{username}/moderation/unban-requests/{id}", {
+          params: { path: { username: channel, id } },
+          body: { action, note },
+        }),
+      ),
+    // What an act has to say for itself differs by its kind.
+    onSuccess: (act) => offer(act as unknown as ModAct),
+    onError: (error) => toast({ kind: "error", title: errorText(t, error) }),
+    onSettled: () => client.invalidateQueries({ queryKey: requests(channel).queryKey }),
+  });
 }
 
 /** Appoints and dismisses. */
@@ -153,9 +218,14 @@ export function useFilterChange(channel: string) {
 }
 
 /** Which lists an act leaves stale. One that was taken back counts as what it was. */
-export function staleBy(act: ModAct): ("sanctions" | "moderators" | "filters" | "card")[] {
+export function staleBy(
+  act: ModAct,
+): ("sanctions" | "moderators" | "filters" | "card" | "reports" | "requests")[] {
   const action = act.action === "undo" ? (act.detail?.action ?? "") : act.action;
-  if (action === "timeout" || action === "ban" || action === "unban") return ["sanctions", "card"];
+  if (action === "timeout" || action === "ban" || action === "unban")
+    return ["sanctions", "card", "requests"];
+  if (action.startsWith("report")) return ["reports"];
+  if (action.startsWith("request")) return ["requests", "card"];
   if (action === "mod" || action === "unmod") return ["moderators", "card"];
   if (action.includes("filter")) return ["filters"];
   return act.target === null ? [] : ["card"];

@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { create } from "zustand";
 import { ApiError } from "@/api/errors";
 import { useSession } from "@/api/session";
-import type { ModDeed } from "@/api/types";
+import type { ModAct, ModDeed } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { serverTime } from "@/lib/serverClock";
@@ -41,22 +41,34 @@ export function useActs(channel: string) {
     [channel, t],
   );
 
+  /** Tells what was done, and lets it be taken back where that can be. */
+  const offer = useCallback(
+    (done: ModAct) => {
+      const { act_id: actId, undo_until } = done;
+      const title = describe(t, lang, done);
+      if (!undo_until) {
+        toast({ kind: "good", title });
+        return;
+      }
+      const until = Date.parse(undo_until);
+      const close = toast({
+        title,
+        text: done.reason || undefined,
+        action: { label: t("mod.undo"), onClick: () => void undo(actId), testId: "mod-undo" },
+        forMs: Math.min(Math.max(until - serverTime(Date.now()), 2_000), 10_000),
+      });
+      useLastAct.setState({ last: { channel, actId, until, close } });
+    },
+    [channel, t, lang, undo],
+  );
+
   /** Whether it was done; why not is told. */
   const act = useCallback(
     async (deed: ModDeed, reason = ""): Promise<boolean> => {
       try {
         const body = { username: channel, ...deed, ...(reason ? { reason } : {}) };
         const done = await ask("mod:act", body);
-        const { act_id: actId, undo_until } = done;
-        if (!actId || !undo_until || !done.act) return true;
-        const until = Date.parse(undo_until);
-        const close = toast({
-          title: describe(t, lang, done.act),
-          text: done.act.reason || undefined,
-          action: { label: t("mod.undo"), onClick: () => void undo(actId), testId: "mod-undo" },
-          forMs: Math.min(Math.max(until - serverTime(Date.now()), 2_000), 10_000),
-        });
-        useLastAct.setState({ last: { channel, actId, until, close } });
+        if (done.act) offer(done.act);
         return true;
       } catch (error) {
         toast({ kind: "error", title: refusal(error, deed) });
@@ -71,7 +83,7 @@ export function useActs(channel: string) {
         return by ? t("mod.already_by", { name: by }) : errorText(t, error);
       }
     },
-    [channel, t, lang, undo, client],
+    [channel, t, client, offer],
   );
-  return { act, undo };
+  return { act, undo, offer };
 }

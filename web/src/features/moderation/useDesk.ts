@@ -51,6 +51,16 @@ export function useDesk(channel: string): { seat: Seat; wasTaken: boolean } {
     const onGone = (event: { id: string; username: string }) => {
       if (event.username.toLowerCase() === channel) heldGone(client, channel, event.id);
     };
+    const onReport = (event: { username: string }) => {
+      if (event.username.toLowerCase() === channel) {
+        void client.invalidateQueries({ queryKey: [...modKey(channel), "reports"] });
+      }
+    };
+    const onRequest = (event: { username: string }) => {
+      if (event.username.toLowerCase() === channel) {
+        void client.invalidateQueries({ queryKey: [...modKey(channel), "requests"] });
+      }
+    };
     const onOffice = (event: { username: string }) => {
       if (event.username.toLowerCase() === channel) void sit();
     };
@@ -62,6 +72,10 @@ export function useDesk(channel: string): { seat: Seat; wasTaken: boolean } {
     socket.on("mod:action", onAct);
     socket.on("mod:held", onHeld);
     socket.on("mod:held-gone", onGone);
+    socket.on("mod:report", onReport);
+    socket.on("mod:report-gone", onReport);
+    socket.on("mod:request", onRequest);
+    socket.on("mod:request-gone", onRequest);
     socket.on("chat:office", onOffice);
     socket.on("connect", sit);
     socket.on("disconnect", onDisconnect);
@@ -72,6 +86,10 @@ export function useDesk(channel: string): { seat: Seat; wasTaken: boolean } {
       socket.off("mod:action", onAct);
       socket.off("mod:held", onHeld);
       socket.off("mod:held-gone", onGone);
+      socket.off("mod:report", onReport);
+      socket.off("mod:report-gone", onReport);
+      socket.off("mod:request", onRequest);
+      socket.off("mod:request-gone", onRequest);
       socket.off("chat:office", onOffice);
       socket.off("connect", sit);
       socket.off("disconnect", onDisconnect);
