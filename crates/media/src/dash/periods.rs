@@ -23,7 +23,7 @@ pub(super) struct Period {
     pub(super) media_us: i64,
     /// Known unless it is a live presentation's last.
     pub(super) duration_us: Option<i64>,
-    /// Length of everything in it, listed or not.
+    /// Length of everything in it, listed or not: of the leader's, and of a finished presentation's last one all that is in it.
     length_us: i64,
     pub(super) runs: Vec<Run>,
 }
@@ -62,6 +62,7 @@ pub(super) fn plan(tracks: &[Track], listed_from: u64, holds_back: bool, is_date
     let (mut cast, mut next_msn): (Cast, _) = (Cast::new(), None);
     // Wall clock (or recording's time) minus media clock, since the last discontinuity.
     let mut offset_us = None;
+    let mut longest_us = 0;
     for (msn, step) in steps {
         let here: Vec<(usize, Span, i64)> =
             step.iter().filter_map(|(track, span)| Some((*track, *span, span.starts_at_us?))).collect();
@@ -92,6 +93,7 @@ pub(super) fn plan(tracks: &[Track], listed_from: u64, holds_back: bool, is_date
         next_msn = Some(msn + 1);
         let Some(period) = periods.last_mut() else { continue };
         period.length_us = lead_at + lead.duration_us - period.media_us;
+        longest_us = here.iter().map(|(_, span, at)| at + span.duration_us).max().unwrap_or(0) - period.media_us;
         if msn < listed_from {
             continue;
         }
@@ -102,6 +104,11 @@ pub(super) fn plan(tracks: &[Track], listed_from: u64, holds_back: bool, is_date
             }
             run.spans.push((starts_at, span.duration_us));
         }
+    }
+    // An encoder that is stopped leaves sound beyond its last picture, or the other way around. Where nothing follows it is played:
+    // players stop at the end that is written here.
+    if let Some(last) = periods.last_mut().filter(|_| !holds_back) {
+        last.length_us = last.length_us.max(longest_us);
     }
     let count = periods.len();
     for (index, period) in periods.iter_mut().enumerate() {

@@ -60,6 +60,23 @@ fn a_recording_is_static_and_its_segments_repeat() {
 }
 
 #[test]
+fn a_presentation_ends_with_the_longest_of_its_renditions() {
+    let longer = |by| {
+        let mut spans: Vec<Span> = (0..5).map(span).collect();
+        spans[4].duration_us += by;
+        spans
+    };
+    for (pictures, sound) in [(0, 500_000), (500_000, 0)] {
+        let tracks = || vec![video("source", longer(pictures)), audio(longer(sound))];
+        let text = recorded(tracks()).render("").expect("all is there");
+        assert!(text.contains("mediaPresentationDuration=\"PT10.500000S\""), "{text}");
+        assert!(text.contains("<Period id=\"p0\" start=\"PT0S\" duration=\"PT10.500000S\">"), "{text}");
+        let over = live(0, true, tracks()).render("").expect("there");
+        assert!(over.contains("mediaPresentationDuration=\"PT20.500000S\""), "{over}");
+    }
+}
+
+#[test]
 fn a_live_period_keeps_its_name_and_start_while_its_segments_leave() {
     let tracks =
         |count: u64| vec![video("source", (0..count).map(span).collect()), audio((0..count).map(span).collect())];
