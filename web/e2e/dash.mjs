@@ -40,6 +40,9 @@ await play("dash", async () => {
   await recording.evaluate((at) => window.player.seek(at), vod.duration_s - 4);
   const last = await recording.ends("the recording");
   // Sound may go on for a moment after the last picture.
-  check(last.at > vod.duration_s - 0.5 && last.at < vod.duration_s + 1, `it ends where it should: ${last.at} of ${vod.duration_s}`);
+  check(
+    last.at > vod.duration_s - 0.5 && last.at < vod.duration_s + 1,
+    `it ends where it should: ${last.at} of ${vod.duration_s}`,
+  );
   measured.recording = last;
 });
