@@ -49,7 +49,9 @@ pub(super) fn close_inherited_files() {
 /// What has to come before the libraries: priorities are inherited by threads, and nothing may outlive the parent.
 pub(super) fn prepare(parent_pid: i32) -> Result<(), String> {
     die_with_parent(parent_pid)?;
-    let _ = rustix::process::nice(NICE);
+    // By as much as it takes: a service that stands above the others does not lift its children with it.
+    let here = rustix::process::nice(0).unwrap_or(0);
+    let _ = rustix::process::nice(NICE - here.min(0));
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     Ok(())
 }
