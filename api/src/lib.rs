@@ -114,7 +114,7 @@ impl Api {
                 &config.cluster.secret,
             ),
             directory,
-            viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms),
+            viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms, config.limits.viewers_per_ip),
             studio: avatar::Studio::new(),
             site: site::Site::new(&site_url, &config.storage)?,
             config,

@@ -86,12 +86,10 @@ fn is_only_here(app: &App, place: &Place<'_>) -> bool {
 /// Notes who reads playlists, in memory; told to Redis by a task.
 fn touch(app: &App, username: &str, request: &Request) {
     let headers: &HeaderMap = request.headers();
+    let client = Client::of(&app.proxies, request.extensions(), headers);
     match viewer_in(request.uri()) {
-        Some(viewer) => app.viewers.touches.touch(username, viewer),
-        None => {
-            let client = Client::of(&app.proxies, request.extensions(), headers);
-            app.viewers.touches.touch(username, &anonymous_id(app, &client, headers));
-        }
+        Some(viewer) => app.viewers.touches.touch(username, viewer, client.addr),
+        None => app.viewers.touches.touch(username, &anonymous_id(app, &client, headers), client.addr),
     }
 }
 

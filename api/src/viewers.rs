@@ -33,10 +33,10 @@ pub(crate) struct ViewerCounts {
 }
 
 impl ViewerCounts {
-    pub(crate) fn new(live: live::Live, segment_ms: u32) -> Self {
+    pub(crate) fn new(live: live::Live, segment_ms: u32, per_address_max: u32) -> Self {
         Self {
             viewers: Viewers::new(live.clone()),
-            touches: Touches::new(live, live::viewers::playlist_life(segment_ms)),
+            touches: Touches::new(live, live::viewers::playlist_life(segment_ms), per_address_max as usize),
             last_known: Cache::builder().max_capacity(LAST_KNOWN_MAX).time_to_live(LAST_KNOWN_TTL).build(),
         }
     }

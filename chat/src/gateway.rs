@@ -53,6 +53,7 @@ pub(crate) struct Gateway {
     pub revocations: Revocations,
     pub limits: Limits,
     pub chat_quota: Quota,
+    pub room_quota: Quota,
     /// What a member's sockets may ask of this node together: many sockets are not many members.
     pub member_paces: Cache<UserId, Arc<Mutex<Pace>>>,
     pub acts_quota: Quota,
@@ -126,8 +127,9 @@ impl Gateway {
             (None, None) => socket.id.to_string(),
         };
         let line = socket.req_parts().extensions.get::<Arc<Line>>().cloned();
+        let viewer = line.as_ref().map_or_else(|| viewer.as_str().into(), |line| line.viewer(&viewer));
         let name = socket.id.to_string().into();
-        let session = Arc::new(Session::new(name, viewer.into(), identity, line));
+        let session = Arc::new(Session::new(name, viewer, identity, line));
         socket.extensions.insert(Arc::clone(&session));
         let gateway = Arc::clone(&self);
         socket.on_fallback(move |socket: SocketRef, Event(event), TryData(data): TryData<Value>, ack: AckSender| {

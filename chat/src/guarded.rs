@@ -148,7 +148,7 @@ mod tests {
     use crate::wire::{Full, push_frame};
 
     fn line() -> Arc<Line> {
-        Line::new(Slots::new(1).take("a".to_owned()).unwrap())
+        Line::new(Slots::new(1, 1).take("a".to_owned()).unwrap())
     }
 
     /// A guarded connection and its client, with little room in the kernel.

@@ -77,7 +77,7 @@ pub(crate) const ROOM_EDIT_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(1
 pub(crate) const TYPING_TOLD: Quota = Quota::new(1, Duration::from_secs(3));
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
-/// The window of `limits.chat_per_user_per_3s`.
+/// The window of `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_3s`.
 pub(crate) const CHAT_WINDOW: Duration = Duration::from_secs(3);
 /// How old a member's, channel's or stream's facts may be while Postgres answers.
 pub(crate) const MEMBER_FRESH: Duration = Duration::from_secs(5);

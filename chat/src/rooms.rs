@@ -154,6 +154,7 @@ impl Gateway {
             }
         }
         self.pace(me).await?;
+        self.room_pace(send.room_id).await?;
         let message = RoomMessage {
             id: MessageId::from_uuid(kit::ids::uuid()),
             room: send.room_id,

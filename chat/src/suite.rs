@@ -63,7 +63,7 @@ impl Echo {
             io: service,
             origins: Origins::new(&config),
             proxies: TrustedProxies::parse(&config.http.trusted_proxies).unwrap(),
-            slots: Slots::new(1000),
+            slots: Slots::new(1_000, 1_000),
             registry: Arc::new(Registry::default()),
             tracker: TaskTracker::new(),
             stop: Stop::new(),

@@ -1,8 +1,8 @@
 //! Files that are generated and committed: the OpenAPI document and the configuration template.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, bail};
 
@@ -10,15 +10,20 @@ use anyhow::{Context, bail};
 const FILES: &[(&str, &[&str])] =
     &[("web/openapi.json", &["openapi"]), ("docs/rillcast.toml", &["config", "template"])];
 
+/// The binary named by `RILLCAST_EXE`, such as the one that the tests were just built with; else it is built.
+fn binary() -> Command {
+    if let Some(exe) = env::var_os("RILLCAST_EXE") {
+        return Command::new(exe);
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["run", "--quiet", "--bin", "rillcast", "--"]);
+    cargo
+}
+
 /// Compares, or writes.
 pub fn run(root: &Path, write: bool) -> anyhow::Result<()> {
     for (file, arguments) in FILES {
-        let output = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--bin", "rillcast", "--"])
-            .args(*arguments)
-            .current_dir(root)
-            .output()
-            .context("cannot run the binary")?;
+        let output = binary().args(*arguments).current_dir(root).output().context("cannot run the binary")?;
         if !output.status.success() {
             bail!("rillcast {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }

@@ -131,6 +131,17 @@ impl Gateway {
         Err(Refusal::new("chat.throttled", "you are writing too fast").later(verdict.retry_after))
     }
 
+    /// What a channel or room takes of all its people together, whatever they may say each: what is stored and told to everybody
+    /// has a bound that no number of members moves.
+    pub(crate) async fn room_pace(&self, room: impl std::fmt::Display) -> Result<(), Refusal> {
+        let verdict = self.limits.hit(&format!("chat-room:{room}"), self.room_quota).await;
+        if verdict.is_allowed {
+            return Ok(());
+        }
+        metrics::counter!("rillcast_chat_crowded_total").increment(1);
+        Err(Refusal::new("chat.crowded", "too much is being said here at once").later(verdict.retry_after))
+    }
+
     /// The message of this channel that is to be answered.
     async fn answerable(&self, caller: &Caller<'_>, id: MessageId) -> Result<Message, Refusal> {
         let found = self.history.find(id).await?.filter(|message| message.channel == caller.channel);
@@ -147,7 +158,13 @@ impl Gateway {
             name: &draft.client_id,
             is_edit: false,
         };
-        if let Err(refusal) = self.reviewed(&mut judged, line).await {
+        let room = async {
+            if judged.is_under_rules() {
+                self.room_pace(caller.channel).await?;
+            }
+            self.reviewed(&mut judged, line).await
+        };
+        if let Err(refusal) = room.await {
             self.give_back(&judged, caller.author.id, &draft.client_id).await;
             return Err(refusal);
         }

@@ -192,6 +192,27 @@ async fn whoever_writes_too_fast_waits() {
 }
 
 #[tokio::test]
+async fn a_channel_takes_so_much_of_all_together_and_its_keepers_may_always_speak() {
+    let mut site = Site::start().await;
+    site.config.limits.chat_per_room_per_3s = 4;
+    let alice = site.member("alice").await;
+    let (bob, carol) = (site.member("bob").await, site.member("carol").await);
+    let node = site.node().await;
+    let (owner, one, other) = (node.sign_in(&alice).await, node.sign_in(&bob).await, node.sign_in(&carol).await);
+    for client in [&one, &one, &other, &other] {
+        assert_eq!(say(client, &alice, "x").await["ok"], true);
+    }
+    for client in [&one, &other] {
+        let refused = say(client, &alice, "x").await;
+        assert_eq!((&refused["ok"], &refused["code"]), (&json!(false), &json!("chat.crowded")), "{refused}");
+        assert!((1..=1_000).contains(&refused["retry_after_ms"].as_u64().unwrap()), "{refused}");
+    }
+    assert_eq!(say(&owner, &alice, "one by one, please").await["ok"], true);
+    assert_eq!(say(&one, &bob, "another channel").await["ok"], true);
+    assert_eq!(join(&other, &alice).await["history"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn nonsense_is_answered_with_a_code_and_the_socket_lives() {
     let site = Site::start().await;
     let alice = site.member("alice").await;

@@ -1,6 +1,7 @@
 //! Unique viewers and connections: right, and right soon.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use domain::user::Username;
@@ -13,6 +14,8 @@ use crate::site::{Account, Node, Relay, Site, join, until};
 
 /// The promise of the contract.
 const RIGHT_WITHIN: Duration = Duration::from_secs(5);
+
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5));
 
 async fn count(site: &Site, channel: &Account) -> u64 {
     counts(&site.live(), std::slice::from_ref(&channel.name)).await.unwrap()[&channel.name]
@@ -103,10 +106,10 @@ async fn a_player_and_its_tab_are_one_viewer_and_a_player_alone_is_one_too() {
     let site = Site::start().await;
     let alice = site.member("alice").await;
     let node = site.node().await;
-    let touches = Touches::new(site.live(), playlist_life(1_000));
-    touches.touch("alice", "tab-1");
-    touches.touch("alice", "vlc");
-    touches.touch("alice", "not an id");
+    let touches = Touches::new(site.live(), playlist_life(1_000), 100);
+    touches.touch("alice", "tab-1", ADDRESS);
+    touches.touch("alice", "vlc", ADDRESS);
+    touches.touch("alice", "not an id", ADDRESS);
     assert!(touches.flush().await);
     assert_eq!(count(&site, &alice).await, 2);
     let tab = node.connect(json!({ "viewer_id": "tab-1" })).await;
@@ -116,19 +119,46 @@ async fn a_player_and_its_tab_are_one_viewer_and_a_player_alone_is_one_too() {
 }
 
 #[tokio::test]
+async fn viewers_invented_behind_one_address_count_as_its_share() {
+    let mut site = Site::start().await;
+    site.config.limits.viewers_per_ip = 3;
+    let alice = site.member("alice").await;
+    let node = site.node().await;
+    let mut forged = Vec::new();
+    for n in 0..8 {
+        let socket = node.connect(json!({ "viewer_id": format!("forged-{n}") })).await;
+        let viewers = join(&socket, &alice).await["viewers"].clone();
+        assert_eq!(viewers, (n + 1).min(3));
+        forged.push(socket);
+    }
+    assert_eq!(count(&site, &alice).await, 3);
+    // The same people are still there while one of them has a socket.
+    forged.truncate(4);
+    assert_eq!(join(&forged[0], &alice).await["viewers"], 3);
+    forged.clear();
+    until(RIGHT_WITHIN, async || count(&site, &alice).await, |count| *count == 0).await;
+    let touches = Touches::new(site.live(), playlist_life(1_000), 3);
+    for n in 0..1_000 {
+        touches.touch("alice", &format!("forged-{n}"), ADDRESS);
+    }
+    assert!(touches.flush().await);
+    assert_eq!(count(&site, &alice).await, 3);
+}
+
+#[tokio::test]
 async fn a_late_report_does_not_bring_a_killed_tab_back() {
     let site = Site::start().await;
     let alice = site.member("alice").await;
     let viewers = Viewers::new(site.live());
-    let touches = Touches::new(site.live(), playlist_life(2_000));
+    let touches = Touches::new(site.live(), playlist_life(2_000), 100);
     let tab = [(alice.name.clone(), "tab-1".into())];
     viewers.beat(&tab).await;
-    touches.touch("alice", "tab-1");
+    touches.touch("alice", "tab-1", ADDRESS);
     tokio::time::sleep(Duration::from_millis(20)).await;
     viewers.leave(&tab).await;
     assert!(touches.flush().await);
     assert_eq!(count(&site, &alice).await, 0, "it asked before it left");
-    touches.touch("alice", "tab-1");
+    touches.touch("alice", "tab-1", ADDRESS);
     assert!(touches.flush().await);
     assert_eq!(count(&site, &alice).await, 1, "it asked again");
 }

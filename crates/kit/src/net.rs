@@ -1,6 +1,6 @@
 //! Who is asking: the address of a client behind reverse proxies, and under which key an address is limited.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -106,14 +106,22 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
     Some(addr.to_canonical())
 }
 
-/// The key under which an address is limited: an IPv6 customer has a whole /64 to change within.
+/// The key under which an address is limited.
 pub fn limit_key(addr: IpAddr) -> String {
-    match addr.to_canonical() {
+    match customer(addr) {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
+    }
+}
+
+/// Whoever is behind an address: an IPv6 customer has a whole /64 to change within, and is known by its first address.
+pub fn customer(addr: IpAddr) -> IpAddr {
+    match addr.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

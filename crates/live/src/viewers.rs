@@ -5,7 +5,9 @@
 //! playlist request. When Redis is away callers keep the last count they know; everything is back one heartbeat after it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use domain::user::Username;
@@ -87,33 +89,30 @@ impl Viewers {
     }
 }
 
-/// A channel and who reads its playlist.
-type Note = (Box<str>, Box<str>);
-
 /// Viewers known only by the playlists they read: noted in memory, told to Redis at most once a second.
 #[derive(Clone)]
 pub struct Touches {
     live: Live,
     breaker: Arc<Breaker>,
-    life: Duration,
-    noted: Arc<Mutex<HashMap<Note, Instant>>>,
+    noted: Arc<Mutex<Noted>>,
 }
 
 impl Touches {
-    /// `life` must outlast the wait between two requests of a healthy player; see [`playlist_life`].
-    pub fn new(live: Live, life: Duration) -> Self {
-        Self { live, breaker: Arc::default(), life, noted: Arc::default() }
+    /// `life` must outlast the wait between two requests of a healthy player; see [`playlist_life`]. Of those who read a channel's
+    /// playlist from behind one address `per_address_max` count.
+    pub fn new(live: Live, life: Duration, per_address_max: usize) -> Self {
+        Self { live, breaker: Arc::default(), noted: Arc::new(Mutex::new(Noted::new(life, per_address_max))) }
     }
 
-    /// Notes that `viewer` just asked for a playlist of `username`. Never waits.
-    pub fn touch(&self, username: &str, viewer: &str) {
-        if !is_viewer_id(viewer) {
-            return;
+    /// Notes that `viewer`, who is behind `address`, just asked for a playlist of `username`. Never waits.
+    pub fn touch(&self, username: &str, viewer: &str, address: IpAddr) {
+        if is_viewer_id(viewer) {
+            self.noted().touch(username, viewer, kit::net::customer(address), Instant::now());
         }
-        let mut noted = self.noted.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if noted.len() < TOUCHES_MAX {
-            noted.insert((username.into(), viewer.into()), Instant::now());
-        }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Tells Redis until the stop. What cannot be told is dropped: the viewers will ask again.
@@ -130,20 +129,96 @@ impl Touches {
 
     /// Tells Redis now. False: Redis is away.
     pub async fn flush(&self) -> bool {
-        let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-        if noted.is_empty() {
+        let (life, fresh) = {
+            let mut noted = self.noted();
+            (noted.life, noted.take_fresh(Instant::now()))
+        };
+        if fresh.is_empty() {
             return true;
         }
-        let seen: Vec<Seen<'_>> = noted
+        let seen: Vec<Seen<'_>> = fresh
             .iter()
             .map(|((channel, viewer), at)| Seen { roster: channel, member: viewer, age: at.elapsed() })
             .collect();
         self.breaker
             .run(&self.live, |mut connection| async move {
-                roster::beat(&self.live, &mut connection, KIND, &seen, self.life).await
+                roster::beat(&self.live, &mut connection, KIND, &seen, life).await
             })
             .await
             .is_some()
+    }
+}
+
+/// A channel and who reads its playlist.
+type Note = (Box<str>, Box<str>);
+
+/// Viewers behind one address, and when each was seen last.
+type Crowd = Vec<(u64, Instant)>;
+
+/// Who read which playlist since the last flush, and who counts behind which address.
+struct Noted {
+    life: Duration,
+    per_address_max: usize,
+    fresh: HashMap<Note, Instant>,
+    /// By channel and address; viewers are known by a digest of their ids.
+    crowds: HashMap<Box<str>, HashMap<IpAddr, Crowd>>,
+    /// In `crowds`, at most [`TOUCHES_MAX`].
+    known: usize,
+    digest: RandomState,
+    swept: Option<Instant>,
+}
+
+impl Noted {
+    fn new(life: Duration, per_address_max: usize) -> Self {
+        let (fresh, crowds, digest) = (HashMap::new(), HashMap::new(), RandomState::new());
+        Self { life, per_address_max: per_address_max.max(1), fresh, crowds, known: 0, digest, swept: None }
+    }
+
+    fn touch(&mut self, channel: &str, viewer: &str, customer: IpAddr, now: Instant) {
+        if self.counts(channel, viewer, customer, now) && self.fresh.len() < TOUCHES_MAX {
+            self.fresh.insert((channel.into(), viewer.into()), now);
+        }
+    }
+
+    /// Whether a viewer is among those of its address that count. Whoever counted is forgotten when it has not been seen for its life.
+    fn counts(&mut self, channel: &str, viewer: &str, customer: IpAddr, now: Instant) -> bool {
+        let viewer = self.digest.hash_one(viewer);
+        if !self.crowds.contains_key(channel) {
+            self.crowds.insert(channel.into(), HashMap::new());
+        }
+        let Some(crowd) = self.crowds.get_mut(channel).map(|by_address| by_address.entry(customer).or_default()) else {
+            return false;
+        };
+        if let Some(known) = crowd.iter_mut().find(|(known, _)| *known == viewer) {
+            known.1 = now;
+            return true;
+        }
+        if let Some(gone) = crowd.iter_mut().find(|(_, seen)| now - *seen > self.life) {
+            *gone = (viewer, now);
+            return true;
+        }
+        let is_room = crowd.len() < self.per_address_max && self.known < TOUCHES_MAX;
+        if is_room {
+            crowd.push((viewer, now));
+            self.known += 1;
+        }
+        is_room
+    }
+
+    /// What is to be told, and forgets who has gone.
+    fn take_fresh(&mut self, now: Instant) -> HashMap<Note, Instant> {
+        if self.swept.is_none_or(|swept| now - swept > self.life) {
+            self.swept = Some(now);
+            for by_address in self.crowds.values_mut() {
+                for crowd in by_address.values_mut() {
+                    crowd.retain(|(_, seen)| now - *seen <= self.life);
+                }
+                by_address.retain(|_, crowd| !crowd.is_empty());
+            }
+            self.crowds.retain(|_, by_address| !by_address.is_empty());
+            self.known = self.crowds.values().flat_map(HashMap::values).map(Vec::len).sum();
+        }
+        std::mem::take(&mut self.fresh)
     }
 }
 
@@ -162,6 +237,33 @@ mod tests {
         for bad in ["", "a b", "ä", "a\n", "x".repeat(VIEWER_BYTES_MAX + 1).as_str()] {
             assert!(!is_viewer_id(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn ids_invented_behind_one_address_do_not_count_beyond_its_share() {
+        let (here, there) = ([203, 0, 113, 5].into(), [203, 0, 113, 6].into());
+        let (start, life) = (Instant::now(), Duration::from_secs(5));
+        let mut noted = Noted::new(life, 3);
+        for n in 0..1_000 {
+            noted.touch("alice", &format!("forged-{n}"), here, start);
+        }
+        assert_eq!(noted.fresh.len(), 3);
+        noted.touch("alice", "honest", there, start);
+        noted.touch("bob", "forged-999", here, start);
+        assert_eq!(noted.take_fresh(start).len(), 5, "other addresses and other channels have shares of their own");
+
+        // Who counts goes on to; a place is free again when its viewer is gone.
+        let later = start + life;
+        noted.touch("alice", "forged-0", here, later);
+        noted.touch("alice", "new", here, later);
+        assert!(
+            noted.take_fresh(later).keys().all(|(_, viewer)| **viewer == *"forged-0"),
+            "the others have their places still"
+        );
+        let gone = later + Duration::from_millis(1);
+        noted.touch("alice", "new", here, gone);
+        assert_eq!(noted.take_fresh(gone).len(), 1);
+        assert!(noted.take_fresh(gone + life * 3).is_empty() && noted.crowds.is_empty() && noted.known == 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod check;
 mod clocks;
+mod flood;
 mod restarts;
 mod slow;
 mod storm;
