@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|banned|unbanned|act}
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|banned|unbanned|act|flood}
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -1087,6 +1087,23 @@ setInterval(() => {
   io.emit("ingest:health", { stream_id: streams[0].id, ...second(at, scene.health) });
 }, 1_000);
 
+let pouring;
+/** So many lines at once, then so many a second. */
+function flood({ lines = 0, rate = 0 }) {
+  const pour = (count) => {
+    for (let i = 0; i < count; i += 1) {
+      const said = history[i % 20].text;
+      const message = line(people[(i * 3 + counter) % people.length], `${said} ${counter}`);
+      if (counter % 7 === 0)
+        Object.assign(message, { text: `:gg: ${said}`, emotes: { gg: "/emotes/gg.svg" } });
+      io.emit("chat:message", message);
+    }
+  };
+  clearInterval(pouring);
+  pour(lines);
+  if (rate > 0) pouring = setInterval(() => pour(1), 1_000 / rate);
+}
+
 function act(what, text) {
   const first = streams[0];
   const event = { username: first.channel.username, stream_id: first.id };
@@ -1118,6 +1135,7 @@ function act(what, text) {
     history.push(message);
     io.emit("chat:message", message);
   }
+  if (what === "flood") flood(JSON.parse(text || "{}"));
   if (what === "notify") {
     const notice = { ...notices[0], id: uuid7(), is_read: false, created_at: iso() };
     notices = [notice, ...notices];

@@ -72,6 +72,10 @@ const pages = [
   ["admin-reports", "/admin/reports"],
   ["404", "/nowhere"],
   ["embed", "/embed/c/linh_makes", { wait: 4000 }],
+  ["popout", "/popout/linh_makes/chat"],
+  ["popout-anonymous", "/popout/linh_makes/chat", { anonymous: true }],
+  ["popout-gone", "/popout/nobody_here/chat"],
+  ["popout-overlay", "/popout/linh_makes/chat?transparent=1&font=30"],
 ];
 const shapes = [
   ["desktop-dark", { width: 1280, height: 800 }, "dark", "en"],

@@ -46,6 +46,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/signup",
       `/c/${username}`,
       `/embed/c/${username}`,
+      `/popout/${username}/chat`,
       "/nowhere",
       "/403",
       "/500",
@@ -68,6 +69,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/admin/members",
       "/admin/reports",
       `/c/${username}`,
+      `/popout/${username}/chat`,
       `/mod/${username}`,
     ];
     for (const vod of recordings.items) pages.push(`/v/${vod.id}`, `/embed/v/${vod.id}`);

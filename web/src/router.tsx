@@ -163,6 +163,8 @@ const adminReports = createRoute({
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
+const FONT_PX = { min: 10, max: 96 };
+
 const embedSearch = (
   search: Record<string, unknown>,
 ): { autoplay?: boolean; muted?: boolean; t?: string } => ({
@@ -181,6 +183,24 @@ const embedVod = createRoute({
   path: "/embed/v/$id",
   validateSearch: embedSearch,
   component: lazyRouteComponent(() => import("@/routes/Embed"), "EmbedVod"),
+});
+
+/** `?transparent=1&font=28`: laid over a picture, and how large. */
+export const popOutSearch = (
+  search: Record<string, unknown>,
+): { transparent?: boolean; font?: number; stream?: string } => {
+  const font = Number(search.font);
+  return {
+    ...linkedStream(search),
+    ...(["1", "true"].includes(text(search.transparent) ?? "") ? { transparent: true } : {}),
+    ...(font >= FONT_PX.min && font <= FONT_PX.max ? { font } : {}),
+  };
+};
+const popOut = createRoute({
+  getParentRoute: () => root,
+  path: "/popout/$username/chat",
+  validateSearch: popOutSearch,
+  component: lazyRouteComponent(() => import("@/routes/PopOut"), "PopOut"),
 });
 
 function ServerErrorPage() {
@@ -212,6 +232,7 @@ const tree = root.addChildren([
   ]),
   embedChannel,
   embedVod,
+  popOut,
 ]);
 
 export function newRouter(queryClient: QueryClient) {

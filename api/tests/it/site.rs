@@ -7,7 +7,7 @@ use crate::harness::{Setup, Site};
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_the_web_app_and_nothing_else_is() {
     let site = Site::start().await;
-    for page in ["/", "/c/alice", "/v/0190", "/studio", "/signin", "/index.html"] {
+    for page in ["/", "/c/alice", "/v/0190", "/studio", "/signin", "/popout/alice/chat", "/index.html"] {
         let answer = site.get(page).send().await.expect(200);
         assert!(answer.header("content-type").starts_with("text/html"), "{page}");
         assert_eq!(answer.header("cache-control"), "no-cache");

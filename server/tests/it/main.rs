@@ -16,5 +16,6 @@ mod roles;
 mod split;
 mod startup;
 mod suspension;
+mod window;
 
 const EXE: &str = env!("CARGO_BIN_EXE_rillcast");

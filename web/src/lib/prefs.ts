@@ -21,6 +21,8 @@ type Prefs = {
   chatSize: number;
   /** Whether each line of chat shows when it was said. */
   hasChatTimes: boolean;
+  /** Whether the chat stands still while the pointer is over it. */
+  isChatHeld: boolean;
 };
 
 export const CHAT_SIZES = [13, 14.5, 17, 20] as const;
@@ -47,13 +49,16 @@ export const usePrefs = create<Prefs>(() => ({
   isChatOpen: true,
   chatSize: CHAT_SIZES.find((size) => String(size) === read("rillcast.chat_size")) ?? 14.5,
   hasChatTimes: read("rillcast.chat_times") === "1",
+  isChatHeld: read("rillcast.chat_held") === "1",
 }));
 
 const systemLight = window.matchMedia("(prefers-color-scheme: light)");
 
+let isOverlaid = false;
+
 function paint(): void {
   const { theme } = usePrefs.getState();
-  const dark = theme === "dark" || (theme === "system" && !systemLight.matches);
+  const dark = isOverlaid || theme === "dark" || (theme === "system" && !systemLight.matches);
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   document
     .querySelector('meta[name="theme-color"]')
@@ -102,6 +107,18 @@ export function setChatSize(chatSize: number): void {
 export function setChatTimes(hasChatTimes: boolean): void {
   usePrefs.setState({ hasChatTimes });
   write("rillcast.chat_times", hasChatTimes ? "1" : "0");
+}
+
+export function setChatHeld(isChatHeld: boolean): void {
+  usePrefs.setState({ isChatHeld });
+  write("rillcast.chat_held", isChatHeld ? "1" : "0");
+}
+
+/** The page lies over a picture: no ground of its own, and light words whatever the theme. */
+export function setOverlaid(isOn: boolean): void {
+  isOverlaid = isOn;
+  document.documentElement.toggleAttribute("data-overlay", isOn);
+  paint();
 }
 
 export function setRailNarrow(isRailNarrow: boolean): void {

@@ -47,7 +47,7 @@ function Watch({ username }: { username: string }) {
   }
   const list = recordings.data?.pages.flatMap((page) => page.items) ?? null;
   const channel = query.data ? { ...query.data, live: query.data.live ?? linked } : null;
-  return <Page channel={channel} username={username} recordings={list} chat={chat} />;
+  return <Page channel={channel} username={username} recordings={list} chat={chat} link={linkedId} />;
 }
 
 /** An unlisted stream, for whoever came by its link. */
@@ -62,11 +62,13 @@ function Page({
   username,
   recordings,
   chat,
+  link,
 }: {
   channel: Channel | null;
   username: string;
   recordings: Vod[] | null;
   chat: ChatRoom;
+  link?: string;
 }) {
   const { t } = useTranslation();
   const isChatOpen = usePrefs((prefs) => prefs.isChatOpen);
@@ -79,7 +81,12 @@ function Page({
         </div>
         {/* On phones the chat belongs right under the picture. */}
         {!isWide && (
-          <Chat room={chat} username={username} className="h-[46dvh] min-h-[300px] border-line border-b" />
+          <Chat
+            room={chat}
+            username={username}
+            link={link}
+            className="h-[46dvh] min-h-[300px] border-line border-b"
+          />
         )}
         <div className="px-4 py-5 sm:px-6 lg:px-8">
           {channel ? <About channel={channel} viewers={chat.viewers} /> : <AboutSkeleton />}
@@ -103,7 +110,7 @@ function Page({
           >
             {isChatOpen ? <PanelRightClose /> : <MessageSquare />}
           </Button>
-          {isChatOpen && <Chat room={chat} username={username} className="h-full" />}
+          {isChatOpen && <Chat room={chat} username={username} link={link} className="h-full" />}
         </div>
       )}
     </div>

@@ -254,6 +254,7 @@ function Replay({ vod, clock }: { vod: Vod; clock: Clock }) {
   return (
     <ReplayChat
       vodId={vod.id}
+      channel={vod.channel.username}
       at={at}
       isGrowing={vod.status === "recording"}
       className="h-[min(520px,60dvh)]"

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { ArrowDown, ShieldCheck } from "lucide-react";
+import { AppWindow, ArrowDown, ShieldCheck } from "lucide-react";
 import { type CSSProperties, lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
@@ -12,10 +12,13 @@ import { usePrefs } from "@/lib/prefs";
 import { useLine } from "@/realtime/socket";
 import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
+import { Away } from "./Away";
+import { aboutOf } from "./about";
 import { Pinned, Thread, Told } from "./beside";
 import { ChatSettings } from "./ChatSettings";
 import { Composer, type Target } from "./Composer";
 import { Line, type LineActions, PendingLine } from "./Line";
+import { popOut, useIsPoppedOut } from "./popout";
 import { countAfter, type Pending } from "./room";
 import type { ChatRoom } from "./useChat";
 import { useChosenLine } from "./useChosenLine";
@@ -25,6 +28,7 @@ const loadModMenu = () => import("@/features/moderation/ModMenu");
 const ReportDialog = lazy(() =>
   import("@/features/report/ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
 );
+const UserCard = lazy(() => import("./UserCard").then(({ UserCard }) => ({ default: UserCard })));
 const ModMenu = lazy(() => loadModMenu().then(({ ModMenu }) => ({ default: ModMenu })));
 
 /** Closer to the end than this counts as being there. */
@@ -38,12 +42,18 @@ export function Chat({
   username,
   className,
   isDesk = false,
+  window: alone,
+  link,
 }: {
   room: ChatRoom;
   username: string;
   className?: string;
   /** It stands on the moderators' page. */
   isDesk?: boolean;
+  /** It is alone in a window: what that is called, and how large its text is where the address says so. */
+  window?: { heading: string; fontPx?: number };
+  /** The id of the unlisted stream it belongs to. */
+  link?: string;
 }) {
   const { t } = useTranslation();
   const me = useSession((session) => session.user);
@@ -51,8 +61,12 @@ export function Chat({
   const isKeeper = me !== null && room.isModerator;
   const [target, setTarget] = useState<Target | null>(null);
   const [threadId, setThreadId] = useState<string | null>(null);
-  const size = usePrefs((prefs) => prefs.chatSize);
+  const chosenSize = usePrefs((prefs) => prefs.chatSize);
+  const size = alone?.fontPx ?? chosenSize;
   const release = useCallback(() => setTarget(null), []);
+  const isAway = useIsPoppedOut(username) && !alone;
+  if (isAway && !isDesk) return <Away username={username} className={className} />;
+  const Heading = alone ? "h1" : "h2";
   return (
     <section
       aria-label={t("chat.title")}
@@ -64,10 +78,12 @@ export function Chat({
       <header
         className={cx(
           "flex h-12 shrink-0 items-center gap-3 border-line border-b px-4",
-          !isDesk && "lg:pr-12",
+          !isDesk && !alone && "lg:pr-12",
         )}
       >
-        <h2 className="mr-auto font-bold text-[15px]">{t("chat.title")}</h2>
+        <Heading className="mr-auto min-w-0 truncate font-bold text-[15px]">
+          {alone?.heading ?? t("chat.title")}
+        </Heading>
         {!room.isJoined && (
           <span role="status" className="text-faint text-xs">
             {line === "down" ? t("chat.reconnecting") : t("chat.connecting")}
@@ -77,6 +93,7 @@ export function Chat({
           <Link
             to="/mod/$username"
             params={{ username }}
+            target={alone ? "_blank" : undefined}
             className={buttonClass("ghost", "icon-s")}
             aria-label={t("mod.open")}
             title={t("mod.open")}
@@ -84,6 +101,21 @@ export function Chat({
           >
             <ShieldCheck />
           </Link>
+        )}
+        {!alone && !isDesk && (
+          <Button
+            look="ghost"
+            size="icon-s"
+            onClick={() => {
+              if (!popOut(username, link)) toast({ kind: "error", title: t("chat.popout_blocked") });
+            }}
+            aria-label={t("chat.popout")}
+            title={t("chat.popout")}
+            data-testid="chat-popout"
+            className="max-sm:hidden"
+          >
+            <AppWindow />
+          </Button>
         )}
         <ChatSettings />
       </header>
@@ -95,6 +127,7 @@ export function Chat({
         username={username}
         isKeeper={isKeeper}
         isDesk={isDesk}
+        isAlone={alone !== undefined}
         myName={me?.username ?? null}
         myId={me?.id ?? null}
         onTarget={setTarget}
@@ -113,6 +146,7 @@ function Lines({
   username,
   isKeeper,
   isDesk,
+  isAlone,
   myName,
   myId,
   onTarget,
@@ -122,6 +156,7 @@ function Lines({
   username: string;
   isKeeper: boolean;
   isDesk: boolean;
+  isAlone: boolean;
   myName: string | null;
   myId: string | null;
   onTarget: (target: Target) => void;
@@ -145,10 +180,12 @@ function Lines({
   );
   const count = lines.length + pending.length;
   const [moderated, setModerated] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
-  const [reported, setReported] = useState<ChatMessage | null>(null);
+  const [reported, setReported] = useState<{ message: ChatMessage; isMember: boolean } | null>(null);
+  const [carded, setCarded] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const holdsOnHover = usePrefs((prefs) => prefs.isChatHeld) || isDesk;
   const [isHeld, setHeld] = useState(false);
   // A line that is about to be acted on does not move away.
-  const isPaused = isKeeper && (isHeld || moderated !== null);
+  const isPaused = ((isKeeper || holdsOnHover) && isHeld) || moderated !== null || carded !== null;
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -203,12 +240,16 @@ function Lines({
     const tell = (error: unknown) => toast({ kind: "error", title: errorText(t, error) });
     const common: LineActions = {
       onThread,
+      onAuthor: (message, anchor) => setCarded({ message, anchor }),
       ...(isIn && {
         onReply: (message) => onTarget({ kind: "reply", message }),
         onReact: (id, emoji, on) => void react(id, emoji, on).catch(tell),
       }),
     };
-    const viewer: LineActions = { ...common, ...(isIn && { onReport: setReported }) };
+    const viewer: LineActions = {
+      ...common,
+      ...(isIn && { onReport: (message) => setReported({ message, isMember: false }) }),
+    };
     const onRemove = (id: string) => void remove(id).catch(tell);
     const keeper: LineActions = {
       ...common,
@@ -237,7 +278,7 @@ function Lines({
         ref={scroller}
         onScroll={onScroll}
         onKeyDown={chosen.onKeyDown}
-        onPointerEnter={(event) => setHeld(isDesk && event.pointerType === "mouse")}
+        onPointerEnter={(event) => setHeld(holdsOnHover && event.pointerType === "mouse")}
         onPointerLeave={() => setHeld(false)}
         onFocus={({ target, currentTarget }) =>
           setHeld(target !== currentTarget && target.matches(":focus-visible"))
@@ -288,12 +329,36 @@ function Lines({
           />
         </Suspense>
       )}
+      {carded && (
+        <Suspense>
+          <UserCard
+            key={carded.message.id}
+            user={carded.message.user}
+            anchor={carded.anchor}
+            isElsewhere={isAlone}
+            onModerate={
+              actionsOf(carded.message).onModerate &&
+              (() => {
+                setModerated(carded);
+                setCarded(null);
+              })
+            }
+            onReport={
+              isIn && carded.message.user.id !== myId
+                ? () => {
+                    setReported({ message: carded.message, isMember: true });
+                    setCarded(null);
+                  }
+                : undefined
+            }
+            onClose={() => setCarded(null)}
+          />
+        </Suspense>
+      )}
       {reported && (
         <Suspense>
           <ReportDialog
-            choices={[{ value: "line", label: "", about: { message_id: reported.id, channel: username } }]}
-            title={t("report.line_by", { name: reported.user.display_name })}
-            excerpt={reported.text}
+            {...aboutOf(t, reported.message, username, reported.isMember)}
             onClose={() => setReported(null)}
           />
         </Suspense>

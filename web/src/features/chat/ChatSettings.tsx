@@ -1,7 +1,7 @@
 import { Popover } from "@base-ui/react/popover";
 import { Settings2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { CHAT_SIZES, setChatSize, setChatTimes, usePrefs } from "@/lib/prefs";
+import { CHAT_SIZES, setChatHeld, setChatSize, setChatTimes, usePrefs } from "@/lib/prefs";
 import { Button } from "@/ui/button";
 
 /** How this browser shows chat. */
@@ -9,6 +9,7 @@ export function ChatSettings() {
   const { t } = useTranslation();
   const size = usePrefs((prefs) => prefs.chatSize);
   const hasTimes = usePrefs((prefs) => prefs.hasChatTimes);
+  const isHeld = usePrefs((prefs) => prefs.isChatHeld);
   return (
     <Popover.Root>
       <Popover.Trigger
@@ -48,6 +49,16 @@ export function ChatSettings() {
                 className="size-4 accent-[var(--melt)]"
               />
               {t("chat.times")}
+            </label>
+            <label className="flex min-h-8 items-center gap-2.5 text-sm">
+              <input
+                type="checkbox"
+                checked={isHeld}
+                onChange={(event) => setChatHeld(event.target.checked)}
+                data-testid="chat-hold"
+                className="size-4 accent-[var(--melt)]"
+              />
+              {t("chat.hold")}
             </label>
           </Popover.Popup>
         </Popover.Positioner>

@@ -1,4 +1,4 @@
-import { Link } from "@tanstack/react-router";
+import { Link, useRouterState } from "@tanstack/react-router";
 import { SendHorizontal, X } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -7,6 +7,7 @@ import type { ChatMessage } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
+import { serverTime } from "@/lib/serverClock";
 import { timeOfDay } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 import { Button, buttonClass } from "@/ui/button";
@@ -62,7 +63,8 @@ export function Composer({
   }, [target]);
   const count = charCount(text);
   const isTooLong = count > CHARS_MAX;
-  const mode = modeText(room.modes);
+  const modes = modeTexts(room.modes);
+  const here = useRouterState({ select: (state) => state.location.pathname });
   // Only a timeout ends by itself.
   const now = useNow(room.sanction?.until ? 1_000 : null);
 
@@ -72,7 +74,7 @@ export function Composer({
         <p className="mb-2 text-soft text-sm">{t("chat.signin_hint")}</p>
         <Link
           to="/signin"
-          search={{ next: `/c/${username}` }}
+          search={{ next: here }}
           className={buttonClass("soft", "m", "w-full")}
           data-testid="chat-signin"
         >
@@ -160,7 +162,12 @@ export function Composer({
   return (
     <form onSubmit={submit} className="shrink-0 border-line border-t p-3">
       {barred}
-      {mode && <p className="mb-2 text-soft text-xs">{t(mode.key, { seconds: mode.seconds })}</p>}
+      {modes.length > 0 && (
+        <p className="mb-2 text-soft text-xs" data-testid="chat-modes">
+          {modes.map(({ key, seconds }) => t(key, { seconds })).join(" ")}{" "}
+          {!room.isModerator && <Cooldown room={room} myId={me?.id ?? null} />}
+        </p>
+      )}
       {target && (
         <div
           className="mb-2 flex items-center gap-2 rounded-md bg-raised px-3 py-1.5 text-sm"
@@ -264,10 +271,30 @@ function recentAuthors(lines: ChatMessage[], channel: string): string[] {
   return [...names.add(channel.toLowerCase())];
 }
 
-function modeText(modes: ChatRoom["modes"]) {
-  if (modes.followers_only_s !== null && modes.followers_only_s !== undefined)
-    return { key: "chat.mode_followers", seconds: 0 } as const;
-  if (modes.slow_s) return { key: "chat.mode_slow", seconds: modes.slow_s } as const;
-  if (modes.emote_only) return { key: "chat.mode_emote", seconds: 0 } as const;
-  return null;
+/** What holds here, what keeps most people out first. */
+export function modeTexts(modes: ChatRoom["modes"]) {
+  const followers = modes.followers_only_s ?? null;
+  return [
+    ...(followers !== null ? [{ key: "chat.mode_followers", seconds: 0 } as const] : []),
+    ...(modes.slow_s ? [{ key: "chat.mode_slow", seconds: modes.slow_s } as const] : []),
+    ...(modes.emote_only ? [{ key: "chat.mode_emote", seconds: 0 } as const] : []),
+    ...(modes.unique ? [{ key: "chat.mode_unique", seconds: 0 } as const] : []),
+    ...(modes.links === "block" ? [{ key: "chat.mode_no_links", seconds: 0 } as const] : []),
+  ];
+}
+
+/** In slow mode: how long until one's next line. */
+function Cooldown({ room, myId }: { room: ChatRoom; myId: string | null }) {
+  const { t } = useTranslation();
+  const slowS = room.modes.slow_s ?? 0;
+  const last = slowS > 0 ? room.lines.findLast((line) => line.user.id === myId) : undefined;
+  const until = last ? Date.parse(last.sent_at) + slowS * 1_000 : 0;
+  const now = serverTime(useNow(until > serverTime(Date.now()) ? 1_000 : null));
+  const left = Math.ceil((until - now) / 1_000);
+  if (left <= 0) return null;
+  return (
+    <span className="tabular font-semibold text-text" data-testid="chat-cooldown">
+      {t("chat.cooldown", { seconds: Math.min(left, slowS) })}
+    </span>
+  );
 }

@@ -42,6 +42,8 @@ export type LineActions = {
   onRemove?: (id: string) => void;
   onThread?: (id: string) => void;
   onReport?: (message: ChatMessage) => void;
+  /** Opens the card of who said it beside their name. */
+  onAuthor?: (message: ChatMessage, anchor: HTMLElement) => void;
   /** Opens what else a moderator may do, beside `anchor`. */
   onModerate?: (message: ChatMessage, anchor: HTMLElement) => void;
 };
@@ -100,7 +102,11 @@ export const Line = memo(function Line({
           {timeOfDay(message.sent_at, lang)}
         </time>
       )}
-      <Author user={message.user} time={timeOfDay(message.sent_at, lang)} />
+      <Author
+        user={message.user}
+        time={timeOfDay(message.sent_at, lang)}
+        onOpen={actions.onAuthor && ((anchor) => actions.onAuthor?.(message, anchor))}
+      />
       {message.deleted ? <em className="text-faint">{t("chat.deleted")}</em> : <Words message={message} />}
       {message.edited_at && !message.deleted && (
         <span className="ml-1.5 text-faint text-xs">{t("chat.edited")}</span>
@@ -261,8 +267,21 @@ function Tools({ message, actions }: { message: ChatMessage; actions: LineAction
   );
 }
 
-function Author({ user, time }: { user: ChatMessage["user"]; time?: string }) {
+function Author({
+  user,
+  time,
+  onOpen,
+}: {
+  user: ChatMessage["user"];
+  time?: string;
+  onOpen?: (anchor: HTMLElement) => void;
+}) {
   const { t } = useTranslation();
+  const name = {
+    title: time,
+    className: "name-hued mr-2 inline text-left font-bold [overflow-wrap:anywhere] hover:underline",
+    style: { "--hue": hueOf(user.username) } as CSSProperties,
+  };
   return (
     <>
       {user.badges.includes("broadcaster") && (
@@ -279,15 +298,21 @@ function Author({ user, time }: { user: ChatMessage["user"]; time?: string }) {
           className="mr-1 inline size-3.5 text-good"
         />
       )}
-      <Link
-        to="/c/$username"
-        params={{ username: user.username }}
-        title={time}
-        className="name-hued mr-2 font-bold hover:underline"
-        style={{ "--hue": hueOf(user.username) } as CSSProperties}
-      >
-        {user.display_name}
-      </Link>
+      {onOpen ? (
+        <button
+          {...name}
+          type="button"
+          onClick={(event) => onOpen(event.currentTarget)}
+          aria-haspopup="dialog"
+          data-testid="chat-author"
+        >
+          {user.display_name}
+        </button>
+      ) : (
+        <Link to="/c/$username" params={{ username: user.username }} {...name}>
+          {user.display_name}
+        </Link>
+      )}
     </>
   );
 }

@@ -1,12 +1,20 @@
 import { MessageSquare, X } from "lucide-react";
-import { useEffect, useReducer, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { useSession } from "@/api/session";
+import type { ChatMessage } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { ask, useLine } from "@/realtime/socket";
 import { Button } from "@/ui/button";
-import { Line } from "./Line";
+import { aboutOf } from "./about";
+import { Line, type LineActions } from "./Line";
 import { need, nothing, replay, saidBy } from "./replay";
+
+const ReportDialog = lazy(() =>
+  import("@/features/report/ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
+);
+const UserCard = lazy(() => import("./UserCard").then(({ UserCard }) => ({ default: UserCard })));
 
 const PAGE = 100;
 /** So many lines are drawn: more than the list can show at once. */
@@ -14,16 +22,18 @@ const SHOWN_MAX = 150;
 /** How far the end of a recording that still grows is believed. */
 const GROWING_MS = 10_000;
 const RETRY_MS = 3_000;
-const NOTHING = {};
 
 /** What was said while it was recorded, as far as it is played. */
 export function ReplayChat({
   vodId,
+  channel,
   at,
   isGrowing,
   className,
 }: {
   vodId: string;
+  /** Whose recording it is. */
+  channel: string;
   /** Milliseconds from the recording's beginning. */
   at: number;
   isGrowing: boolean;
@@ -64,6 +74,18 @@ export function ReplayChat({
     };
     void load();
   }, [wanted, at, vodId, isGrowing, state.lines]);
+
+  const me = useSession((session) => session.user);
+  const [reported, setReported] = useState<{ message: ChatMessage; isMember: boolean } | null>(null);
+  const [carded, setCarded] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const mayReport = me !== null && line === "up";
+  const [mine, others] = useMemo((): [LineActions, LineActions] => {
+    const own: LineActions = { onAuthor: (message, anchor) => setCarded({ message, anchor }) };
+    return [
+      own,
+      mayReport ? { ...own, onReport: (message) => setReported({ message, isMember: false }) } : own,
+    ];
+  }, [mayReport]);
 
   const said = saidBy(state.lines, at);
   const shown = state.lines.slice(Math.max(0, said - SHOWN_MAX), said);
@@ -124,9 +146,40 @@ export function ReplayChat({
           <p className="px-4 py-3 text-faint text-sm">{t("chat.replay_empty")}</p>
         )}
         {shown.map((message) => (
-          <Line key={message.id} message={message} myName={null} actions={NOTHING} />
+          <Line
+            key={message.id}
+            message={message}
+            myName={me?.username ?? null}
+            actions={message.user.id === me?.id ? mine : others}
+          />
         ))}
       </div>
+      {carded && (
+        <Suspense>
+          <UserCard
+            key={carded.message.id}
+            user={carded.message.user}
+            anchor={carded.anchor}
+            onReport={
+              mayReport && carded.message.user.id !== me.id
+                ? () => {
+                    setReported({ message: carded.message, isMember: true });
+                    setCarded(null);
+                  }
+                : undefined
+            }
+            onClose={() => setCarded(null)}
+          />
+        </Suspense>
+      )}
+      {reported && (
+        <Suspense>
+          <ReportDialog
+            {...aboutOf(t, reported.message, channel, reported.isMember)}
+            onClose={() => setReported(null)}
+          />
+        </Suspense>
+      )}
     </section>
   );
 }
