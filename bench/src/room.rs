@@ -126,7 +126,7 @@ impl Server {
 /// A site that lets one address and one member do what thousands would.
 fn open_to_crowds(plan: Plan) -> Plan {
     plan.set("limits.chat_per_user_per_3s", "1000000")
-        .set("limits.chat_per_room_per_3s", "1000000")
+        .set("limits.chat_per_room_per_s", "1000000")
         .set("limits.viewers_per_ip", "20000")
         .set("chat.connections_per_ip_max", "20000")
         .set("log.filter", "warn")

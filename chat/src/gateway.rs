@@ -3,6 +3,7 @@
 //! What each event means is in [`crate::events`]; how nodes hear of each other is in [`crate::fanout`].
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use domain::{MessageId, SessionId, UserId};
 use kit::Secret;
@@ -24,10 +25,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::counts::Counts;
 use crate::events::marks::Reacting;
+use crate::events::say::too_fast;
 use crate::facts::Facts;
 use crate::fanout::Outward;
 use crate::history::History;
-use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, MEMBER_EVENTS_BURST, MEMBER_EVENTS_PER_S, RENEW_GRACE};
+use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, FLOODED_REST, MEMBER_EVENTS_BURST, MEMBER_EVENTS_PER_S, RENEW_GRACE};
 use crate::line::Line;
 use crate::order::desk::Desks;
 use crate::pace::Pace;
@@ -41,7 +43,7 @@ use crate::speaker::Speaker;
 use crate::tail::Tails;
 
 /// How long a goodbye may take to reach the client before the connection is cut.
-const GOODBYE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Gateway {
     pub node: String,
@@ -55,7 +57,9 @@ pub(crate) struct Gateway {
     pub chat_quota: Quota,
     pub room_quota: Quota,
     /// What a member's sockets may ask of this node together: many sockets are not many members.
-    pub member_paces: Cache<UserId, Arc<Mutex<Pace>>>,
+    pub member_paces: Cache<UserId, Arc<MemberPace>>,
+    /// Members of whom a socket was cut for a flood: they wait before they come back.
+    pub flooders: Cache<UserId, ()>,
     pub acts_quota: Quota,
     pub claims: Claims,
     pub desks: Desks,
@@ -100,6 +104,14 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self(refusal.code)
     }
+}
+
+/// What all of a member's sockets on this node have together.
+pub(crate) struct MemberPace {
+    /// Events of any kind.
+    events: Mutex<Pace>,
+    /// Lines of chat. Redis counts them exactly; this keeps a flood from becoming one of questions to it.
+    lines: Mutex<Pace>,
 }
 
 /// Why a sign-in is not believed any more.
@@ -172,6 +184,9 @@ impl Gateway {
     pub(crate) async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
         let claims = self.tokens.verify(token)?;
         let identity = Identity::from(&claims);
+        if self.flooders.contains_key(&identity.user) {
+            return Err(Refusal::new("chat.throttled", "wait a moment").later(FLOODED_REST));
+        }
         let alive = tokio::time::timeout(AUTH_WAIT_MAX, self.is_alive(identity)).await;
         match alive.map_err(|_elapsed| Refusal::unavailable())?? {
             true => Ok(identity),
@@ -272,7 +287,7 @@ impl Gateway {
         }
         let shared =
             session.identity().map(|identity| self.member_paces.get_with(identity.user, || self.member_pace()));
-        let permit = match session.admit(shared.as_deref()) {
+        let permit = match session.admit(shared.as_ref().map(|shared| &shared.events)) {
             Admission::Go(permit) => permit,
             Admission::Later(wait) => {
                 let refusal = Refusal::new("chat.throttled", "you are asking too fast").later(wait);
@@ -280,9 +295,17 @@ impl Gateway {
             }
             Admission::Cut => {
                 metrics::counter!("rillcast_chat_cut_total", "reason" => "flood").increment(1);
+                if let Some(identity) = session.identity() {
+                    self.flooders.insert(identity.user, ());
+                }
                 return session.cut(&socket);
             }
         };
+        if event == "chat:send"
+            && let Some(wait) = shared.and_then(|shared| take(&shared.lines))
+        {
+            return acknowledge(&socket, &session, ack, &too_fast(wait));
+        }
         let deadline = Instant::now() + ACK_WAIT_MAX;
         let gateway = Arc::clone(self);
         self.tracker.spawn(async move {
@@ -309,10 +332,12 @@ impl Gateway {
     }
 
     /// Never less than a member may say by the configuration.
-    fn member_pace(&self) -> Arc<Mutex<Pace>> {
-        let said = self.chat_quota.events;
-        let pace = Pace::new(MEMBER_EVENTS_PER_S.max(said), MEMBER_EVENTS_BURST.max(said), Instant::now());
-        Arc::new(Mutex::new(pace))
+    fn member_pace(&self) -> Arc<MemberPace> {
+        let (said, now) = (self.chat_quota.events, Instant::now());
+        Arc::new(MemberPace {
+            events: Mutex::new(Pace::new(MEMBER_EVENTS_PER_S.max(said), MEMBER_EVENTS_BURST.max(said), now)),
+            lines: Mutex::new(Pace::about(self.chat_quota, now)),
+        })
     }
 
     /// Tells this node's sockets at once, and every other node.
@@ -332,6 +357,11 @@ impl Gateway {
             origin: Some(self.node.clone()),
         });
     }
+}
+
+/// Takes one, or says how long to wait for it.
+fn take(pace: &Mutex<Pace>) -> Option<Duration> {
+    pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take(1, Instant::now()).err()
 }
 
 /// An answered event.

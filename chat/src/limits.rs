@@ -39,8 +39,9 @@ pub(crate) const MEMBER_EVENTS_BURST: u32 = 120;
 pub(crate) const MEMBER_EVENTS_PER_S: u32 = 40;
 pub(crate) const MEMBER_IDLE_MAX: Duration = Duration::from_secs(60);
 pub(crate) const MEMBERS_MAX: u64 = 200_000;
-/// Refused events in a row before the socket is cut.
+/// Refused events in a row before the socket is cut, and how long its member stays away then.
 pub(crate) const REFUSED_MAX: u32 = 40;
+pub(crate) const FLOODED_REST: Duration = Duration::from_secs(3);
 /// Events of one socket under way at a time. They are worked on in order.
 pub(crate) const IN_FLIGHT_MAX: usize = 16;
 /// Channels one socket may sit in.
@@ -77,8 +78,9 @@ pub(crate) const ROOM_EDIT_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(1
 pub(crate) const TYPING_TOLD: Quota = Quota::new(1, Duration::from_secs(3));
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
-/// The window of `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_3s`.
+/// The windows of `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_s`.
 pub(crate) const CHAT_WINDOW: Duration = Duration::from_secs(3);
+pub(crate) const ROOM_WINDOW: Duration = Duration::from_secs(1);
 /// How old a member's, channel's or stream's facts may be while Postgres answers.
 pub(crate) const MEMBER_FRESH: Duration = Duration::from_secs(5);
 pub(crate) const CHANNEL_FRESH: Duration = Duration::from_secs(30);

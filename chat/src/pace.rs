@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use live::limits::Quota;
 use tokio::time::Instant;
 
 /// One bucket, owned by whoever is limited.
@@ -16,6 +17,13 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(per_s: u32, burst: u32, now: Instant) -> Self {
         Self { per_s: f64::from(per_s), burst: f64::from(burst), level: f64::from(burst), at: now }
+    }
+
+    /// A little more than `quota`: for what is counted exactly elsewhere, where asking costs more.
+    pub(crate) fn about(quota: Quota, now: Instant) -> Self {
+        let events = f64::from(quota.events);
+        let burst = events + 2.0;
+        Self { per_s: events * 1.25 / quota.per.as_secs_f64(), burst, level: burst, at: now }
     }
 
     /// Takes `cost`, or says how long to wait until it could be taken.

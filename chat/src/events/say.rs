@@ -1,6 +1,7 @@
 //! Saying something: messages, announcements, edits, deletions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::SubsecRound;
 use db::chat::Chatter;
@@ -79,6 +80,10 @@ impl Reply {
     }
 }
 
+pub(crate) fn too_fast(wait: Duration) -> Refusal {
+    Refusal::new("chat.throttled", "you are writing too fast").later(wait)
+}
+
 impl Gateway {
     pub(super) async fn send(&self, member: &Member, send: Send) -> Answered {
         let text = text(&send.text)?;
@@ -125,10 +130,7 @@ impl Gateway {
 
     pub(crate) async fn pace(&self, user: UserId) -> Result<(), Refusal> {
         let verdict = self.limits.hit(&format!("chat:{user}"), self.chat_quota).await;
-        if verdict.is_allowed {
-            return Ok(());
-        }
-        Err(Refusal::new("chat.throttled", "you are writing too fast").later(verdict.retry_after))
+        if verdict.is_allowed { Ok(()) } else { Err(too_fast(verdict.retry_after)) }
     }
 
     /// What a channel or room takes of all its people together, whatever they may say each: what is stored and told to everybody

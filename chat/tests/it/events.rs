@@ -194,7 +194,7 @@ async fn whoever_writes_too_fast_waits() {
 #[tokio::test]
 async fn a_channel_takes_so_much_of_all_together_and_its_keepers_may_always_speak() {
     let mut site = Site::start().await;
-    site.config.limits.chat_per_room_per_3s = 4;
+    site.config.limits.chat_per_room_per_s = 4;
     let alice = site.member("alice").await;
     let (bob, carol) = (site.member("bob").await, site.member("carol").await);
     let node = site.node().await;

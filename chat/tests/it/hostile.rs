@@ -151,6 +151,15 @@ async fn a_flood_is_refused_with_a_code_and_then_cut_while_others_chat_on() {
     let stored = db::testing::rows(&site.pool, "SELECT count(*) FROM chat_messages WHERE text = 'spam'").await.unwrap();
     assert!(stored[0]["count"].as_u64().unwrap() <= 60, "{stored:?}");
     listener.next_where("chat:message", |message| message["text"] == "calm 9").await.unwrap();
+    // Coming back at once does not help; a moment later they may.
+    let back = async || {
+        let mut socket = socket::open(&node.url, None).await.unwrap();
+        socket.send(format!("40{}", json!({ "token": bob.token }))).await.unwrap();
+        socket.read().await.unwrap()
+    };
+    let refused = back().await;
+    assert!(refused.starts_with("44") && refused.contains("chat.throttled"), "{refused}");
+    until(SOON * 2, back, |answer| answer.starts_with("40")).await;
 }
 
 #[tokio::test]

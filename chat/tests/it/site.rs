@@ -57,7 +57,7 @@ impl Site {
         config.redis.prefix = services::redis_prefix();
         // Most tests are not about being throttled.
         config.limits.chat_per_user_per_3s = 1_000;
-        config.limits.chat_per_room_per_3s = 10_000;
+        config.limits.chat_per_room_per_s = 10_000;
         config.limits.viewers_per_ip = 10_000;
         let tokens = AccessTokens::new(&config.auth.secret, TTL_S);
         Self { pool: db::testing::pool(&url).unwrap(), config, tokens, _database: database }

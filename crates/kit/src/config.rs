@@ -457,8 +457,8 @@ pub struct LimitsConfig {
     pub publish_failures_per_ip_per_minute: u32,
     /// Chat messages per user and three seconds.
     pub chat_per_user_per_3s: u32,
-    /// Chat messages per channel or room and three seconds, of all its people but those who keep order there.
-    pub chat_per_room_per_3s: u32,
+    /// Chat messages per channel or room and second, of all its people but those who keep order there.
+    pub chat_per_room_per_s: u32,
     /// Viewers of a channel counted behind one address (of IPv6, a /64) on each node. The others watch, but are not counted: ids are
     /// cheap to invent, addresses are not.
     pub viewers_per_ip: u32,
@@ -472,7 +472,7 @@ impl Default for LimitsConfig {
             login_failures_per_account: 20,
             publish_failures_per_ip_per_minute: 30,
             chat_per_user_per_3s: 5,
-            chat_per_room_per_3s: 300,
+            chat_per_room_per_s: 100,
             viewers_per_ip: 100,
         }
     }

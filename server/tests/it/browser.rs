@@ -115,5 +115,8 @@ async fn a_moderators_evening() {
     let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
     let measured = script(&stack, "evening").await;
     println!("measured: {measured}");
+    // And what a stranger may write in any place stays words.
+    let measured = script(&stack, "words").await;
+    println!("measured: {measured}");
     stack.stop().await;
 }

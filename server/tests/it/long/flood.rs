@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::json;
 use testkit::socket::{RawSocket, open};
 use testkit::stack::{Member, Stack};
@@ -21,9 +22,11 @@ const LIMITED_WITHIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 /// Whoever was cut comes back after this.
 const BACK_AFTER: Duration = Duration::from_millis(500);
-/// `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_3s`, unless an operator says otherwise.
+/// The bars are a release build's; one without optimisation spends ten times as much on each refusal.
+const PATIENCE: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
+/// `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_s`, unless an operator says otherwise.
 const PER_MEMBER: u64 = 5;
-const PER_ROOM: u64 = 300;
+const PER_ROOM_AND_S: u64 = 100;
 const WINDOW_S: u64 = 3;
 
 /// What became of the flood's lines.
@@ -35,26 +38,41 @@ struct Fate {
     cuts: AtomicU64,
 }
 
+async fn enter(base: &str, token: &str) -> Option<RawSocket> {
+    let mut socket = open(base, None).await.ok()?;
+    socket.send(format!("40{}", json!({ "token": token }))).await.ok()?;
+    socket.read().await.is_ok_and(|answer| answer.starts_with("40")).then_some(socket)
+}
+
 /// One who sends `per_tick` lines each [`TICK`] and comes back when cut. After how long it was first refused or cut.
-async fn flooder(base: String, token: String, per_tick: usize, fate: Arc<Fate>) -> Option<Duration> {
-    let (until, mut limited) = (Instant::now() + FLOODED_FOR, None);
-    let mut number = 0_u64;
-    while Instant::now() < until {
-        let Ok(mut socket) = open(&base, None).await else {
-            sleep(BACK_AFTER).await;
-            continue;
-        };
-        let began = Instant::now();
-        let connected =
-            socket.send(format!("40{}", json!({ "token": token }))).await.is_ok() && socket.read().await.is_ok();
+async fn flooder(
+    mut socket: RawSocket,
+    base: String,
+    token: String,
+    per_tick: usize,
+    fate: Arc<Fate>,
+) -> Option<Duration> {
+    let began = Instant::now();
+    let until = began + FLOODED_FOR;
+    let (mut limited, mut number) = (None, 0_u64);
+    loop {
         let mut note = || limited = limited.or(Some(began.elapsed()));
-        if connected && !flood(&mut socket, per_tick, &mut number, until, &fate, &mut note).await {
-            note();
-            fate.cuts.fetch_add(1, Ordering::Relaxed);
+        if flood(&mut socket, per_tick, &mut number, until, &fate, &mut note).await {
+            return limited;
         }
-        sleep(BACK_AFTER.min(until.saturating_duration_since(Instant::now()))).await;
+        note();
+        fate.cuts.fetch_add(1, Ordering::Relaxed);
+        // Who flooded a moment ago stays outside for a while.
+        socket = loop {
+            sleep(BACK_AFTER).await;
+            if Instant::now() >= until {
+                return limited;
+            }
+            if let Some(socket) = enter(&base, &token).await {
+                break socket;
+            }
+        };
     }
-    limited
 }
 
 /// Sends until the time is over. False: it was cut.
@@ -100,11 +118,16 @@ async fn flood(
 async fn under_flood(room: &Room, stack: &Stack, flooders: &[Member], sockets: usize) {
     let fate = Arc::new(Fate::default());
     let per_tick = (LINES_PER_S * TICK.as_millis() as usize / 1_000).div_ceil(sockets);
+    let token = |n: usize| flooders[n % flooders.len()].token.clone();
+    let mut inside = Vec::new();
+    for chunk in (0..sockets).collect::<Vec<_>>().chunks(50) {
+        inside
+            .extend(join_all(chunk.iter().map(async |n| enter(stack.http(), &token(*n)).await.expect("let in"))).await);
+    }
     let flood = async {
         let mut flood = JoinSet::new();
-        for n in 0..sockets {
-            let token = flooders[n % flooders.len()].token.clone();
-            flood.spawn(flooder(stack.http().to_owned(), token, per_tick, Arc::clone(&fate)));
+        for (n, socket) in inside.into_iter().enumerate() {
+            flood.spawn(flooder(socket, stack.http().to_owned(), token(n), per_tick, Arc::clone(&fate)));
         }
         flood.join_all().await
     };
@@ -127,12 +150,12 @@ async fn under_flood(room: &Room, stack: &Stack, flooders: &[Member], sockets: u
     let members = flooders.len() as u64;
     let seconds = FLOODED_FOR.as_secs();
     let allowed =
-        (members * (PER_MEMBER + PER_MEMBER * seconds / WINDOW_S)).min(PER_ROOM + PER_ROOM * seconds / WINDOW_S);
+        (members * (PER_MEMBER + PER_MEMBER * seconds / WINDOW_S)).min(PER_ROOM_AND_S + PER_ROOM_AND_S * seconds);
     assert!(stored <= allowed + members, "{stored} of {allowed}");
     assert!(slowest.is_some_and(|slowest| *slowest <= LIMITED_WITHIN), "{slowest:?}");
-    assert!(p95(&took) < DELIVERY_P95_MAX, "{:?}", p95(&took));
+    assert!(p95(&took) < DELIVERY_P95_MAX * PATIENCE, "{:?}", p95(&took));
     assert!(
-        followed.failures.is_empty() && followed.longest_pause() < Duration::from_secs(1),
+        followed.failures.is_empty() && followed.longest_pause() < Duration::from_secs(1) * PATIENCE,
         "{:?}",
         followed.failures
     );
