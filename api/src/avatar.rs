@@ -100,17 +100,21 @@ impl Studio {
 
     /// Makes a square of [`SIDE`] pixels from whatever was sent.
     pub(crate) async fn develop(&self, upload: Bytes) -> Result<Picture, AvatarError> {
-        let turn = timeout(TURN_WAIT_MAX, Arc::clone(&self.0).acquire_owned())
-            .await
-            .map_err(|_| AvatarError::Busy)?
-            .map_err(|_| AvatarError::Busy)?;
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            develop(&upload)
-        })
-        .await
         // A decoder that panicked on it did not find a picture.
-        .map_err(|_| AvatarError::NotAPicture)?
+        self.work(move || develop(&upload)).await.ok_or(AvatarError::Busy)?.unwrap_or(Err(AvatarError::NotAPicture))
+    }
+
+    /// Works on a picture when it is its turn. `None` when there was none in time, an error within when the work panicked.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<Result<T, tokio::task::JoinError>> {
+        let turn = timeout(TURN_WAIT_MAX, Arc::clone(&self.0).acquire_owned()).await.ok()?.ok()?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        Some(work.await)
     }
 }
 
@@ -268,7 +272,7 @@ pub(crate) async fn avatar(State(app): State<App>, Path(path): Path<AvatarPath>)
     serve(&app.objects, &format!("avatar/{}/{}", path.user, path.file)).await
 }
 
-async fn serve(objects: &Objects, key: &str) -> Result<Response, Problem> {
+pub(crate) async fn serve(objects: &Objects, key: &str) -> Result<Response, Problem> {
     let object = objects
         .get(key, None)
         .await
@@ -289,7 +293,11 @@ async fn serve(objects: &Objects, key: &str) -> Result<Response, Problem> {
 }
 
 fn content_type(key: &str) -> &'static str {
-    if key.ends_with(".png") { "image/png" } else { "image/jpeg" }
+    match key.rsplit('.').next() {
+        Some("png") => "image/png",
+        Some("webp") => "image/webp",
+        _ => "image/jpeg",
+    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(crate) struct ChannelPath {
 }
 
 impl ChannelPath {
-    fn parse(&self) -> Result<Username, ChannelError> {
+    pub(crate) fn parse(&self) -> Result<Username, ChannelError> {
         Username::parse(&self.username).map_err(|_| ChannelError::NotFound)
     }
 }

@@ -14,6 +14,7 @@ mod channels;
 mod directory;
 mod docs;
 mod edge;
+mod emotes;
 mod extract;
 mod feeds;
 mod friends;

@@ -11,9 +11,9 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, auth, avatar, categories, channels, docs, feeds, friends, health, layers, live_playback, mail, me,
-    moderation, notification_settings, notifications, ops, push, reports, rooms, site, streams, takeover, throttle,
-    vod_playback, vods,
+    account, admin, auth, avatar, categories, channels, docs, emotes, feeds, friends, health, layers, live_playback,
+    mail, me, moderation, notification_settings, notifications, ops, push, reports, rooms, site, streams, takeover,
+    throttle, vod_playback, vods,
 };
 
 /// What a form adds around its file.
@@ -80,6 +80,9 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(rooms::members::invite_to_room, rooms::members::withdraw_room_invite))
         .routes(routes!(rooms::members::my_room_invites))
         .routes(routes!(rooms::members::join_room, rooms::members::decline_room))
+        .routes(routes!(emotes::channel_emotes))
+        .routes(routes!(emotes::rename_emote, emotes::remove_emote))
+        .routes(routes!(emotes::remove_emote_of))
         .routes(routes!(categories::categories))
         .routes(routes!(categories::put_category, categories::delete_category))
         .routes(routes!(streams::streams))
@@ -110,11 +113,16 @@ fn upload() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(avatar::upload_avatar))
 }
 
+fn emote() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(emotes::add_emote))
+}
+
 fn media() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(live_playback::live_media))
         .routes(routes!(live_playback::time))
         .routes(routes!(avatar::avatar))
+        .routes(routes!(emotes::emote_picture))
         .routes(routes!(feeds::channel_rss))
         .routes(routes!(feeds::channel_json_feed))
         .merge(vod_playback::router())
@@ -131,7 +139,7 @@ fn operations() -> OpenApiRouter<App> {
 
 /// The document of every route.
 pub(crate) fn document() -> OpenApi {
-    [register(), login(), session(), upload(), media(), operations()]
+    [register(), login(), session(), upload(), emote(), media(), operations()]
         .into_iter()
         .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
         .into_openapi()
@@ -149,6 +157,7 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
+        .merge(emote().layer(DefaultBodyLimit::max(emotes::UPLOAD_BYTES_MAX + FORM_BYTES)))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
     // Media comes compressed or not at all, and each layer costs every part that is asked for.
     let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(from_fn(layers::open));

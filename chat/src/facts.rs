@@ -2,6 +2,7 @@
 //!
 //! While Postgres is away what was known last is used: a chat whose history is elsewhere goes on (reliability C3).
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,14 @@ use db::chat::{Chatter, OnAir, VodRoom};
 use db::moderation::Standing;
 use db::moderation::held::{self, Held, Holding};
 use domain::chat::Mention;
+use domain::chat::emote::picture_in_line;
 use domain::order::{Filters, Modes};
 use domain::user::Username;
 use domain::{MessageId, SessionId, StreamId, UserId, Visibility, VodId};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use crate::limits::{CHANNEL_FRESH, MEMBER_FRESH, ORDER_FRESH, PIN_FRESH, STREAM_FRESH};
+use crate::limits::{CHANNEL_FRESH, EMOTES_FRESH, MEMBER_FRESH, ORDER_FRESH, PIN_FRESH, STREAM_FRESH};
 use crate::order::sieve::Sieve;
 
 const ENTRIES_MAX: u64 = 50_000;
@@ -91,7 +93,11 @@ pub(crate) struct Facts {
     rules: Memory<UserId, Arc<RulesInForce>>,
     /// Of a channel and a member.
     standings: Memory<(UserId, UserId), Standing>,
+    emotes: Memory<UserId, Arc<OwnEmotes>>,
 }
+
+/// A channel's own emotes: where the picture of each name is.
+pub(crate) type OwnEmotes = HashMap<String, String>;
 
 /// A channel's modes and filters.
 #[derive(Debug, Default)]
@@ -116,6 +122,7 @@ impl Facts {
             admitted: Memory::new(STREAM_FRESH),
             rules: Memory::new(ORDER_FRESH),
             standings: Memory::new(ORDER_FRESH),
+            emotes: Memory::new(EMOTES_FRESH),
         }
     }
 
@@ -246,8 +253,21 @@ impl Facts {
     pub(crate) fn order_changed(&self, channel: UserId, user: Option<UserId>) {
         match user {
             Some(user) => self.standings.age(&(channel, user)),
-            None => self.rules.age(&channel),
+            None => {
+                self.rules.age(&channel);
+                self.emotes.age(&channel);
+            }
         }
+    }
+
+    /// The emotes a channel has of its own.
+    pub(crate) async fn emotes(&self, channel: UserId) -> db::Result<Arc<OwnEmotes>> {
+        let ask = async || {
+            let found = db::emotes::list(&mut *self.pool.acquire().await?, channel).await?;
+            let own = found.into_iter().map(|one| (one.name, picture_in_line(one.id)));
+            Ok(Some(Arc::new(own.collect::<OwnEmotes>())))
+        };
+        Ok(self.emotes.get(channel, ask).await?.unwrap_or_default())
     }
 
     /// Keeps a line back.

@@ -89,6 +89,8 @@ pub(crate) const STREAM_FRESH: Duration = Duration::from_secs(1);
 /// How old a channel's rules, and a member's place in them, may be: a change holds everywhere within two seconds, also when the
 /// news of it was lost.
 pub(crate) const ORDER_FRESH: Duration = Duration::from_millis(1_500);
+/// How old the list of a channel's own emotes may be, when the news of a change was lost.
+pub(crate) const EMOTES_FRESH: Duration = Duration::from_secs(30);
 /// How often lines kept back too long are looked for, and how many at most in one round.
 pub(crate) const HELD_SWEEP_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const HELD_SWEEP_MAX: i64 = 500;

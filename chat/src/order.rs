@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use db::chat::Chatter;
 use db::moderation::{Sanction, Standing};
-use domain::order::{Folded, HeldFor, Modes, Objection, Rank, UNIQUE_FOR, Verdict, judge};
+use domain::chat::emote;
+use domain::order::{Folded, HeldFor, Modes, Objection, Rank, UNIQUE_FOR, Verdict, is_only_emotes_of, judge};
 use domain::user::Username;
 use domain::{Timestamp, UserId};
 use live::fanout::{ORDER, Push, Target};
@@ -168,7 +169,21 @@ impl Gateway {
             Verdict::Held(why) => Some(why),
             Verdict::Said => None,
         };
+        if rules.modes.effective().emote_only && !self.shows_only_emotes(channel, text).await {
+            return Err(refusal_of(Objection::NotOnlyEmotes, rules.modes));
+        }
         Ok(Judged { standing, held, modes: Some(rules.modes), taken: Vec::new() })
+    }
+
+    /// Whether every name between colons is an emote's. While nobody can say which ones the channel has, any may be.
+    async fn shows_only_emotes(&self, channel: UserId, text: &str) -> bool {
+        if is_only_emotes_of(text, |name| emote::built_in(name).is_some()) {
+            return true;
+        }
+        match self.facts.emotes(channel).await {
+            Ok(own) => is_only_emotes_of(text, |name| emote::built_in(name).is_some() || own.contains_key(name)),
+            Err(_) => true,
+        }
     }
 
     pub(crate) async fn standing(&self, channel: UserId, user: UserId) -> Result<Standing, Refusal> {

@@ -454,7 +454,30 @@ function fillRooms() {
 }
 fillRooms();
 
+let emotes = ["rill", "wave", "hype", "sip"].map((name) => ({
+  id: uuid7(),
+  name: `my_${name}`,
+  url: `/emotes/${name}.svg`,
+  created_at: iso(86_400),
+}));
 const routes = [
+  ["GET", /^\/channels\/([^/]+)\/emotes$/, () => ({ body: page(scene.empty ? [] : emotes) })],
+  [
+    "PATCH",
+    /^\/me\/emotes\/([^/]+)$/,
+    ([id], body) => {
+      emotes = emotes.map((one) => (one.id === id ? { ...one, name: body.name } : one));
+      return { body: emotes.find((one) => one.id === id) };
+    },
+  ],
+  [
+    "DELETE",
+    /^\/me\/emotes\/([^/]+)$/,
+    ([id]) => {
+      emotes = emotes.filter((one) => one.id !== id);
+      return { status: 204 };
+    },
+  ],
   [
     "GET",
     /^\/rooms$/,

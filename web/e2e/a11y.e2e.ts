@@ -62,6 +62,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
     const pages = [
       "/",
       "/studio",
+      "/studio/emotes",
       "/settings",
       "/notifications",
       "/messages",

@@ -99,6 +99,7 @@ try {
     style: spent("RecalcStyleDuration"),
   };
   measured.dom_nodes = after.Nodes;
+  measured.list_px = await page.getByTestId("chat-messages").evaluate((list) => list.scrollHeight);
   measured.rows_drawn = await page.getByTestId("chat-message").count();
   measured.is_at_end = await page
     .getByTestId("chat-new")
@@ -114,6 +115,8 @@ const holds = {
   longest_task: measured.longest_task_ms < TASK_MS_MAX,
   memory: measured.heap_grown_mib < GROWTH_MIB_MAX,
   follows: measured.is_at_end,
+  // No line is lower than 20 pixels: they are all there.
+  full: measured.list_px > LINES * 20,
 };
 for (const [what, is] of Object.entries(holds)) if (!is) console.error(`does not hold: ${what}`);
 process.exitCode = Object.values(holds).every(Boolean) ? 0 : 1;

@@ -92,6 +92,11 @@ const studio = createRoute({
   path: "/studio",
   component: lazyRouteComponent(() => import("@/routes/Studio"), "Studio"),
 });
+const emotes = createRoute({
+  getParentRoute: () => shell,
+  path: "/studio/emotes",
+  component: lazyRouteComponent(() => import("@/routes/EmotesPage"), "EmotesPage"),
+});
 const mod = createRoute({
   getParentRoute: () => shell,
   path: "/mod/$username",
@@ -216,6 +221,7 @@ const tree = root.addChildren([
     signin,
     signup,
     studio,
+    emotes,
     mod,
     settings,
     notifications,

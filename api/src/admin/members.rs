@@ -117,7 +117,7 @@ pub(crate) async fn admin_members(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Because {
     /// 1 to 500 characters.
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// What the site's staff did.
@@ -126,7 +126,7 @@ pub(crate) struct SiteLogEntry {
     act_id: Uuid,
     /// Null: the operator, at the command line.
     actor: Option<String>,
-    /// `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`.
+    /// `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`, `emote_remove`.
     action: String,
     target: Option<String>,
     reason: String,

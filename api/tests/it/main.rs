@@ -5,6 +5,7 @@ mod accounts;
 mod channels;
 mod desk;
 mod edge;
+mod emotes;
 mod far;
 mod faults;
 mod feeds;

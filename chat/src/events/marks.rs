@@ -97,10 +97,11 @@ impl Gateway {
         let id = id_of(&react.id)?;
         let reaction = Reaction::parse(&react.emoji)?;
         self.author(identity.user).await?;
-        let (_, name) = self.message_for(member, id).await?;
+        let (message, name) = self.message_for(member, id).await?;
         if let Reaction::Emote(emote) = &reaction
             && react.on
             && emote::built_in(emote).is_none()
+            && !self.facts.emotes(message.channel).await?.contains_key(emote)
         {
             return Err(Refusal::new("chat.unknown-emote", "there is no such emote"));
         }

@@ -1,6 +1,7 @@
 //! Saying something: messages, announcements, edits, deletions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SubsecRound;
@@ -226,7 +227,7 @@ impl Gateway {
                 display_name: author.display_name.clone(),
             },
             mentions: self.mentions(draft.text.as_str()).await,
-            emotes: emotes(draft.text.as_str()),
+            emotes: self.emotes(channel, draft.text.as_str()).await,
             text: draft.text.into_string(),
             client_id: draft.client_id,
             sent_at,
@@ -246,6 +247,17 @@ impl Gateway {
             return Vec::new();
         }
         self.facts.members_named(&names).await.unwrap_or_default()
+    }
+
+    /// The emotes a text shows, everybody's and the channel's own. While nobody can say which those are, they are words.
+    async fn emotes(&self, channel: UserId, text: &str) -> BTreeMap<String, String> {
+        let names = emote::named(text);
+        let own = match names.iter().all(|name| emote::built_in(name).is_some()) {
+            true => Arc::default(),
+            false => self.facts.emotes(channel).await.unwrap_or_default(),
+        };
+        let picture = |name: &str| emote::built_in(name).or_else(|| own.get(name).cloned());
+        names.into_iter().filter_map(|name| Some((name.to_owned(), picture(name)?))).collect()
     }
 
     pub(super) async fn edit(&self, member: &Member, change: Change) -> Answered {
@@ -273,7 +285,7 @@ impl Gateway {
         }
         let edit = Edit {
             mentions: self.mentions(text.as_str()).await,
-            emotes: emotes(text.as_str()),
+            emotes: self.emotes(message.channel, text.as_str()).await,
             text: text.into_string(),
         };
         let edited = self.history.edit(id, identity.user, &edit, now).await?;
@@ -327,10 +339,6 @@ impl Gateway {
         }
         Err(Refusal::new("chat.forbidden", "that is for moderators and the channel's owner"))
     }
-}
-
-fn emotes(text: &str) -> BTreeMap<String, String> {
-    emote::named(text).into_iter().filter_map(|name| Some((name.to_owned(), emote::built_in(name)?))).collect()
 }
 
 pub(crate) fn text(text: &str) -> Result<MessageText, Refusal> {

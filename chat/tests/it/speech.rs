@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::user::Role;
+use live::fanout::{ORDER, Push, Target};
 use serde_json::{Value, json};
 use testkit::socket::SocketClient;
 
@@ -287,4 +288,60 @@ async fn who_missed_too_much_begins_anew() {
     assert!(wide["missed"].as_array().unwrap().len() <= 500);
     let bad = client.ask("stream:join", json!({ "username": "alice", "last_id": "x" })).await.unwrap();
     assert_eq!(bad["code"], "request.invalid");
+}
+
+#[tokio::test]
+async fn a_channels_own_emotes_are_shown_in_its_chat_and_nowhere_else() {
+    let site = Site::start().await;
+    let (alice, bob) = (site.member("alice").await, site.member("bob").await);
+    let node = site.node().await;
+    let (owner, speaker) = (node.sign_in(&alice).await, node.sign_in(&bob).await);
+    join(&speaker, &alice).await;
+    let none = say(&speaker, &alice, ":my_cat:").await["message"].clone();
+    assert_eq!(none["emotes"], Value::Null, "{none}");
+
+    let emote = kit::ids::uuid();
+    site.execute(&format!(
+        "INSERT INTO emotes (emote_id, channel_id, name) VALUES ('{emote}', '{}', 'my_cat')",
+        alice.id
+    ))
+    .await;
+    let changed = async || {
+        let payload = json!({ "channel": alice.id, "user": null });
+        let target = Target::Channel(alice.name.clone());
+        let push =
+            |event: &str, payload| Push { target: target.clone(), event: event.to_owned(), payload, origin: None };
+        let told = push("chat:emotes", json!({ "username": alice.name }));
+        live::fanout::publish_all(&site.live(), &[push(ORDER, payload), told]).await.unwrap();
+    };
+    changed().await;
+    assert_eq!(speaker.next("chat:emotes").await.unwrap(), json!({ "username": "alice" }));
+    let picture = json!({ "my_cat": format!("/media/emotes/{emote}/56.webp") });
+    let said = say(&speaker, &alice, "look :my_cat:").await["message"].clone();
+    assert_eq!(said["emotes"], picture, "{said}");
+    assert_eq!(say(&speaker, &bob, ":my_cat:").await["message"]["emotes"], Value::Null, "it is alice's");
+    let edited = speaker.ask("chat:edit", json!({ "id": none["id"], "text": "now :my_cat:" })).await.unwrap();
+    assert_eq!(edited["message"]["emotes"], picture, "{edited}");
+    let react = async |id: &Value, on: bool| {
+        speaker.ask("chat:react", json!({ "id": id, "emoji": ":my_cat:", "on": on })).await.unwrap()
+    };
+    assert_eq!(react(&said["id"], true).await["emoji"], ":my_cat:");
+    let elsewhere = say(&speaker, &bob, "hi").await["message"]["id"].clone();
+    assert_eq!(react(&elsewhere, true).await["code"], "chat.unknown-emote");
+
+    // Where only emotes may be sent, names nobody has are words.
+    let modes = json!({ "username": "alice", "action": "modes", "modes": { "emote_only": true } });
+    assert_eq!(owner.ask("mod:act", modes).await.unwrap()["ok"], true);
+    speaker.next("chat:modes").await.unwrap();
+    assert_eq!(say(&speaker, &alice, ":my_cat: :gg: 🎉").await["ok"], true);
+    assert_eq!(say(&speaker, &alice, ":my_dog:").await["code"], "chat.emote-only");
+
+    // Taken away: what was said keeps its picture's address, what is said next has none.
+    site.execute(&format!("DELETE FROM emotes WHERE emote_id = '{emote}'")).await;
+    changed().await;
+    speaker.next("chat:emotes").await.unwrap();
+    assert_eq!(say(&speaker, &alice, ":my_cat:").await["code"], "chat.emote-only");
+    let history = join(&node.anonymous().await, &alice).await["history"].clone();
+    let kept = history.as_array().unwrap().iter().find(|message| message["id"] == said["id"]).unwrap();
+    assert_eq!(kept["emotes"], picture);
 }

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod categories;
 pub mod channels;
 pub mod chat;
+pub mod emotes;
 pub mod error;
 pub mod follows;
 pub mod friends;

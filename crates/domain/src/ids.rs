@@ -50,6 +50,8 @@ ids! {
     MessageId,
     /// A conversation between members.
     RoomId,
+    /// An emote of a channel.
+    EmoteId,
     /// One line in a member's notification list.
     NotificationId,
     /// One sign-in on one device; the family of its refresh tokens.

@@ -17,7 +17,9 @@ pub mod user;
 pub mod visibility;
 
 pub use error::{Classify, Kind};
-pub use ids::{CategorySlug, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId, VodId};
+pub use ids::{
+    CategorySlug, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId, VodId,
+};
 pub use visibility::Visibility;
 
 /// A moment, always in UTC. Written as RFC 3339 at every edge.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
 use crate::user::Role;
-pub use filter::{FilterAction, FilterKind, Filters, Folded, has_link, is_only_emotes};
+pub use filter::{FilterAction, FilterKind, Filters, Folded, has_link, is_only_emotes, is_only_emotes_of};
 pub use report::{ASK_AGAIN_AFTER, REPORTS_MAX, REPORTS_WINDOW, ReportDesk, ReportKind, ReportReason, ReportState};
 
 /// Longest reason of an act, note of a report and answer to one, in characters.

@@ -1,6 +1,6 @@
 //! Where things live in the bucket.
 
-use domain::VodId;
+use domain::{EmoteId, VodId};
 
 /// Everything of one recording lives below this. Ends with a slash.
 pub fn vod_prefix(vod: VodId) -> String {
@@ -59,6 +59,11 @@ pub fn is_media_of(vod: VodId, key: &str) -> bool {
     };
     let below = key.strip_prefix(&vod_prefix(vod)).and_then(|rest| rest.split_once('/'));
     below.is_some_and(|(_, name)| number(name, "seg", ".m4s") || number(name, "init", ".mp4"))
+}
+
+/// A picture of a channel's emote, so many pixels wide and high.
+pub fn emote(emote: EmoteId, side: u32) -> String {
+    format!("emote/{emote}/{side}.webp")
 }
 
 pub use domain::user::avatar_url;

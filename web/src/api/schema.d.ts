@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/users/{username}/emotes/{id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an emote away from somebody's channel. For the site's moderators and administrators, where they stand above the owner. */
+        post: operations["remove_emote_of"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users/{username}/suspend": {
         parameters: {
             query?: never;
@@ -279,6 +296,23 @@ export interface paths {
         post?: never;
         /** Takes a note away. */
         delete: operations["remove_note"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{username}/emotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The emotes a channel has of its own. Everybody's twelve are not among them. */
+        get: operations["channel_emotes"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -672,6 +706,41 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/emotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds an emote to the caller's channel. */
+        post: operations["add_emote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/emotes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an emote away from the caller's channel. Where it was used its name stands as text. */
+        delete: operations["remove_emote"];
+        options?: never;
+        head?: never;
+        /** Calls one of the caller's emotes something else. What was said with it keeps the name it was said with. */
+        patch: operations["rename_emote"];
         trace?: never;
     };
     "/api/v1/me/following": {
@@ -1428,6 +1497,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/media/emotes/{id}/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of an emote. It never changes, so it may be kept for ever. */
+        get: operations["emote_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -1734,6 +1820,32 @@ export interface components {
             action: components["schemas"]["SiteReportAction"];
             /** @description At most 500 characters. */
             note?: string;
+        };
+        /** @description An emote of a channel. */
+        Emote: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Written `:name:`. */
+            name: string;
+            /** @description Its picture of 56 pixels, as messages name it. The last part may also be `28.webp` and `112.webp`. */
+            url: string;
+        };
+        /** @description The form, for the document. */
+        EmoteForm: {
+            /**
+             * Format: binary
+             * @description A PNG, WebP, GIF or JPEG of at most 512 KiB, 28 to 4,096 pixels on its longer side.
+             */
+            file: string;
+            /** @description 2 to 24 small letters, digits and `_`, not digits alone; none that every channel has. */
+            name: string;
+        };
+        EmotePage: {
+            /** @description By name; at most 50, all of them. */
+            items: components["schemas"]["Emote"][];
+            next_cursor?: string | null;
         };
         /** @description The encoder a channel is published by. */
         Encoder: {
@@ -2320,6 +2432,10 @@ export interface components {
             /** @description 3 to 30 letters, digits or underscores. */
             username: string;
         };
+        RenameEmote: {
+            /** @description As of a new one. */
+            name: string;
+        };
         /**
          * @description What becomes of a report.
          * @enum {string}
@@ -2506,7 +2622,7 @@ export interface components {
         SiteLogEntry: {
             /** Format: uuid */
             act_id: string;
-            /** @description `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`. */
+            /** @description `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`, `emote_remove`. */
             action: string;
             /** @description Null: the operator, at the command line. */
             actor?: string | null;
@@ -2909,6 +3025,41 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AdminMemberPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_emote_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name. */
+                username: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description It is gone, and the log says why */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -3340,6 +3491,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_emotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name, as it appears in its address. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmotePage"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -4405,6 +4588,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_emote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["EmoteForm"];
+            };
+        };
+        responses: {
+            /** @description The emote */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emote"];
+                };
+            };
+            /** @description What went wrong; `emote.name-taken` and `emote.too-many` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_emote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_emote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameEmote"];
+            };
+        };
+        responses: {
+            /** @description The emote */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emote"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -6175,6 +6455,39 @@ export interface operations {
                 };
                 content: {
                     "image/jpeg": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    emote_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description `28.webp`, `56.webp` or `112.webp`. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": unknown;
                 };
             };
             /** @description What went wrong */

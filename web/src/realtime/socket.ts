@@ -36,6 +36,7 @@ type ServerEvents = {
   "chat:denied": (event: { username: string; client_id: string }) => void;
   "chat:warned": (event: { username: string; reason: string }) => void;
   "chat:pardoned": (event: { username: string }) => void;
+  "chat:emotes": (event: { username: string }) => void;
   "chat:modes": (modes: ChatModes & { username?: string }) => void;
   "chat:sanctioned": (event: { username: string; until: string | null; reason: string }) => void;
   "chat:office": (event: { username: string; is_moderator: boolean }) => void;

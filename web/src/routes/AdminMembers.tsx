@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Search } from "lucide-react";
+import { Search, Smile } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AdminMember, type MemberFilter, members, setSuspended } from "@/features/admin/queries";
+import { StaffEmotes } from "@/features/emotes/StaffEmotes";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { ago, day } from "@/lib/time";
@@ -33,6 +34,7 @@ function Members() {
   const navigate = route.useNavigate();
   const [typed, setTyped] = useState(filter.q ?? "");
   const [asked, setAsked] = useState<AdminMember | null>(null);
+  const [shown, setShown] = useState<AdminMember["user"] | null>(null);
   const query = useInfiniteQuery(members(filter));
   const items = query.data?.pages.flatMap((page) => page.items) ?? [];
   const wanted = typed.trim();
@@ -87,7 +89,12 @@ function Members() {
       )}
       <ul className="flex flex-col gap-2" aria-label={t("admin.members.title")}>
         {items.map((member) => (
-          <Row key={member.user.id} member={member} onAsk={() => setAsked(member)} />
+          <Row
+            key={member.user.id}
+            member={member}
+            onAsk={() => setAsked(member)}
+            onEmotes={() => setShown(member.user)}
+          />
         ))}
       </ul>
       {query.hasNextPage && (
@@ -99,12 +106,20 @@ function Members() {
           {t("actions.more")}
         </Button>
       )}
+      {shown && (
+        <StaffEmotes
+          key={shown.id}
+          username={shown.username}
+          name={shown.display_name}
+          onClose={() => setShown(null)}
+        />
+      )}
       {asked && <Ask key={asked.user.id} member={asked} onClose={() => setAsked(null)} />}
     </div>
   );
 }
 
-function Row({ member, onAsk }: { member: AdminMember; onAsk: () => void }) {
+function Row({ member, onAsk, onEmotes }: { member: AdminMember; onAsk: () => void; onEmotes: () => void }) {
   const { t } = useTranslation();
   const lang = useLang();
   const { user, suspension } = member;
@@ -143,6 +158,18 @@ function Row({ member, onAsk }: { member: AdminMember; onAsk: () => void }) {
           </p>
         )}
       </div>
+      {member.may_suspend && !member.is_suspended && (
+        <Button
+          look="ghost"
+          size="icon-s"
+          onClick={onEmotes}
+          aria-label={t("emotes.of", { name: user.display_name })}
+          title={t("emotes.of", { name: user.display_name })}
+          data-testid="member-emotes"
+        >
+          <Smile />
+        </Button>
+      )}
       {member.may_suspend && (
         <Button
           size="s"

@@ -319,6 +319,12 @@ pub fn is_only_emotes(text: &str) -> bool {
     EMOTES.as_ref().is_some_and(|emotes| emotes.is_match(text))
 }
 
+/// The same, where every `:name:` must also be one of an emote.
+pub fn is_only_emotes_of(text: &str, is_known: impl Fn(&str) -> bool) -> bool {
+    // In such a line colons stand around names and nowhere else.
+    is_only_emotes(text) && text.split(':').skip(1).step_by(2).all(is_known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,6 +444,17 @@ mod tests {
         }
         for line in ["no links", "I like it.Really", "1.5 or 2.5", "e.g. this", "what...ever", "a/b"] {
             assert!(!has_link(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_nobody_has_is_a_word() {
+        let known = |name: &str| ["gg", "wave"].contains(&name);
+        for line in [":gg:", ":gg::wave: 👍", " :wave:  :gg: "] {
+            assert!(is_only_emotes_of(line, known), "{line}");
+        }
+        for line in [":buy_now:", ":gg: :at: :my_shop:", ":GG:", "gg", ":gg: word :gg:"] {
+            assert!(!is_only_emotes_of(line, known), "{line}");
         }
     }
 

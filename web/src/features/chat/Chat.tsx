@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { AppWindow, ArrowDown, ShieldCheck } from "lucide-react";
@@ -5,6 +6,7 @@ import { type CSSProperties, lazy, Suspense, useCallback, useEffect, useMemo, us
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
+import { channelEmotes, noEmotes, OwnEmotes } from "@/features/emotes/emotes";
 import { useActs } from "@/features/moderation/useActs";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
@@ -34,6 +36,8 @@ const ModMenu = lazy(() => loadModMenu().then(({ ModMenu }) => ({ default: ModMe
 /** Closer to the end than this counts as being there. */
 const END_PX = 64;
 const OLDER_PX = 120;
+/** So many heights of lines that are gone are kept before they are forgotten. */
+const HEIGHTS_SPARE = 2_000;
 
 type Row = { key: string; message: ChatMessage } | { key: string; pending: Pending };
 
@@ -64,80 +68,83 @@ export function Chat({
   const chosenSize = usePrefs((prefs) => prefs.chatSize);
   const size = alone?.fontPx ?? chosenSize;
   const release = useCallback(() => setTarget(null), []);
+  const own = useQuery(channelEmotes(username)).data?.items ?? noEmotes;
   const isAway = useIsPoppedOut(username) && !alone;
   if (isAway && !isDesk) return <Away username={username} className={className} />;
   const Heading = alone ? "h1" : "h2";
   return (
-    <section
-      aria-label={t("chat.title")}
-      data-testid="chat"
-      data-joined={room.isJoined}
-      className={cx("flex min-h-0 flex-col bg-surface", className)}
-      style={{ "--chat-size": `${size}px` } as CSSProperties}
-    >
-      <header
-        className={cx(
-          "flex h-12 shrink-0 items-center gap-3 border-line border-b px-4",
-          !isDesk && !alone && "lg:pr-12",
-        )}
+    <OwnEmotes value={own}>
+      <section
+        aria-label={t("chat.title")}
+        data-testid="chat"
+        data-joined={room.isJoined}
+        className={cx("flex min-h-0 flex-col bg-surface", className)}
+        style={{ "--chat-size": `${size}px` } as CSSProperties}
       >
-        <Heading className="mr-auto min-w-0 truncate font-bold text-[15px]">
-          {alone?.heading ?? t("chat.title")}
-        </Heading>
-        {!room.isJoined && (
-          <span role="status" className="text-faint text-xs">
-            {line === "down" ? t("chat.reconnecting") : t("chat.connecting")}
-          </span>
+        <header
+          className={cx(
+            "flex h-12 shrink-0 items-center gap-3 border-line border-b px-4",
+            !isDesk && !alone && "lg:pr-12",
+          )}
+        >
+          <Heading className="mr-auto min-w-0 truncate font-bold text-[15px]">
+            {alone?.heading ?? t("chat.title")}
+          </Heading>
+          {!room.isJoined && (
+            <span role="status" className="text-faint text-xs">
+              {line === "down" ? t("chat.reconnecting") : t("chat.connecting")}
+            </span>
+          )}
+          {isKeeper && !isDesk && (
+            <Link
+              to="/mod/$username"
+              params={{ username }}
+              target={alone ? "_blank" : undefined}
+              className={buttonClass("ghost", "icon-s")}
+              aria-label={t("mod.open")}
+              title={t("mod.open")}
+              data-testid="mod-open"
+            >
+              <ShieldCheck />
+            </Link>
+          )}
+          {!alone && !isDesk && (
+            <Button
+              look="ghost"
+              size="icon-s"
+              onClick={() => {
+                if (!popOut(username, link)) toast({ kind: "error", title: t("chat.popout_blocked") });
+              }}
+              aria-label={t("chat.popout")}
+              title={t("chat.popout")}
+              data-testid="chat-popout"
+              className="max-sm:hidden"
+            >
+              <AppWindow />
+            </Button>
+          )}
+          <ChatSettings />
+        </header>
+        {room.pinned && (
+          <Pinned message={room.pinned} onUnpin={isKeeper ? () => void room.pin(null) : undefined} />
         )}
-        {isKeeper && !isDesk && (
-          <Link
-            to="/mod/$username"
-            params={{ username }}
-            target={alone ? "_blank" : undefined}
-            className={buttonClass("ghost", "icon-s")}
-            aria-label={t("mod.open")}
-            title={t("mod.open")}
-            data-testid="mod-open"
-          >
-            <ShieldCheck />
-          </Link>
-        )}
-        {!alone && !isDesk && (
-          <Button
-            look="ghost"
-            size="icon-s"
-            onClick={() => {
-              if (!popOut(username, link)) toast({ kind: "error", title: t("chat.popout_blocked") });
-            }}
-            aria-label={t("chat.popout")}
-            title={t("chat.popout")}
-            data-testid="chat-popout"
-            className="max-sm:hidden"
-          >
-            <AppWindow />
-          </Button>
-        )}
-        <ChatSettings />
-      </header>
-      {room.pinned && (
-        <Pinned message={room.pinned} onUnpin={isKeeper ? () => void room.pin(null) : undefined} />
-      )}
-      <Lines
-        room={room}
-        username={username}
-        isKeeper={isKeeper}
-        isDesk={isDesk}
-        isAlone={alone !== undefined}
-        myName={me?.username ?? null}
-        myId={me?.id ?? null}
-        onTarget={setTarget}
-        onThread={setThreadId}
-      />
-      {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
-      {room.command && <Told command={room.command} channel={username} onDismiss={room.dismissCommand} />}
-      <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
-      <Thread id={threadId} onClose={() => setThreadId(null)} />
-    </section>
+        <Lines
+          room={room}
+          username={username}
+          isKeeper={isKeeper}
+          isDesk={isDesk}
+          isAlone={alone !== undefined}
+          myName={me?.username ?? null}
+          myId={me?.id ?? null}
+          onTarget={setTarget}
+          onThread={setThreadId}
+        />
+        {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
+        {room.command && <Told command={room.command} channel={username} onDismiss={room.dismissCommand} />}
+        <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
+        <Thread id={threadId} onClose={() => setThreadId(null)} />
+      </section>
+    </OwnEmotes>
   );
 }
 
@@ -198,6 +205,14 @@ function Lines({
     paddingStart: 10,
     paddingEnd: 10,
   });
+
+  // The list remembers how high each line is that it ever drew, also of those that are gone.
+  useEffect(() => {
+    const heights = virtual.itemSizeCache;
+    if (heights.size <= count + HEIGHTS_SPARE) return;
+    const kept = new Set(Array.from({ length: count }, (_, index) => rowAt(index)?.key));
+    for (const key of heights.keys()) if (!kept.has(String(key))) heights.delete(key);
+  }, [virtual, count, rowAt]);
 
   const [isAtEnd, setAtEnd] = useState(true);
   const [seenId, setSeenId] = useState("");

@@ -4,6 +4,8 @@ import { type FormEvent, type KeyboardEvent, useEffect, useId, useMemo, useRef, 
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
+import { EmoteImage } from "@/features/emotes/EmoteImage";
+import { EMOTES, emoteUrl, useOwnEmotes } from "@/features/emotes/emotes";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -55,7 +57,9 @@ export function Composer({
   const [chosen, setChosen] = useState(0);
   const [isRefused, setRefused] = useState(false);
   const names = useMemo(() => recentAuthors(room.lines, username), [room.lines, username]);
-  const offer = isRefused ? null : complete(text, caret, names);
+  const own = useOwnEmotes();
+  const emotes = useMemo(() => [...own.map((one) => one.name), ...EMOTES], [own]);
+  const offer = isRefused ? null : complete(text, caret, names, emotes);
   useEffect(() => {
     if (!target) return;
     if (target.kind === "edit") setText(target.message.text);
@@ -199,7 +203,12 @@ export function Composer({
                 className="inline-flex min-h-7 items-center gap-1 rounded-sm border border-line bg-raised px-2 text-sm aria-[current]:border-melt aria-[current]:bg-melt-wash"
               >
                 {one.startsWith(":") && (
-                  <img src={`/emotes/${one.slice(1, -1)}.svg`} alt="" className="size-5" />
+                  <EmoteImage
+                    url={emoteUrl(one.slice(1, -1), own) ?? ""}
+                    name={one.slice(1, -1)}
+                    isDecoration
+                    className="size-5"
+                  />
                 )}
                 {one}
               </button>

@@ -17,13 +17,14 @@ import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
+import { EmoteImage } from "@/features/emotes/EmoteImage";
+import { emoteUrl, useOwnEmotes } from "@/features/emotes/emotes";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { usePrefs } from "@/lib/prefs";
 import { timeOfDay } from "@/lib/time";
 import { hueOf } from "./colour";
-import { EMOTES } from "./complete";
 import { Picker } from "./Picker";
 import type { Pending } from "./room";
 import { pieces } from "./text";
@@ -156,12 +157,11 @@ function Words({ message }: { message: ChatMessage }) {
     }
     if (part.kind === "emote") {
       return (
-        <img
+        <EmoteImage
           key={part.at}
-          src={part.url}
-          alt={part.value}
-          title={part.value}
-          className="mx-0.5 inline size-[1.75em] object-contain align-middle"
+          url={part.url ?? ""}
+          name={part.value.slice(1, -1)}
+          className="mx-0.5 inline size-[1.75em] align-middle"
         />
       );
     }
@@ -177,8 +177,11 @@ function Words({ message }: { message: ChatMessage }) {
 }
 
 function Emoji({ emoji }: { emoji: string }) {
-  const name = EMOTES.find((one) => `:${one}:` === emoji);
-  return name ? <img src={`/emotes/${name}.svg`} alt="" className="size-4" /> : <span>{emoji}</span>;
+  const own = useOwnEmotes();
+  const name = /^:(.+):$/.exec(emoji)?.[1];
+  const url = name && emoteUrl(name, own);
+  if (!name || !url) return <span>{emoji}</span>;
+  return <EmoteImage url={url} name={name} isDecoration className="size-4" />;
 }
 
 function Tools({ message, actions }: { message: ChatMessage; actions: LineActions }) {

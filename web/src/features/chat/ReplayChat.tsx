@@ -1,8 +1,10 @@
+import { useQuery } from "@tanstack/react-query";
 import { MessageSquare, X } from "lucide-react";
 import { lazy, Suspense, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import type { ChatMessage } from "@/api/types";
+import { channelEmotes, noEmotes, OwnEmotes } from "@/features/emotes/emotes";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { ask, useLine } from "@/realtime/socket";
@@ -75,6 +77,7 @@ export function ReplayChat({
     void load();
   }, [wanted, at, vodId, isGrowing, state.lines]);
 
+  const own = useQuery(channelEmotes(channel)).data?.items ?? noEmotes;
   const me = useSession((session) => session.user);
   const [reported, setReported] = useState<{ message: ChatMessage; isMember: boolean } | null>(null);
   const [carded, setCarded] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
@@ -106,80 +109,82 @@ export function ReplayChat({
     );
   }
   return (
-    <section
-      aria-label={t("chat.replay")}
-      data-testid="replay"
-      className={cx(
-        "flex min-h-0 flex-col overflow-hidden rounded-lg border border-line bg-surface",
-        className,
-      )}
-    >
-      <header className="flex h-12 shrink-0 items-center justify-between border-line border-b pr-2 pl-4">
-        <h2 className="font-bold text-[15px]">{t("chat.replay")}</h2>
-        <Button
-          look="ghost"
-          size="icon-s"
-          onClick={() => setOpen(false)}
-          aria-label={t("chat.hide")}
-          data-testid="replay-close"
-        >
-          <X />
-        </Button>
-      </header>
-      <div
-        ref={list}
-        onScroll={(event) => {
-          const box = event.currentTarget;
-          isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 64;
-        }}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keyboard
-        tabIndex={0}
-        role="log"
-        aria-live="off"
-        aria-label={t("chat.log")}
-        className="min-h-0 flex-1 overflow-y-auto overscroll-contain py-2"
+    <OwnEmotes value={own}>
+      <section
+        aria-label={t("chat.replay")}
+        data-testid="replay"
+        className={cx(
+          "flex min-h-0 flex-col overflow-hidden rounded-lg border border-line bg-surface",
+          className,
+        )}
       >
-        {error !== null && shown.length === 0 && (
-          <p className="px-4 py-3 text-danger text-sm">{errorText(t, error)}</p>
+        <header className="flex h-12 shrink-0 items-center justify-between border-line border-b pr-2 pl-4">
+          <h2 className="font-bold text-[15px]">{t("chat.replay")}</h2>
+          <Button
+            look="ghost"
+            size="icon-s"
+            onClick={() => setOpen(false)}
+            aria-label={t("chat.hide")}
+            data-testid="replay-close"
+          >
+            <X />
+          </Button>
+        </header>
+        <div
+          ref={list}
+          onScroll={(event) => {
+            const box = event.currentTarget;
+            isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 64;
+          }}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keyboard
+          tabIndex={0}
+          role="log"
+          aria-live="off"
+          aria-label={t("chat.log")}
+          className="min-h-0 flex-1 overflow-y-auto overscroll-contain py-2"
+        >
+          {error !== null && shown.length === 0 && (
+            <p className="px-4 py-3 text-danger text-sm">{errorText(t, error)}</p>
+          )}
+          {error === null && shown.length === 0 && (
+            <p className="px-4 py-3 text-faint text-sm">{t("chat.replay_empty")}</p>
+          )}
+          {shown.map((message) => (
+            <Line
+              key={message.id}
+              message={message}
+              myName={me?.username ?? null}
+              actions={message.user.id === me?.id ? mine : others}
+            />
+          ))}
+        </div>
+        {carded && (
+          <Suspense>
+            <UserCard
+              key={carded.message.id}
+              user={carded.message.user}
+              anchor={carded.anchor}
+              onReport={
+                mayReport && carded.message.user.id !== me.id
+                  ? () => {
+                      setReported({ message: carded.message, isMember: true });
+                      setCarded(null);
+                    }
+                  : undefined
+              }
+              onClose={() => setCarded(null)}
+            />
+          </Suspense>
         )}
-        {error === null && shown.length === 0 && (
-          <p className="px-4 py-3 text-faint text-sm">{t("chat.replay_empty")}</p>
+        {reported && (
+          <Suspense>
+            <ReportDialog
+              {...aboutOf(t, reported.message, channel, reported.isMember)}
+              onClose={() => setReported(null)}
+            />
+          </Suspense>
         )}
-        {shown.map((message) => (
-          <Line
-            key={message.id}
-            message={message}
-            myName={me?.username ?? null}
-            actions={message.user.id === me?.id ? mine : others}
-          />
-        ))}
-      </div>
-      {carded && (
-        <Suspense>
-          <UserCard
-            key={carded.message.id}
-            user={carded.message.user}
-            anchor={carded.anchor}
-            onReport={
-              mayReport && carded.message.user.id !== me.id
-                ? () => {
-                    setReported({ message: carded.message, isMember: true });
-                    setCarded(null);
-                  }
-                : undefined
-            }
-            onClose={() => setCarded(null)}
-          />
-        </Suspense>
-      )}
-      {reported && (
-        <Suspense>
-          <ReportDialog
-            {...aboutOf(t, reported.message, channel, reported.isMember)}
-            onClose={() => setReported(null)}
-          />
-        </Suspense>
-      )}
-    </section>
+      </section>
+    </OwnEmotes>
   );
 }

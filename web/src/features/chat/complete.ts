@@ -1,19 +1,6 @@
 // What Tab makes of the word being written: names after `@`, emotes after `:`, commands after `/`.
 
-export const EMOTES = [
-  "rill",
-  "wave",
-  "hype",
-  "gg",
-  "lol",
-  "cry",
-  "love",
-  "think",
-  "wow",
-  "rip",
-  "clap",
-  "sip",
-] as const;
+import { EMOTES } from "@/features/emotes/emotes";
 
 /** What the server does today. `/help` tells the same. */
 export const COMMANDS = ["announce", "delete", "help", "pin", "unpin"] as const;
@@ -23,7 +10,13 @@ const OFFERS_MAX = 6;
 export type Completion = { from: number; to: number; offers: string[] };
 
 /** What could stand where the word at `caret` is being written, best first. */
-export function complete(text: string, caret: number, names: readonly string[]): Completion | null {
+export function complete(
+  text: string,
+  caret: number,
+  names: readonly string[],
+  /** Names of emotes, best first. */
+  emotes: readonly string[] = EMOTES,
+): Completion | null {
   const before = text.slice(0, caret);
   const word = /(?:^|\s)([@:/][a-z0-9_]*)$/i.exec(before)?.[1];
   if (!word) return null;
@@ -33,7 +26,7 @@ export function complete(text: string, caret: number, names: readonly string[]):
   const begun = word.slice(1).toLowerCase();
   // A lone colon is punctuation.
   if (sign === ":" && begun === "") return null;
-  const pool: readonly string[] = sign === "@" ? names : sign === ":" ? EMOTES : COMMANDS;
+  const pool: readonly string[] = sign === "@" ? names : sign === ":" ? emotes : COMMANDS;
   const offers = pool.filter((one) => one.startsWith(begun)).slice(0, OFFERS_MAX);
   if (offers.length === 0) return null;
   return {

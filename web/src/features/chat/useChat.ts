@@ -4,12 +4,15 @@ import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ApiError } from "@/api/errors";
 import { channel as channelQuery, patchChannel, stream as streamQuery } from "@/api/queries";
 import type { ChatReaction, ChatStanding } from "@/api/types";
+import { channelEmotes } from "@/features/emotes/emotes";
 import { uuid } from "@/lib/ids";
 import { ask, getSocket } from "@/realtime/socket";
 import { emptyRoom, type Room, room } from "./room";
 
 const OLDER_PAGE = 50;
-/** What comes within a frame is drawn together; a page nobody sees draws four times a second. */
+/** A line is drawn with the next frame; of a flood ten times a second what has come, which is as fast as anybody reads. */
+const FLUSH_EVERY_MS = 100;
+/** A page nobody sees draws four times a second. */
 const HIDDEN_FLUSH_MS = 250;
 const JOIN_RETRY_MS = 3_000;
 /** A room that is not for this viewer now may be again when the stream is over. */
@@ -62,6 +65,7 @@ export function useChat(username: string, link?: string): ChatRoom {
     // A busy room says more in a frame than can be drawn one by one.
     let waiting: Room["lines"] = [];
     let frame = 0;
+    let flushedAt = Number.NEGATIVE_INFINITY;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const flush = () => {
       cancelAnimationFrame(frame);
@@ -69,6 +73,7 @@ export function useChat(username: string, link?: string): ChatRoom {
       frame = 0;
       timer = undefined;
       if (waiting.length === 0) return;
+      flushedAt = performance.now();
       const messages = waiting;
       waiting = [];
       dispatch({ type: "received", messages });
@@ -163,6 +168,9 @@ export function useChat(username: string, link?: string): ChatRoom {
       "chat:modes": ({ username: name, ...modes }: Room["modes"] & { username?: string }) => {
         if (isHere(name)) dispatch({ type: "modes", modes });
       },
+      "chat:emotes": (event: { username: string }) => {
+        if (isHere(event.username)) void client.invalidateQueries(channelEmotes(username));
+      },
       viewers: (event: { username: string; count: number }) => {
         if (isHere(event.username)) setViewers(event.count);
       },
@@ -170,8 +178,9 @@ export function useChat(username: string, link?: string): ChatRoom {
     function onMessage(message: Room["lines"][number]) {
       if (!isHere(message.username)) return;
       waiting.push(message);
-      if (document.hidden) timer ??= setTimeout(flush, HIDDEN_FLUSH_MS);
-      else frame ||= requestAnimationFrame(flush);
+      const wait = document.hidden ? HIDDEN_FLUSH_MS : flushedAt + FLUSH_EVERY_MS - performance.now();
+      if (wait > 0) timer ??= setTimeout(flush, wait);
+      else if (timer === undefined) frame ||= requestAnimationFrame(flush);
     }
     async function restore() {
       try {
