@@ -34,6 +34,7 @@ mod origin_proxy;
 mod page;
 mod passwords;
 mod push;
+mod reachable;
 mod reports;
 mod revoked;
 mod rooms;
@@ -48,6 +49,7 @@ mod upkeep;
 mod viewers;
 mod vod_playback;
 mod vods;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -99,6 +101,7 @@ impl Api {
         let app = App::new(Shared {
             tokens: AccessTokens::new(secret, ttl_s),
             stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
+            webhook_keys: Sealer::new(secret, kit::webhook_key::SEAL_PURPOSE),
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
             passwords: passwords::Passwords::new(),
             limits: live::limits::Limits::new(deps.live.clone()),

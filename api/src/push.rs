@@ -6,9 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use db::push::Subscription;
 use domain::{Classify, Kind};
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use kit::Problem;
-use kit::outward::Outward;
 use kit::problem::ProblemBody;
 use kit::vapid::{self, AUTH_BYTES, Vapid};
 use serde::{Deserialize, Serialize};
@@ -17,11 +16,11 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::extract::{Fields, Json, Path, storable};
+use crate::reachable::is_reachable;
 use crate::state::App;
 
 /// Browsers of one member. A new one takes the place of the oldest.
 const DEVICES_MAX: i64 = 20;
-const ENDPOINT_CHARS_MAX: usize = 1_024;
 const LABEL_CHARS_MAX: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
@@ -172,28 +171,5 @@ pub(crate) async fn remove_push_device(
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NoDevice.into())
-    }
-}
-
-/// Whether pushes may go there. Asked again, and pinned, whenever one is sent.
-async fn is_reachable(app: &App, endpoint: &str) -> bool {
-    if endpoint.len() > ENDPOINT_CHARS_MAX || !endpoint.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return false;
-    }
-    let Ok(uri) = endpoint.parse::<Uri>() else { return false };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    // Credentials in an address are for other purposes.
-    if authority.as_str().contains('@') {
-        return false;
-    }
-    let port = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => return false,
-    };
-    let Ok(outward) = Outward::parse(&app.config.outward.allow) else { return false };
-    match outward.resolve(authority.host(), authority.port_u16().unwrap_or(port)).await {
-        Ok(addrs) => scheme == "https" || outward.may_be_plain(&addrs),
-        Err(_) => false,
     }
 }

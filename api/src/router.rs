@@ -13,7 +13,7 @@ use crate::state::App;
 use crate::{
     account, admin, auth, avatar, categories, channels, docs, emotes, feeds, friends, health, layers, live_playback,
     mail, me, moderation, notification_settings, notifications, ops, push, reports, rooms, site, streams, takeover,
-    throttle, vod_playback, vods,
+    throttle, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -103,6 +103,13 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(push::push_settings))
         .routes(routes!(push::add_push_device))
         .routes(routes!(push::remove_push_device))
+        .routes(routes!(webhooks::webhooks, webhooks::add_webhook))
+        .routes(routes!(webhooks::webhook, webhooks::update_webhook, webhooks::remove_webhook))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhooks::deliveries::ping_webhook))
+        .routes(routes!(webhooks::deliveries::webhook_deliveries))
+        .routes(routes!(webhooks::deliveries::webhook_delivery))
+        .routes(routes!(webhooks::deliveries::replay_webhook_delivery))
         .routes(routes!(
             notification_settings::notification_settings,
             notification_settings::update_notification_settings

@@ -49,6 +49,7 @@ pub struct Shared {
     pub site_url: String,
     pub(crate) tokens: AccessTokens,
     pub(crate) stream_keys: Sealer,
+    pub(crate) webhook_keys: Sealer,
     pub(crate) successors: Sealer,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,

@@ -8,7 +8,7 @@ use anyhow::Context;
 use db::chat::Chatter;
 use domain::user::Username;
 use kit::config::{ReviewConfig, ReviewFailure};
-use kit::webhook_key::WebhookKey;
+use kit::webhook_key::{self, WebhookKey};
 use moka::sync::Cache;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
@@ -221,11 +221,7 @@ impl Way {
         let sent = self
             .client
             .post(self.url.clone())
-            .header("content-type", "application/json")
-            .header("user-agent", concat!("Rillcast/", env!("CARGO_PKG_VERSION")))
-            .header("webhook-id", &id)
-            .header("webhook-timestamp", at)
-            .header("webhook-signature", self.key.sign(&id, at, &body))
+            .headers(webhook_key::headers([&self.key], &id, at, &body))
             .body(body)
             .send()
             .await

@@ -97,6 +97,11 @@ const emotes = createRoute({
   path: "/studio/emotes",
   component: lazyRouteComponent(() => import("@/routes/EmotesPage"), "EmotesPage"),
 });
+const webhooks = createRoute({
+  getParentRoute: () => shell,
+  path: "/studio/webhooks",
+  component: lazyRouteComponent(() => import("@/routes/WebhooksPage"), "WebhooksPage"),
+});
 const mod = createRoute({
   getParentRoute: () => shell,
   path: "/mod/$username",
@@ -222,6 +227,7 @@ const tree = root.addChildren([
     signup,
     studio,
     emotes,
+    webhooks,
     mod,
     settings,
     notifications,

@@ -258,13 +258,21 @@ async fn kinds_of_notification_are_turned_off_one_by_one() {
         let types = answer.json["types"].as_array().expect("types");
         types.iter().filter(|t| t["in_app"] == true).map(|t| t["type"].as_str().expect("a name").to_owned()).collect()
     };
-    let all = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted", "recording_stopped"];
+    let all = [
+        "stream_online",
+        "vod_ready",
+        "new_follower",
+        "friend_request",
+        "friend_accepted",
+        "recording_stopped",
+        "webhook_disabled",
+    ];
     let mine = site.get(page).bearer(&bob.token).send().await.expect(200);
     assert_eq!(wanted(&mine), all, "everything, until somebody says otherwise");
     let changed = change("vod_ready", false).await.expect(200);
     assert_eq!(
         wanted(&changed),
-        ["stream_online", "new_follower", "friend_request", "friend_accepted", "recording_stopped"]
+        ["stream_online", "new_follower", "friend_request", "friend_accepted", "recording_stopped", "webhook_disabled"]
     );
     assert_eq!(wanted(&site.get(page).bearer(&alice.token).send().await.expect(200)), all, "everybody for themselves");
     assert_eq!(wanted(&change("vod_ready", true).await.expect(200)), all);

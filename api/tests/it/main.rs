@@ -23,3 +23,4 @@ mod site;
 mod takeover;
 mod vod_playback;
 mod vods;
+mod webhooks;

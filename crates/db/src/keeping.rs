@@ -216,21 +216,24 @@ pub async fn mark_missing(conn: &mut Conn, vod_id: VodId, lost: &[String], found
         .execute(&mut *conn)
         .await?;
     }
-    sqlx::query!(
+    let failed = sqlx::query!(
         r#"
         UPDATE vods v
            SET status = CASE WHEN rest.have THEN 'ready' ELSE 'failed' END,
                fail_reason = CASE WHEN rest.have THEN NULL ELSE $2 END
-          FROM (SELECT EXISTS (SELECT 1 FROM vod_segments WHERE vod_id = $1 AND NOT is_missing) AS have) rest
-         WHERE v.vod_id = $1
+          FROM (SELECT EXISTS (SELECT 1 FROM vod_segments WHERE vod_id = $1 AND NOT is_missing) AS have) rest, users u
+         WHERE v.vod_id = $1 AND u.user_id = v.channel_id
            AND (v.status = 'ready' AND NOT rest.have OR v.status = 'failed' AND rest.have AND v.fail_reason = $2)
+        RETURNING v.channel_id, u.username, v.status = 'failed' AS "is_failed!"
         "#,
         id,
         ALL_MISSING,
     )
-    .execute(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(())
+    let Some(row) = failed.filter(|row| row.is_failed) else { return Ok(()) };
+    let username = Username::parse(&row.username).map_err(|_| DbError::Corrupt { what: "username" })?;
+    outbox::push(conn, &Event::VodFailed { vod_id, channel_id: UserId::from_uuid(row.channel_id), username }).await
 }
 
 /// Deleted recordings of which something may be left: their job has had `grace_s` seconds, and nobody records them any more.

@@ -35,6 +35,7 @@ pub mod testing;
 pub mod users;
 pub mod vods;
 mod warm;
+pub mod webhooks;
 
 pub use error::{DbError, Result};
 pub use pool::{Conn, Pool, Tx, begin, commit};

@@ -1,5 +1,6 @@
 //! SQL for the outbox: the events a transaction leaves behind and the relay picks up.
 
+use domain::UserId;
 use domain::event::Event;
 use uuid::Uuid;
 
@@ -53,6 +54,22 @@ pub async fn take(conn: &mut Conn, limit: i64) -> Result<Vec<Waiting>> {
             Ok(Waiting { outbox_id: row.outbox_id, event_id: row.event_id, event })
         })
         .collect()
+}
+
+/// Whether an earlier event of a channel is in another relay's hands: told now, this one would come before it.
+pub async fn is_overtaking(conn: &mut Conn, channel: UserId, outbox_id: i64, mine: &[i64]) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (SELECT FROM outbox
+                        WHERE dispatched_at IS NULL AND outbox_id < $2 AND outbox_id <> ALL($3)
+                          AND payload->>'channel_id' = $1) AS "is_overtaking!"
+        "#,
+        channel.to_string(),
+        outbox_id,
+        mine,
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Marks events as dispatched.

@@ -35,14 +35,14 @@ pub async fn postpone(conn: &mut Conn, id: &str, wait_s: i64) -> Result<()> {
     Ok(())
 }
 
-pub async fn list(conn: &mut Conn, queue: &str, with_done: bool, limit: i64) -> Result<Vec<QueueRow>> {
+pub async fn list(conn: &mut Conn, queues: &[&str], with_done: bool, limit: i64) -> Result<Vec<QueueRow>> {
     let rows = sqlx::query(
         "SELECT id, job, status, attempts, max_attempts, run_at, last_result ->> 'Err' AS last_error
            FROM apalis.jobs
-          WHERE job_type = $1 AND ($2 OR status <> 'Done')
+          WHERE job_type = ANY($1) AND ($2 OR status <> 'Done')
           ORDER BY run_at DESC LIMIT $3",
     )
-    .bind(queue)
+    .bind(queues)
     .bind(with_done)
     .bind(limit)
     .fetch_all(conn)
@@ -62,13 +62,13 @@ pub async fn list(conn: &mut Conn, queue: &str, with_done: bool, limit: i64) -> 
         .collect()
 }
 
-pub async fn retry(conn: &mut Conn, queue: &str, id: &str) -> Result<bool> {
+pub async fn retry(conn: &mut Conn, queues: &[&str], id: &str) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE apalis.jobs
             SET status = 'Pending', attempts = 0, run_at = now(), done_at = NULL, lock_by = NULL, lock_at = NULL
-          WHERE job_type = $1 AND id = $2 AND status IN ('Failed', 'Killed')",
+          WHERE job_type = ANY($1) AND id = $2 AND status IN ('Failed', 'Killed')",
     )
-    .bind(queue)
+    .bind(queues)
     .bind(id)
     .execute(conn)
     .await?;
@@ -76,13 +76,26 @@ pub async fn retry(conn: &mut Conn, queue: &str, id: &str) -> Result<bool> {
 }
 
 /// How many jobs wait or fail, for the lag metric.
-pub async fn backlog(conn: &mut Conn, queue: &str) -> Result<i64> {
+pub async fn backlog(conn: &mut Conn, queues: &[&str]) -> Result<i64> {
     let row = sqlx::query(
         "SELECT count(*) AS waiting FROM apalis.jobs
-          WHERE job_type = $1 AND (status = 'Pending' OR (status = 'Failed' AND attempts < max_attempts))",
+          WHERE job_type = ANY($1) AND (status = 'Pending' OR (status = 'Failed' AND attempts < max_attempts))",
     )
-    .bind(queue)
+    .bind(queues)
     .fetch_one(conn)
     .await?;
     Ok(row.try_get("waiting")?)
+}
+
+/// Drops jobs of a queue that were done a day ago, in bounded bites. Returns how many went.
+pub async fn prune(conn: &mut Conn, queue: &str) -> Result<u64> {
+    let done = sqlx::query(
+        "DELETE FROM apalis.jobs
+          WHERE id IN (SELECT id FROM apalis.jobs
+                        WHERE job_type = $1 AND status = 'Done' AND done_at < now() - interval '1 day' LIMIT 5000)",
+    )
+    .bind(queue)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -314,19 +314,22 @@ pub async fn close_orphan(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
         Some(false) => return Ok(Finalised::Refreshed),
         Some(true) => {}
     }
-    let waits = sqlx::query_scalar!(
+    let waits = sqlx::query!(
         r#"
         UPDATE vods SET status = 'failed', fail_reason = $2
-         WHERE vod_id = $1 AND status = 'recording' AND deleted_at IS NULL
+          FROM users u
+         WHERE vods.vod_id = $1 AND u.user_id = vods.channel_id AND vods.status = 'recording' AND vods.deleted_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM vod_segments s WHERE s.vod_id = vods.vod_id)
-        RETURNING vod_id
+        RETURNING vods.channel_id, u.username
         "#,
         vod_id.as_uuid(),
         NOTHING_STORED,
     )
     .fetch_optional(&mut *conn)
     .await?;
-    if waits.is_some() {
+    if let Some(row) = waits {
+        let (channel_id, username) = (UserId::from_uuid(row.channel_id), username(&row.username)?);
+        outbox::push(conn, &Event::VodFailed { vod_id, channel_id, username }).await?;
         return Ok(Finalised::Waiting);
     }
     finalise(conn, vod_id).await

@@ -280,7 +280,7 @@ pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsCha
     let stream = sqlx::query!(
         r#"
         WITH open AS (
-        SELECT stream_id, visibility
+        SELECT stream_id, visibility, title, description, category_slug, tags
           FROM streams
          WHERE channel_id = $1
            AND status <> 'ended'
@@ -295,7 +295,9 @@ pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsCha
           FROM open, users u
          WHERE s.stream_id = open.stream_id
            AND u.user_id = $1
-        RETURNING s.stream_id, s.status, u.username, open.visibility AS was, s.visibility AS now
+        RETURNING s.stream_id, s.status, u.username, open.visibility AS was, s.visibility AS now,
+               (s.title, s.description, s.category_slug, s.tags, s.visibility) IS DISTINCT FROM
+               (open.title, open.description, open.category_slug, open.tags, open.visibility) AS "is_changed!"
         "#,
         channel.as_uuid(),
         title,
@@ -330,11 +332,16 @@ pub async fn retitle_open(conn: &mut Conn, channel: UserId, change: &SettingsCha
     .execute(&mut *conn)
     .await?;
     let (was, now) = (access::visibility(&stream.was)?, access::visibility(&stream.now)?);
-    if was == now || stream.status == StreamStatus::Starting.as_str() {
+    if !stream.is_changed || stream.status == StreamStatus::Starting.as_str() {
         return Ok(());
     }
     let username = Username::parse(&stream.username).map_err(|_| DbError::Corrupt { what: "username" })?;
     let stream_id = StreamId::from_uuid(stream.stream_id);
+    let told = Event::StreamUpdated { stream_id, channel_id: channel, username: username.clone() };
+    outbox::push(conn, &told).await?;
+    if was == now {
+        return Ok(());
+    }
     outbox::push(conn, &Event::StreamAccess { stream_id, channel_id: channel, username, was, now }).await
 }
 

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PublishId, StreamId, UserId, VodId};
+use crate::ids::{DeliveryId, PublishId, StreamId, UserId, VodId, WebhookId};
 use crate::user::Username;
 use crate::visibility::Visibility;
+use crate::webhook::Happening;
 
 /// An outbox payload. The tag and the fields are stored: add, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +21,14 @@ pub enum Event {
     StreamOffline { stream_id: StreamId, channel_id: UserId, username: Username },
     /// Whom a stream on air is for was changed.
     StreamAccess { stream_id: StreamId, channel_id: UserId, username: Username, was: Visibility, now: Visibility },
+    /// What a stream on air is called, or whom it is for, was changed.
+    StreamUpdated { stream_id: StreamId, channel_id: UserId, username: Username },
     /// One RTMP publish ended; the operator's `on_publish_done` is owed. Once per publish.
     PublishDone { publish_id: PublishId },
     /// The recording is complete and playable.
     VodReady { vod_id: VodId, channel_id: UserId, username: Username },
+    /// Nothing can be played of a recording.
+    VodFailed { vod_id: VodId, channel_id: UserId, username: Username },
     /// The recording's row is gone for viewers; its objects must go too.
     VodDeleted { vod_id: VodId, object_prefix: String },
     /// A channel's room is full: the stream goes on and is recorded no further. Once per stream.
@@ -36,9 +41,29 @@ pub enum Event {
     FriendAccepted { user_id: UserId, asker_id: UserId },
     /// A member asks for mail; whether the address is theirs is not known yet.
     MailAsked { user_id: UserId },
+    /// A moderator did something in a channel's chat whose owner wants to hear of it elsewhere.
+    ChatModerated { channel_id: UserId, act_id: uuid::Uuid },
+    /// There is something for an endpoint that was not written by the relay itself.
+    WebhookDue { webhook_id: WebhookId },
+    /// An endpoint was switched off because of what came of a delivery.
+    WebhookDisabled { channel_id: UserId, webhook_id: WebhookId, delivery_id: DeliveryId },
 }
 
 impl Event {
+    /// What a channel's own servers are told because of it, and of which channel.
+    pub const fn happening(&self) -> Option<(Happening, UserId)> {
+        Some(match self {
+            Self::StreamOnline { channel_id, .. } => (Happening::StreamOnline, *channel_id),
+            Self::StreamUpdated { channel_id, .. } => (Happening::StreamUpdated, *channel_id),
+            Self::StreamOffline { channel_id, .. } => (Happening::StreamOffline, *channel_id),
+            Self::VodReady { channel_id, .. } => (Happening::VodReady, *channel_id),
+            Self::VodFailed { channel_id, .. } => (Happening::VodFailed, *channel_id),
+            Self::Followed { channel_id, .. } => (Happening::ChannelFollowed, *channel_id),
+            Self::ChatModerated { channel_id, .. } => (Happening::ChatModerated, *channel_id),
+            _ => return None,
+        })
+    }
+
     /// The stored tag, for indexes and metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -47,14 +72,19 @@ impl Event {
             Self::StreamResumed { .. } => "stream_resumed",
             Self::StreamOffline { .. } => "stream_offline",
             Self::StreamAccess { .. } => "stream_access",
+            Self::StreamUpdated { .. } => "stream_updated",
             Self::PublishDone { .. } => "publish_done",
             Self::VodReady { .. } => "vod_ready",
+            Self::VodFailed { .. } => "vod_failed",
             Self::VodDeleted { .. } => "vod_deleted",
             Self::RecordingStopped { .. } => "recording_stopped",
             Self::Followed { .. } => "followed",
             Self::FriendAsked { .. } => "friend_asked",
             Self::FriendAccepted { .. } => "friend_accepted",
             Self::MailAsked { .. } => "mail_asked",
+            Self::ChatModerated { .. } => "chat_moderated",
+            Self::WebhookDue { .. } => "webhook_due",
+            Self::WebhookDisabled { .. } => "webhook_disabled",
         }
     }
 }

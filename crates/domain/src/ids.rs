@@ -58,6 +58,10 @@ ids! {
     SessionId,
     /// One RTMP connection that was allowed to publish. A stream has one per reconnect.
     PublishId,
+    /// A member's own server that is told of what happens on their channel.
+    WebhookId,
+    /// One message to one of those.
+    DeliveryId,
 }
 
 /// A category's name in URLs, such as `just-chatting`.

@@ -15,10 +15,12 @@ pub mod rooms;
 pub mod stream;
 pub mod user;
 pub mod visibility;
+pub mod webhook;
 
 pub use error::{Classify, Kind};
 pub use ids::{
-    CategorySlug, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId, VodId,
+    CategorySlug, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId,
+    VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

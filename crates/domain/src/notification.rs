@@ -15,6 +15,8 @@ pub enum NotificationType {
     FriendAccepted,
     /// The owner's room is full.
     RecordingStopped,
+    /// A member's own server is told no more.
+    WebhookDisabled,
 }
 
 impl NotificationType {
@@ -26,32 +28,39 @@ impl NotificationType {
             Self::FriendRequest => "friend_request",
             Self::FriendAccepted => "friend_accepted",
             Self::RecordingStopped => "recording_stopped",
+            Self::WebhookDisabled => "webhook_disabled",
         }
     }
 
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::NewFollower,
         Self::FriendRequest,
         Self::FriendAccepted,
         Self::RecordingStopped,
+        Self::WebhookDisabled,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether a member may turn it off. What costs a broadcaster their recording is always told.
+    /// Whether a member may turn it off. What costs a broadcaster their recording, or ends what they set up, is always told.
     pub const fn is_optional(self) -> bool {
-        !matches!(self, Self::RecordingStopped)
+        !matches!(self, Self::RecordingStopped | Self::WebhookDisabled)
     }
 
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
     pub const fn reaches_by_default(self, reach: Reach) -> bool {
         match reach {
             Reach::Push => true,
-            Reach::Mail => matches!(self, Self::StreamOnline | Self::FriendRequest | Self::RecordingStopped),
+            Reach::Mail => {
+                matches!(
+                    self,
+                    Self::StreamOnline | Self::FriendRequest | Self::RecordingStopped | Self::WebhookDisabled
+                )
+            }
         }
     }
 
@@ -61,6 +70,8 @@ impl NotificationType {
             Self::StreamOnline | Self::RecordingStopped => "stream",
             Self::VodReady => "vod",
             Self::NewFollower | Self::FriendRequest | Self::FriendAccepted => "user",
+            // The one it was switched off at: it may be switched off more than once.
+            Self::WebhookDisabled => "webhook_delivery",
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use domain::notification::NotificationType;
 use domain::user::Username;
-use domain::{PublishId, StreamId, UserId, VodId};
+use domain::{DeliveryId, PublishId, StreamId, UserId, VodId, WebhookId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Deps, hooks, mail, notify, push, storage};
+use crate::{Deps, hooks, mail, notify, push, storage, webhooks};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum Job {
     NotifyFriendAccepted { user_id: UserId, asker_id: UserId },
     /// Tells a channel's owner that a stream is recorded no further.
     NotifyRecordingStopped { stream_id: StreamId, channel_id: UserId },
+    /// Tells a member that their own server is told no more.
+    NotifyWebhookDisabled { channel_id: UserId, delivery_id: DeliveryId },
     /// Calls the operator's `on_publish_done`.
     PublishDoneHook { publish_id: PublishId },
     /// Calls the operator's `on_record_done`.
@@ -34,6 +36,8 @@ pub enum Job {
     SendMails { batch_id: Uuid },
     /// Asks a member by mail whether their address is theirs.
     AskMailAddress { user_id: UserId },
+    /// Sends what is due to a member's own server. Run twice, it finds less to do, and of two at once one has the turn.
+    DeliverWebhook { webhook_id: WebhookId },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -47,11 +51,13 @@ impl Job {
             Self::NotifyFriendRequest { .. } => "notify_friend_request",
             Self::NotifyFriendAccepted { .. } => "notify_friend_accepted",
             Self::NotifyRecordingStopped { .. } => "notify_recording_stopped",
+            Self::NotifyWebhookDisabled { .. } => "notify_webhook_disabled",
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
             Self::SendPushes { .. } => "send_pushes",
             Self::SendMails { .. } => "send_mails",
             Self::AskMailAddress { .. } => "ask_mail_address",
+            Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -71,11 +77,15 @@ impl Job {
             Self::NotifyRecordingStopped { stream_id, channel_id } => {
                 notify::recording_stopped(deps, stream_id, channel_id).await
             }
+            Self::NotifyWebhookDisabled { channel_id, delivery_id } => {
+                notify::webhook_disabled(deps, channel_id, delivery_id).await
+            }
             Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
             Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
             Self::SendPushes { batch_id } => push::send_batch(deps, batch_id).await,
             Self::SendMails { batch_id } => mail::send_batch(deps, batch_id).await,
             Self::AskMailAddress { user_id } => mail::ask_address(deps, user_id).await,
+            Self::DeliverWebhook { webhook_id } => webhooks::deliver(deps, id, webhook_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -96,6 +106,9 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::VodReady => format!("New recording from {who}: {title}"),
         NotificationType::RecordingStopped => {
             "Your storage is full: this stream is not recorded any further. Delete recordings to make room.".to_owned()
+        }
+        NotificationType::WebhookDisabled => {
+            "One of your webhooks was switched off: its server took nothing for days, or wants no more.".to_owned()
         }
         NotificationType::FriendRequest => format!("{who} would like to be your friend"),
         NotificationType::FriendAccepted => format!("You and {who} are friends now"),

@@ -9,9 +9,11 @@ pub mod mail;
 mod notify;
 mod push;
 mod queue;
+mod reach;
 mod relay;
 pub mod storage;
 mod views;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -33,12 +35,13 @@ pub struct Deps {
     pub node: String,
 }
 
-/// Runs the relay, the workers, the flush of views and the upkeep of what is stored until the stop.
+/// Runs the relay, the workers, the flush of views and the upkeep of what is stored and owed until the stop.
 pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let relay = relay::run(deps.clone(), stop.clone());
     let workers = queue::work(deps.clone(), stop.clone());
     let views = views::run(deps.clone(), stop.clone());
+    let webhooks = webhooks::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, storage)?;
     Ok(())
 }

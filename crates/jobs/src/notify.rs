@@ -3,7 +3,7 @@
 use db::users::Person;
 use domain::notification::NotificationType;
 use domain::people::Bond;
-use domain::{StreamId, UserId, Visibility, VodId};
+use domain::{DeliveryId, StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::json;
 use uuid::Uuid;
@@ -57,6 +57,18 @@ pub(crate) async fn recording_stopped(deps: &Deps, stream: StreamId, channel: Us
         kind: NotificationType::RecordingStopped,
         message: message(NotificationType::RecordingStopped, &who.display_name, ""),
         entity_id: stream.as_uuid(),
+    };
+    to_users(deps, &new, &who, &[channel]).await
+}
+
+pub(crate) async fn webhook_disabled(deps: &Deps, channel: UserId, delivery: DeliveryId) -> anyhow::Result<()> {
+    let mut conn = deps.pool.acquire().await?;
+    let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
+    drop(conn);
+    let new = db::notify::NewNotification {
+        kind: NotificationType::WebhookDisabled,
+        message: message(NotificationType::WebhookDisabled, &who.display_name, ""),
+        entity_id: delivery.as_uuid(),
     };
     to_users(deps, &new, &who, &[channel]).await
 }
@@ -146,6 +158,7 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>) -> String {
         (Some(NotificationType::StreamOnline | NotificationType::NewFollower), Some(name)) => format!("/c/{name}"),
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
+        (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
         _ => "/notifications".to_owned(),
     }
 }

@@ -4,7 +4,6 @@
 //! stays owed, and the job fails and is run again. Sent twice at worst, it replaces itself: topic and tag are the subject's.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,7 +12,7 @@ use db::push::Owed;
 use domain::NotificationId;
 use domain::notification::NotificationType;
 use futures::StreamExt;
-use kit::outward::Outward;
+use kit::outward::{Outward, Refused};
 use kit::vapid::{self, Vapid};
 use reqwest::{Client, StatusCode, Url};
 use serde_json::json;
@@ -21,7 +20,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::job::Job;
-use crate::{Deps, notify, queue};
+use crate::{Deps, notify, queue, reach};
 
 /// Deliveries taken at a time. With the two below, all are tried well before others may take them (90 s, `db::push::claim`).
 const CLAIM: i64 = 64;
@@ -178,21 +177,11 @@ impl Sender {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let addrs: Vec<SocketAddr> = match self.outward.resolve(host, port).await {
-            Ok(addrs) => addrs,
-            Err(kit::outward::Refused::NotPublic) => return Err(Outcome::Gone),
-            Err(kit::outward::Refused::Unknown) => return Err(Outcome::Later),
+        let client = match reach::client(&self.outward, url, ANSWER_WAIT_MAX).await {
+            Ok(client) => client,
+            Err(Refused::NotPublic) => return Err(Outcome::Gone),
+            Err(Refused::Unknown) => return Err(Outcome::Later),
         };
-        if url.scheme() != "https" && !self.outward.may_be_plain(&addrs) {
-            return Err(Outcome::Gone);
-        }
-        let client = Client::builder()
-            .timeout(ANSWER_WAIT_MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .resolve_to_addrs(host, &addrs)
-            .build()
-            .map_err(|_| Outcome::Later)?;
         clients.insert(key, client.clone());
         Ok(client)
     }

@@ -17,6 +17,9 @@ use crate::Deps;
 use crate::job::Job;
 
 const QUEUE: &str = "rillcast";
+/// Members' own servers are slow or away as they please: their jobs wait for nobody else's, and nobody else's for them.
+const WEBHOOKS: &str = "rillcast-webhooks";
+const QUEUES: [&str; 2] = [QUEUE, WEBHOOKS];
 /// A worker that is silent for three of these is dead (reliability C6: within 20 s).
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const HEARTBEATS_MISSED_MAX: usize = 3;
@@ -24,8 +27,12 @@ const HEARTBEATS_MISSED_MAX: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// Jobs one process runs at a time.
 const CONCURRENCY: usize = 4;
-/// The queue's own connections to Postgres: fetching, acknowledging, heartbeat, listening.
-const CONNECTIONS_MAX: u32 = 4;
+/// Endpoints one process sends to at a time.
+const WEBHOOKS_CONCURRENCY: usize = 16;
+/// The queues' own connections to Postgres: fetching, acknowledging, heartbeat, listening.
+const CONNECTIONS_MAX: u32 = 6;
+/// Longest a message on its way to a member's server holds up the end of the process. It is sent again elsewhere.
+const WEBHOOK_GRACE: Duration = Duration::from_secs(3);
 /// With the waits below: a day and a half.
 const ATTEMPTS_MAX: usize = 25;
 /// A job that runs longer than this is stuck.
@@ -45,39 +52,76 @@ pub async fn migrate(pool: &db::Pool) -> Result<(), JobError> {
     Ok(PostgresStorage::setup(pool).await?)
 }
 
+/// Which queue a job waits in.
+const fn queue_of(job: &Job) -> &'static str {
+    match job {
+        Job::DeliverWebhook { .. } => WEBHOOKS,
+        _ => QUEUE,
+    }
+}
+
 /// Enqueues in the caller's transaction.
 pub(crate) async fn push(conn: &mut db::Conn, jobs: Vec<Job>) -> Result<(), JobError> {
+    // A second ago: what is due now must not wait for the next one.
+    push_at(conn, jobs, -1).await
+}
+
+/// Enqueues in the caller's transaction what is to run so many seconds from now.
+pub(crate) async fn push_in(conn: &mut db::Conn, job: Job, wait_s: u32) -> Result<(), JobError> {
+    push_at(conn, vec![job], i64::from(wait_s)).await
+}
+
+async fn push_at(conn: &mut db::Conn, jobs: Vec<Job>, wait_s: i64) -> Result<(), JobError> {
     if jobs.is_empty() {
         return Ok(());
     }
     // By the clock it will be compared with: a node whose own is an hour ahead would have its jobs wait for an hour.
-    let run_at = db::queue::unix_seconds(conn).await? - 1;
-    let tasks = jobs
-        .iter()
-        .map(|job| {
-            let args = serde_json::to_vec(job).expect("a job is plain JSON");
-            TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at).build()
-        })
-        .collect();
-    Ok(apalis_postgres::queries::push_tasks(conn, QUEUE, tasks).await?)
+    let run_at = db::queue::unix_seconds(conn).await?.saturating_add_signed(wait_s);
+    for queue in QUEUES {
+        let tasks: Vec<_> = jobs
+            .iter()
+            .filter(|job| queue_of(job) == queue)
+            .map(|job| {
+                let args = serde_json::to_vec(job).expect("a job is plain JSON");
+                TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at).build()
+            })
+            .collect();
+        if !tasks.is_empty() {
+            apalis_postgres::queries::push_tasks(conn, queue, tasks).await?;
+        }
+    }
+    Ok(())
 }
 
-/// Runs workers until the stop; a worker that loses the database starts over under a new name.
+/// Runs a worker for each queue until the stop.
 pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     let pool = db::pool::beside(&deps.pool, CONNECTIONS_MAX);
+    tokio::join!(
+        work_on(QUEUE, CONCURRENCY, &pool, &deps, &stop),
+        work_on(WEBHOOKS, WEBHOOKS_CONCURRENCY, &pool, &deps, &stop),
+    );
+    Ok(())
+}
+
+/// A worker that loses the database starts over under a new name.
+async fn work_on(queue: &str, concurrency: usize, pool: &db::Pool, deps: &Deps, stop: &Stop) {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while !stop.is_cancelled() {
         let name = format!("{}-{}", deps.node, kit::ids::random_token::<4>());
         let config = QueueConfig::default()
-            .queue(QUEUE)
-            .batch_size(CONCURRENCY)
+            .queue(queue)
+            .batch_size(concurrency)
             .heartbeat_interval(HEARTBEAT_EVERY)
             .missed_heartbeats(HEARTBEATS_MISSED_MAX);
-        let storage = PostgresStorage::<Job>::new(&pool)
+        let storage = PostgresStorage::<Job>::new(pool)
             .with_config(config)
             .poll_with_strategy(Strategy::new().interval(POLL_EVERY));
-        let worker =
-            WorkerBuilder::new(name).backend(storage).concurrency(CONCURRENCY).data(deps.clone()).build(perform);
+        let worker = WorkerBuilder::new(name)
+            .backend(storage)
+            .concurrency(concurrency)
+            .data(deps.clone())
+            .data(Ending(stop.clone()))
+            .build(perform);
         let stopping = stop.clone();
         let signal = async move {
             stopping.cancelled().await;
@@ -92,16 +136,38 @@ pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
             () = sleep(backoff.next_wait()) => {}
         }
     }
-    Ok(())
+}
+
+/// Tells jobs that the process ends.
+#[derive(Clone)]
+struct Ending(Stop);
+
+impl Ending {
+    /// Resolves when such a job may take no longer.
+    async fn of(&self, is_webhook: bool) {
+        if !is_webhook {
+            return std::future::pending().await;
+        }
+        self.0.cancelled().await;
+        sleep(WEBHOOK_GRACE).await;
+    }
 }
 
 /// One job: bounded in time, counted, and postponed when it fails.
-async fn perform(job: Job, deps: Data<Deps>, task: TaskId, attempt: Attempt) -> Result<(), BoxDynError> {
+async fn perform(
+    job: Job,
+    deps: Data<Deps>,
+    ending: Data<Ending>,
+    task: TaskId,
+    attempt: Attempt,
+) -> Result<(), BoxDynError> {
     let name = job.name();
     let started = tokio::time::Instant::now();
-    let outcome = match tokio::time::timeout(RUN_MAX, job.perform(&deps, &task.to_string())).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(anyhow::anyhow!("ran longer than {} s", RUN_MAX.as_secs())),
+    let (is_webhook, id) = (queue_of(&job) == WEBHOOKS, task.to_string());
+    let outcome = tokio::select! {
+        outcome = job.perform(&deps, &id) => outcome,
+        () = sleep(RUN_MAX) => Err(anyhow::anyhow!("ran longer than {} s", RUN_MAX.as_secs())),
+        () = ending.of(is_webhook) => Err(anyhow::anyhow!("the process ends; it goes on elsewhere")),
     };
     metrics::histogram!("rillcast_job_seconds", "job" => name).record(started.elapsed().as_secs_f64());
     metrics::counter!("rillcast_jobs_total", "job" => name, "ok" => outcome.is_ok().to_string()).increment(1);
@@ -110,7 +176,7 @@ async fn perform(job: Job, deps: Data<Deps>, task: TaskId, attempt: Attempt) -> 
     let wait_s = wait_after(attempts);
     tracing::warn!(job = name, attempts, wait_s, error = format!("{error:#}"), "job failed");
     if let Ok(mut conn) = deps.pool.acquire().await {
-        let _kept_where_it_was = db::queue::postpone(&mut conn, &task.to_string(), wait_s).await;
+        let _kept_where_it_was = db::queue::postpone(&mut conn, &id, wait_s).await;
     }
     Err(error.into())
 }
@@ -149,7 +215,7 @@ pub struct JobRow {
 /// The newest jobs that are not done, or all when `with_done`.
 pub async fn list(pool: &db::Pool, with_done: bool, limit: i64) -> Result<Vec<JobRow>, JobError> {
     let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
-    let rows = db::queue::list(&mut conn, QUEUE, with_done, limit).await?;
+    let rows = db::queue::list(&mut conn, &QUEUES, with_done, limit).await?;
     Ok(rows
         .into_iter()
         .map(|row| JobRow {
@@ -170,10 +236,20 @@ pub async fn list(pool: &db::Pool, with_done: bool, limit: i64) -> Result<Vec<Jo
         .collect())
 }
 
+/// How many jobs wait or fail.
+pub(crate) async fn backlog(conn: &mut db::Conn) -> Result<i64, JobError> {
+    Ok(db::queue::backlog(conn, &QUEUES).await?)
+}
+
+/// Drops the rows of messages' jobs that were done a day ago, in bounded bites: each message has its own log.
+pub(crate) async fn prune_webhooks(conn: &mut db::Conn) -> Result<u64, JobError> {
+    Ok(db::queue::prune(conn, WEBHOOKS).await?)
+}
+
 /// Gives a failed or dead job a fresh set of attempts, now. False when there is no such failed job.
 pub async fn retry(pool: &db::Pool, id: &str) -> Result<bool, JobError> {
     let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
-    Ok(db::queue::retry(&mut conn, QUEUE, id).await?)
+    Ok(db::queue::retry(&mut conn, &QUEUES, id).await?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::job::Job;
-use crate::{Deps, queue};
+use crate::{Deps, queue, webhooks};
 use kit::Stop;
 
 /// Events moved in one transaction.
@@ -79,12 +79,13 @@ async fn hear(listener: &mut Option<db::notify::OutboxListener>) -> bool {
 /// Moves one batch. The jobs and the marks commit together: each event becomes its jobs exactly once.
 async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     let mut tx = db::begin(&deps.pool).await?;
-    let waiting = db::outbox::take(&mut tx, BATCH).await?;
+    let mut waiting = db::outbox::take(&mut tx, BATCH).await?;
     if waiting.is_empty() {
         return Ok(0);
     }
     let mut pushes = Vec::new();
-    let mut jobs = Vec::new();
+    let webhooks::Owed { mut jobs, overtaking } = webhooks::owe(deps, &mut tx, &waiting).await?;
+    waiting.retain(|item| !overtaking.contains(&item.outbox_id));
     for item in &waiting {
         // As it is now, not as it was when the fact was written: what has become private meanwhile is not told.
         let visibility = visibility_of(&mut tx, &item.event).await?;
@@ -163,7 +164,12 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::FriendAsked { .. }
         | Event::FriendAccepted { .. }
         | Event::MailAsked { .. }
-        | Event::RecordingStopped { .. } => None,
+        | Event::RecordingStopped { .. }
+        | Event::StreamUpdated { .. }
+        | Event::VodFailed { .. }
+        | Event::ChatModerated { .. }
+        | Event::WebhookDue { .. }
+        | Event::WebhookDisabled { .. } => None,
     }
 }
 
@@ -196,9 +202,16 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]
         }
+        Event::WebhookDue { webhook_id } => vec![Job::DeliverWebhook { webhook_id }],
+        Event::WebhookDisabled { channel_id, delivery_id, .. } => {
+            vec![Job::NotifyWebhookDisabled { channel_id, delivery_id }]
+        }
         Event::PublishDone { .. }
         | Event::StreamReconnecting { .. }
         | Event::StreamResumed { .. }
-        | Event::StreamOffline { .. } => Vec::new(),
+        | Event::StreamOffline { .. }
+        | Event::StreamUpdated { .. }
+        | Event::VodFailed { .. }
+        | Event::ChatModerated { .. } => Vec::new(),
     }
 }

@@ -45,6 +45,6 @@ async fn gauges(deps: &Deps) -> anyhow::Result<()> {
     let (waiting, oldest_s) = db::notify::outbox_lag(&mut conn).await?;
     metrics::gauge!("rillcast_outbox_waiting").set(waiting as f64);
     metrics::gauge!("rillcast_outbox_lag_seconds").set(oldest_s);
-    metrics::gauge!("rillcast_jobs_waiting").set(db::queue::backlog(&mut conn, "rillcast").await? as f64);
+    metrics::gauge!("rillcast_jobs_waiting").set(crate::queue::backlog(&mut conn).await? as f64);
     Ok(())
 }

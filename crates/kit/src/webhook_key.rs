@@ -1,13 +1,20 @@
-//! The key a receiver shares with us, as operators write it, and the signature made with it (Standard Webhooks 1.0, symmetric).
+//! Messages of Standard Webhooks 1.0: the key a receiver shares with us, the signature made with it, and the headers that carry it.
+//! The operator's review of chat and members' endpoints both send them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 
 use crate::secret::Secret;
 
+/// What keys are sealed for where they are stored, with the id of what they belong to as context.
+pub const SEAL_PURPOSE: &str = "webhook-key";
 const PREFIX: &str = "whsec_";
+/// Of those we make ourselves.
+const OWN_BYTES: usize = 32;
 /// What the standard allows.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
@@ -15,6 +22,11 @@ const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 pub struct WebhookKey(Vec<u8>);
 
 impl WebhookKey {
+    /// A fresh key, as its member writes it down.
+    pub fn random() -> Secret {
+        Secret::new(format!("{PREFIX}{}", STANDARD.encode(crate::ids::random_bytes::<OWN_BYTES>())))
+    }
+
     /// `whsec_` and 24 to 64 bytes in base64. `None` for anything else.
     pub fn parse(text: &Secret) -> Option<Self> {
         let bytes = STANDARD.decode(text.expose().strip_prefix(PREFIX)?).ok()?;
@@ -29,6 +41,23 @@ impl WebhookKey {
     }
 }
 
+/// The headers of a message, signed with each of the keys: the one that is good, and the one before while it still is.
+/// `id` stays the same over attempts, `at` is the attempt's own moment in seconds.
+///
+/// # Panics
+/// Where the id is not visible ASCII: ids are ours.
+pub fn headers<'k>(keys: impl IntoIterator<Item = &'k WebhookKey>, id: &str, at: u64, body: &str) -> HeaderMap {
+    let signatures: Vec<_> = keys.into_iter().map(|key| key.sign(id, at, body)).collect();
+    let value = |text: &str| HeaderValue::from_str(text).expect("ids and signatures are visible ASCII");
+    let mut headers = HeaderMap::with_capacity(5);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Rillcast/", env!("CARGO_PKG_VERSION"))));
+    headers.insert("webhook-id", value(id));
+    headers.insert("webhook-timestamp", HeaderValue::from(at));
+    headers.insert("webhook-signature", value(&signatures.join(" ")));
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +67,20 @@ mod tests {
         let key = WebhookKey::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
         let signed = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_fresh_key_is_one_and_two_sign_beside_each_other() {
+        let (one, two) = (WebhookKey::random(), WebhookKey::random());
+        assert_ne!(one.expose(), two.expose());
+        let keys = [&one, &two].map(|text| WebhookKey::parse(text).unwrap());
+        let headers = headers(&keys, "msg_1", 7, "{}");
+        let expected = format!("{} {}", keys[0].sign("msg_1", 7, "{}"), keys[1].sign("msg_1", 7, "{}"));
+        assert_eq!(headers["webhook-signature"], expected.as_str());
+        assert_eq!(
+            (&headers["webhook-id"], &headers["webhook-timestamp"]),
+            (&"msg_1".parse().unwrap(), &"7".parse().unwrap())
+        );
     }
 
     #[test]

@@ -120,3 +120,13 @@ async fn a_moderators_evening() {
     println!("measured: {measured}");
     stack.stop().await;
 }
+
+/// A server of a broadcaster's own: made, tried, verified, failing, sent to again, with a new key, deleted.
+#[tokio::test]
+async fn a_broadcasters_own_server_is_told() {
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "none").set("outward.allow", "127.0.0.0/8");
+    let stack = plan.start().await;
+    let measured = script(&stack, "webhooks").await;
+    println!("measured: {measured}");
+    stack.stop().await;
+}

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ExternalLink, ShieldCheck, Smile, TriangleAlert } from "lucide-react";
+import { ExternalLink, ShieldCheck, Smile, TriangleAlert, Webhook } from "lucide-react";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { channel as channelQuery, streamSettings } from "@/api/queries";
@@ -53,6 +53,10 @@ function Room({ user }: { user: User }) {
           <Link to="/studio/emotes" className={buttonClass("soft", "s")} data-testid="studio-emotes">
             <Smile />
             {t("emotes.title")}
+          </Link>
+          <Link to="/studio/webhooks" className={buttonClass("soft", "s")} data-testid="to-webhooks">
+            <Webhook />
+            {t("webhooks.title")}
           </Link>
           <Link to="/c/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
             <ExternalLink />

@@ -1,7 +1,7 @@
 // Notifications: what they look like and where they lead. The bell's panel and the page share this.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Clapperboard, HardDrive, Radio, UserCheck, UserPlus } from "lucide-react";
+import { Clapperboard, HardDrive, Radio, UserCheck, UserPlus, Webhook } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { type NotificationPages, notifications, stream as streamQuery, withRead } from "@/api/queries";
@@ -45,6 +45,8 @@ export function useOpenNotice() {
       await navigate({ to: "/c/$username", params: { username: me.username } });
     } else if (notice.type === "recording_stopped") {
       await navigate({ to: "/studio" });
+    } else if (notice.type === "webhook_disabled") {
+      await navigate({ to: "/studio/webhooks" });
     } else if (notice.type === "friend_request") {
       await navigate({ to: "/friends" });
     } else if (notice.entity_type === "vod") {
@@ -67,6 +69,7 @@ const icons = {
   friend_request: UserPlus,
   friend_accepted: UserCheck,
   recording_stopped: HardDrive,
+  webhook_disabled: Webhook,
 } as const;
 
 export function NoticeRow({ group, onOpen }: { group: NoticeGroup; onOpen: (group: NoticeGroup) => void }) {

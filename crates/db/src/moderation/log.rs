@@ -5,8 +5,8 @@ use domain::{MessageId, Timestamp, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::Conn;
 use crate::error::Result;
+use crate::{Conn, webhooks};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +47,9 @@ pub async fn log(conn: &mut Conn, act: &Act) -> Result<()> {
         act.undoes,
         act.at,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    webhooks::tell_act(conn, act.channel, act.id).await
 }
 
 macro_rules! act {

@@ -7,6 +7,7 @@ mod mail;
 mod push;
 mod storage;
 mod views;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ export const KNOWN_KINDS = [
   "friend_request",
   "friend_accepted",
   "recording_stopped",
+  "webhook_disabled",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";
