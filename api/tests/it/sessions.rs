@@ -1,9 +1,14 @@
 //! The life of a sign-in: rotation, reuse, parallel use, logout; tokens that lie; requests from other sites.
 
+use std::time::{Duration, Instant};
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::harness::{SECRET, Setup, Site};
+
+/// An access token whose reason is gone.
+const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_rotates_the_cookie_and_both_tokens_work() {
@@ -103,6 +108,42 @@ async fn after_logout_neither_token_works_on_any_node() {
     assert_eq!(revocations.is_revoked(stranger, claims.jti).await, Some(true));
     assert_eq!(revocations.is_revoked(stranger, kit::ids::uuid()).await, Some(false));
     site.post("/api/v1/auth/logout").send().await.refused(401, "auth.required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_and_a_new_role_end_every_sign_in() {
+    let site = Site::start().await;
+    let boss = site.register_as("boss", "admin").await;
+    let alice = site.register("alice").await;
+    let (pool, live, config) = (&site.pool, &site.live, &*site.config);
+    let other = site.login("alice").await;
+    let password = kit::Secret::new("an entirely different horse 47");
+    api::accounts::set_password(pool, live, config, "alice", password).await.expect("changed");
+    for gone in [&alice, &other] {
+        site.get("/api/v1/me").bearer(&gone.token).send().await.refused(401, "auth.invalid-token");
+        site.post("/api/v1/auth/refresh").cookie(&gone.cookie).send().await.refused(401, "auth.session-over");
+    }
+    let sign_in = async |password: &str| {
+        site.post("/api/v1/auth/login").json(json!({ "login": "alice", "password": password })).send().await
+    };
+    sign_in("an entirely different horse 47").await.expect(200);
+    sign_in(crate::harness::PASSWORD).await.refused(401, "auth.wrong-credentials");
+
+    site.get("/api/v1/admin/users").bearer(&boss.token).send().await.expect(200);
+    api::accounts::set_role(pool, live, config, "boss", domain::user::Role::User).await.expect("changed");
+    let changed = Instant::now();
+    // The role is gone at once; that the token is over may be news for a moment.
+    loop {
+        let status = site.get("/api/v1/admin/users").bearer(&boss.token).send().await.status.as_u16();
+        if status == 401 {
+            break;
+        }
+        assert_eq!(status, 403);
+        assert!(changed.elapsed() < REFUSED_WITHIN, "its token still works");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let later = site.login("boss").await;
+    assert_eq!(site.get("/api/v1/admin/users").bearer(&later.token).send().await.status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
