@@ -20,6 +20,8 @@ async function receiver() {
     response.writeHead(answer, { "content-type": "text/plain" });
     response.end(answer === 204 ? undefined : "the bot is being repaired");
   });
+  // Does not keep a scenario that failed from ending.
+  server.unref();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return { url: `http://127.0.0.1:${server.address().port}/bot`, close: () => server.close() };

@@ -60,7 +60,10 @@ export function WebhookForm({
         type="url"
         inputMode="url"
         value={url}
-        onChange={(event) => setUrl(event.target.value)}
+        onChange={(event) => {
+          save.reset();
+          setUrl(event.target.value);
+        }}
         maxLength={URL_CHARS_MAX}
         required
         autoCapitalize="none"

@@ -10,12 +10,16 @@ import { isSettling } from "./events";
 const PAGE = 20;
 /** While something is on its way the log is asked for this often. */
 const SETTLING_POLL_MS = 2_000;
+/** While messages wait their webhooks are asked for this often: how they do may change. */
+const WAITING_POLL_MS = 5_000;
 const KEY = ["me", "webhooks"] as const;
 
 export const webhooks = () =>
   queryOptions({
     queryKey: [...KEY, "list"],
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/me/webhooks", { signal })),
+    refetchInterval: ({ state: { data } }) =>
+      data?.items.some((webhook) => webhook.waiting_count > 0) ? WAITING_POLL_MS : false,
   });
 
 export const deliveries = (id: string, state?: WebhookDeliveryState) =>
