@@ -65,6 +65,7 @@ await play("webhooks", async () => {
   const field = page.getByTestId("webhook-secret");
   await field.waitFor();
   const key = await field.inputValue();
+  await page.getByTestId("webhook-save").waitFor({ state: "detached" });
   check(/^whsec_[A-Za-z0-9+/=]{44}$/.test(key), `a key is shown: ${key.length} characters`);
   await clean(page, "the key", "[role=dialog]");
   await shot(page, "secret", { mask: [field] });
