@@ -81,7 +81,7 @@ await play("words", async () => {
   await shot(watcher, "channel");
   measured.links = await harmless(watcher, "the channel's page");
 
-  for (const path of ["/", "/browse", "/c/mallory/popout", "/popout/mallory/chat"]) {
+  for (const path of ["/", "/browse", "/popout/mallory/chat"]) {
     await watcher.goto(new URL(path, site).href);
     await watcher.waitForLoadState("load");
     await harmless(watcher, path);

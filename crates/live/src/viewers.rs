@@ -183,6 +183,10 @@ impl Noted {
     /// Whether a viewer is among those of its address that count. Whoever counted is forgotten when it has not been seen for its life.
     fn counts(&mut self, channel: &str, viewer: &str, customer: IpAddr, now: Instant) -> bool {
         let viewer = self.digest.hash_one(viewer);
+        let is_known = self.crowds.get(channel).is_some_and(|by_address| by_address.contains_key(&customer));
+        if !is_known && self.known >= TOUCHES_MAX {
+            return false;
+        }
         if !self.crowds.contains_key(channel) {
             self.crowds.insert(channel.into(), HashMap::new());
         }
@@ -264,6 +268,17 @@ mod tests {
         noted.touch("alice", "new", here, gone);
         assert_eq!(noted.take_fresh(gone).len(), 1);
         assert!(noted.take_fresh(gone + life * 3).is_empty() && noted.crowds.is_empty() && noted.known == 0);
+    }
+
+    #[test]
+    fn channels_and_addresses_without_end_are_not_remembered() {
+        let (now, mut noted) = (Instant::now(), Noted::new(Duration::from_secs(5), 3));
+        for n in 0..u32::try_from(TOUCHES_MAX).unwrap() + 1_000 {
+            noted.touch(&format!("channel-{}", n % 2_000), "v", IpAddr::from(n.to_be_bytes()), now);
+        }
+        noted.touch("one-more", "v", [203, 0, 113, 5].into(), now);
+        let addresses: usize = noted.crowds.values().map(HashMap::len).sum();
+        assert_eq!((noted.fresh.len(), addresses, noted.crowds.len()), (2_000, TOUCHES_MAX, 2_000));
     }
 
     #[test]

@@ -22,7 +22,7 @@ const LIMITED_WITHIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 /// Whoever was cut comes back after this.
 const BACK_AFTER: Duration = Duration::from_millis(500);
-/// The bars are a release build's; one without optimisation spends ten times as much on each refusal.
+/// The bars are a release build's. One without optimisation, beside its attackers on two cores, is given more.
 const PATIENCE: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
 /// `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_s`, unless an operator says otherwise.
 const PER_MEMBER: u64 = 5;
@@ -139,7 +139,7 @@ async fn under_flood(room: &Room, stack: &Stack, flooders: &[Member], sockets: u
     );
     let [offered, stored, refused, cuts] =
         [&fate.offered, &fate.stored, &fate.refused, &fate.cuts].map(|count| count.load(Ordering::Relaxed));
-    let slowest = limited.iter().flatten().max();
+    let slowest = limited.iter().map(|limited| limited.unwrap_or(Duration::MAX)).max();
     println!(
         "G2: {sockets} sockets of {} members offered {offered} lines in {FLOODED_FOR:?}: {stored} stored, {refused} refused, {cuts} cuts; the last was \
          limited after {slowest:?}; 95 of 100 lines of others within {:?}; longest pause of a viewer {:?}",
@@ -152,7 +152,7 @@ async fn under_flood(room: &Room, stack: &Stack, flooders: &[Member], sockets: u
     let allowed =
         (members * (PER_MEMBER + PER_MEMBER * seconds / WINDOW_S)).min(PER_ROOM_AND_S + PER_ROOM_AND_S * seconds);
     assert!(stored <= allowed + members, "{stored} of {allowed}");
-    assert!(slowest.is_some_and(|slowest| *slowest <= LIMITED_WITHIN), "{slowest:?}");
+    assert!(slowest.is_some_and(|slowest| slowest <= LIMITED_WITHIN), "{slowest:?}");
     assert!(p95(&took) < DELIVERY_P95_MAX * PATIENCE, "{:?}", p95(&took));
     assert!(
         followed.failures.is_empty() && followed.longest_pause() < Duration::from_secs(1) * PATIENCE,
