@@ -1,14 +1,15 @@
-//! Friendships, blocks, and whom a member lets near.
+//! Friendships and blocks.
 //!
 //! Of a block nobody hears: whoever was blocked gets the answers of somebody who takes no requests.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::friends::{Asked, Blocking, Of, Side};
 use domain::event::Event;
-use domain::people::{Bond, Circle, Letters};
+use domain::people::Bond;
 use domain::user::Username;
 use domain::{Classify, Kind, Timestamp, UserId};
 use http::StatusCode;
@@ -19,10 +20,12 @@ use live::limits::Quota;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::account::Account;
 use crate::extract::{Json, Path, Query};
 use crate::page::{self, PageQuery};
+use crate::presence::{self, PresenceView};
 use crate::shapes::ChannelRef;
 use crate::state::App;
 
@@ -146,22 +149,27 @@ pub(crate) struct FriendsQuery {
 /// A member in one of the caller's lists.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Friend {
+    id: Uuid,
     username: String,
     display_name: String,
     avatar_url: Option<String>,
     state: BondName,
     since: DateTime<Utc>,
+    /// Of friends: null when they hide it, or nobody can say now.
+    presence: Option<PresenceView>,
 }
 
 impl From<Side> for Friend {
     fn from(side: Side) -> Self {
         let face = ChannelRef::from(side.person);
         Self {
+            id: side.id.as_uuid(),
             username: face.username,
             display_name: face.display_name,
             avatar_url: face.avatar_url,
             state: side.bond.into(),
             since: side.since,
+            presence: None,
         }
     }
 }
@@ -178,96 +186,6 @@ pub(crate) struct FriendPage {
 pub(crate) struct BlockPage {
     items: Vec<Friend>,
     next_cursor: Option<String>,
-}
-
-/// Who may ask the caller for a friendship.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = Circle)]
-pub(crate) enum CircleName {
-    Everybody,
-    /// Those whose channels the caller follows.
-    Followed,
-    Nobody,
-}
-
-impl From<Circle> for CircleName {
-    fn from(circle: Circle) -> Self {
-        match circle {
-            Circle::Everybody => Self::Everybody,
-            Circle::Followed => Self::Followed,
-            Circle::Nobody => Self::Nobody,
-        }
-    }
-}
-
-impl From<CircleName> for Circle {
-    fn from(name: CircleName) -> Self {
-        match name {
-            CircleName::Everybody => Self::Everybody,
-            CircleName::Followed => Self::Followed,
-            CircleName::Nobody => Self::Nobody,
-        }
-    }
-}
-
-/// Who may write to the caller, and invite them into a group.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = Letters)]
-pub(crate) enum LettersName {
-    Everybody,
-    /// Friends, and those whose channels the caller follows.
-    Followed,
-    Friends,
-    Nobody,
-}
-
-impl From<Letters> for LettersName {
-    fn from(letters: Letters) -> Self {
-        match letters {
-            Letters::Everybody => Self::Everybody,
-            Letters::Followed => Self::Followed,
-            Letters::Friends => Self::Friends,
-            Letters::Nobody => Self::Nobody,
-        }
-    }
-}
-
-impl From<LettersName> for Letters {
-    fn from(name: LettersName) -> Self {
-        match name {
-            LettersName::Everybody => Self::Everybody,
-            LettersName::Followed => Self::Followed,
-            LettersName::Friends => Self::Friends,
-            LettersName::Nobody => Self::Nobody,
-        }
-    }
-}
-
-/// Whom the caller lets near.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Privacy {
-    friend_requests: CircleName,
-    messages: LettersName,
-}
-
-impl Privacy {
-    async fn of(conn: &mut db::Conn, account: &Account) -> Result<Self, db::DbError> {
-        Ok(Self {
-            friend_requests: db::friends::circle(&mut *conn, account.id).await?.into(),
-            messages: db::friends::letters(conn, account.id).await?.into(),
-        })
-    }
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UpdatePrivacy {
-    #[serde(default)]
-    friend_requests: Option<CircleName>,
-    #[serde(default)]
-    messages: Option<LettersName>,
 }
 
 /// Whom a path names, who is not the caller.
@@ -329,7 +247,16 @@ pub(crate) async fn friends(
     let mut rows = db::friends::list(&mut conn, account.id, of, after, page::rows(limit)).await?;
     let incoming_count = db::friends::incoming_count(&mut conn, account.id).await?;
     let next_cursor = page::cut(&mut rows, limit, |row| (row.since, row.id));
-    Ok(Json(FriendPage { items: rows.into_iter().map(Friend::from).collect(), next_cursor, incoming_count }))
+    drop(conn);
+    let mut present = match of {
+        Of::Accepted => presence::of(&app, &account, rows.iter().map(|row| row.id)).await?,
+        Of::Incoming | Of::Outgoing | Of::Blocked => HashMap::new(),
+    };
+    let items = rows.into_iter().map(|row| {
+        let presence = present.remove(&row.id);
+        Friend { presence, ..Friend::from(row) }
+    });
+    Ok(Json(FriendPage { items: items.collect(), next_cursor, incoming_count }))
 }
 
 /// What the caller has with a member.
@@ -507,49 +434,4 @@ pub(crate) async fn unblock(
     let other = other(&mut conn, &account, &path).await?;
     db::friends::unblock(&mut conn, account.id, other).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Whom the caller lets near.
-#[utoipa::path(
-    get,
-    path = "/api/v1/me/privacy",
-    operation_id = "privacy",
-    responses(
-        (status = 200, description = "The settings", body = Privacy),
-        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
-    ),
-    security(("bearer" = [])),
-    tag = "friends",
-)]
-pub(crate) async fn privacy(State(app): State<App>, account: Account) -> Result<Json<Privacy>, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    Ok(Json(Privacy::of(&mut conn, &account).await?))
-}
-
-/// Changes whom the caller lets near. Requests that wait already stay.
-#[utoipa::path(
-    patch,
-    path = "/api/v1/me/privacy",
-    operation_id = "update_privacy",
-    request_body = UpdatePrivacy,
-    responses(
-        (status = 200, description = "The settings now", body = Privacy),
-        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
-    ),
-    security(("bearer" = [])),
-    tag = "friends",
-)]
-pub(crate) async fn update_privacy(
-    State(app): State<App>,
-    account: Account,
-    Json(body): Json<UpdatePrivacy>,
-) -> Result<Json<Privacy>, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    if let Some(circle) = body.friend_requests {
-        db::friends::set_circle(&mut conn, account.id, circle.into()).await?;
-    }
-    if let Some(letters) = body.messages {
-        db::friends::set_letters(&mut conn, account.id, letters.into()).await?;
-    }
-    Ok(Json(Privacy::of(&mut conn, &account).await?))
 }

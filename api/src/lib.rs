@@ -7,6 +7,7 @@ mod access;
 mod account;
 pub mod accounts;
 mod admin;
+mod analytics;
 mod auth;
 mod avatar;
 mod categories;
@@ -33,6 +34,8 @@ mod ops;
 mod origin_proxy;
 mod page;
 mod passwords;
+mod presence;
+mod privacy;
 mod push;
 mod reachable;
 mod reports;
@@ -118,6 +121,8 @@ impl Api {
                 &config.cluster.secret,
             ),
             directory,
+            presence: live::presence::Presence::new(deps.live.clone()),
+            audience: live::audience::Audience::new(deps.live.clone(), &deps.node),
             viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms, config.limits.viewers_per_ip),
             studio: avatar::Studio::new(),
             site: site::Site::new(&site_url, &config.storage)?,

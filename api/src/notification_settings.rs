@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use db::notification_choices::ReachChoice;
+use db::notification_times::Times;
 use domain::notification::{Language, NotificationType, Reach};
+use domain::quiet::{Digest, Every, QuietHours, ZoneName};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::account::Account;
-use crate::extract::{Fields, Json};
+use crate::extract::{Fields, Json, mentioned};
 use crate::state::App;
 
 /// One kind and where the caller hears of it.
@@ -39,12 +41,72 @@ pub(crate) struct MailState {
     is_confirmed: bool,
     /// `en` or `vi`.
     language: &'static str,
+    digest: MailDigest,
+}
+
+/// When the caller is left alone: nothing is sent to browsers or by mail. What falls in comes afterwards, unless it is over.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuietSpan {
+    /// As `22:30`, by the clock of the caller's time zone.
+    #[schema(example = "22:30")]
+    from: String,
+    /// An earlier time than `from` is on the next day.
+    #[schema(example = "07:00")]
+    to: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DigestEvery {
+    Off,
+    Daily,
+    Weekly,
+}
+
+/// Mail that is collected: all of a day or a week is one letter.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MailDigest {
+    every: DigestEvery,
+    /// 0 to 23, by the clock of the caller's time zone.
+    #[schema(minimum = 0, maximum = 23)]
+    hour: u8,
+    /// 1, Monday, to 7. Of a weekly one.
+    #[schema(minimum = 1, maximum = 7)]
+    day: u8,
+}
+
+impl From<Digest> for MailDigest {
+    fn from(digest: Digest) -> Self {
+        let every = match digest.every {
+            Every::Off => DigestEvery::Off,
+            Every::Daily => DigestEvery::Daily,
+            Every::Weekly => DigestEvery::Weekly,
+        };
+        Self { every, hour: digest.hour, day: digest.day }
+    }
+}
+
+impl From<&MailDigest> for Digest {
+    fn from(digest: &MailDigest) -> Self {
+        let every = match digest.every {
+            DigestEvery::Off => Every::Off,
+            DigestEvery::Daily => Every::Daily,
+            DigestEvery::Weekly => Every::Weekly,
+        };
+        Self { every, hour: digest.hour, day: digest.day }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NotificationSettings {
     types: Vec<NotificationChoice>,
     mail: MailState,
+    /// Its name in the IANA database.
+    #[schema(example = "Asia/Ho_Chi_Minh")]
+    time_zone: String,
+    quiet_hours: Option<QuietSpan>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,6 +126,12 @@ pub(crate) struct UpdateNotificationSettings {
     types: Vec<ChangeNotificationChoice>,
     /// The language of mails: `en` or `vi`.
     mail_language: Option<String>,
+    mail_digest: Option<MailDigest>,
+    time_zone: Option<String>,
+    /// `null`: none.
+    #[serde(default, deserialize_with = "mentioned")]
+    #[schema(value_type = Option<QuietSpan>)]
+    quiet_hours: Option<Option<QuietSpan>>,
 }
 
 /// What is to be stored.
@@ -71,6 +139,23 @@ struct Change {
     choices: Vec<(NotificationType, bool)>,
     reaches: Vec<ReachChoice>,
     language: Option<Language>,
+    digest: Option<Digest>,
+    zone: Option<ZoneName>,
+    quiet: Option<Option<QuietHours>>,
+}
+
+impl Change {
+    /// The caller's times as changed. `None`: nothing is said of them.
+    fn times(&self, before: Times) -> Option<Times> {
+        if self.digest.is_none() && self.zone.is_none() && self.quiet.is_none() {
+            return None;
+        }
+        Some(Times {
+            time_zone: self.zone.as_ref().map_or(before.time_zone, |zone| zone.as_str().to_owned()),
+            quiet: self.quiet.unwrap_or(before.quiet),
+            digest: self.digest.unwrap_or(before.digest),
+        })
+    }
 }
 
 impl UpdateNotificationSettings {
@@ -99,8 +184,15 @@ impl UpdateNotificationSettings {
         if self.mail_language.is_some() && language.is_none() {
             fields.push("mail_language", "is not a language of ours");
         }
+        let digest = self.mail_digest.as_ref().and_then(|digest| fields.take(Digest::from(digest).check()));
+        let zone = self.time_zone.as_deref().and_then(|zone| fields.take(ZoneName::parse(zone)));
+        let quiet = self
+            .quiet_hours
+            .as_ref()
+            .map(|quiet| quiet.as_ref().and_then(|quiet| fields.take(QuietHours::parse(&quiet.from, &quiet.to))));
         fields.check()?;
-        Ok(Change { choices: choices.into_values().collect(), reaches: reaches.into_values().collect(), language })
+        let (choices, reaches) = (choices.into_values().collect(), reaches.into_values().collect());
+        Ok(Change { choices, reaches, language, digest, zone, quiet })
     }
 }
 
@@ -124,7 +216,8 @@ pub(crate) async fn notification_settings(
     view(&app, &mut conn, &account).await.map(Json)
 }
 
-/// Turns kinds on and off, in the list, in browsers and by mail. What is in the list already stays there.
+/// Turns kinds on and off, in the list, in browsers and by mail, and says when browsers and mail are left alone. What is in the list already
+/// stays there; what waits already waits as the new times say.
 #[utoipa::path(
     patch,
     path = "/api/v1/me/notification-settings",
@@ -149,6 +242,14 @@ pub(crate) async fn update_notification_settings(
     if let Some(language) = change.language {
         db::mail::set_language(&mut tx, account.id, language).await?;
     }
+    if let Some(zone) = &change.zone
+        && !db::notification_times::is_zone(&mut tx, zone).await?
+    {
+        return Err(ZoneName::unknown().into());
+    }
+    if let Some(times) = change.times(db::notification_times::of(&mut tx, account.id).await?) {
+        db::notification_times::set(&mut tx, account.id, &times).await?;
+    }
     let settings = view(&app, &mut tx, &account).await?;
     db::commit(tx).await?;
     Ok(Json(settings))
@@ -157,6 +258,7 @@ pub(crate) async fn update_notification_settings(
 async fn view(app: &App, conn: &mut db::Conn, account: &Account) -> Result<NotificationSettings, Problem> {
     let chosen = db::notification_choices::of(conn, account.id).await?;
     let reaches = db::notification_choices::reaches_of(conn, account.id).await?;
+    let times = db::notification_times::of(conn, account.id).await?;
     let mail = db::mail::settings(conn, account.id).await?.ok_or_else(Problem::not_found)?;
     let reaches_by = |kind: NotificationType, reach: Reach| {
         let choice = reaches.iter().find(|choice| (choice.0, choice.1) == (kind, reach));
@@ -180,6 +282,11 @@ async fn view(app: &App, conn: &mut db::Conn, account: &Account) -> Result<Notif
         address: mail.address,
         is_confirmed: mail.is_confirmed,
         language: mail.language.as_str(),
+        digest: times.digest.into(),
     };
-    Ok(NotificationSettings { types, mail })
+    let quiet_hours = times.quiet.map(|quiet| {
+        let (from, to) = quiet.texts();
+        QuietSpan { from, to }
+    });
+    Ok(NotificationSettings { types, mail, time_zone: times.time_zone, quiet_hours })
 }

@@ -43,16 +43,20 @@ impl Classify for NoNotification {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Notification {
     id: Uuid,
-    /// `stream_online`, `vod_ready`, `new_follower`; later features add more.
+    /// `stream_online`, `vod_ready`, `new_follower`, `mention`, …; later features add more.
     r#type: String,
     message: String,
     is_read: bool,
-    /// What `entity_id` names: `stream`, `vod`, `user`.
+    /// What `entity_id` names: `stream`, `vod`, `user`, `message`, `room`, `unban_request`.
     entity_type: String,
     entity_id: Uuid,
     created_at: DateTime<Utc>,
     /// Whose doing it was.
     actor: Option<ChannelRef>,
+    /// In whose channel it happened, where the rest does not say it: a mention in a chat.
+    channel: Option<ChannelRef>,
+    /// A group's name; of an answer, `accepted` or `denied`.
+    detail: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -127,6 +131,8 @@ pub(crate) async fn notifications(
             entity_id: row.entity_id,
             created_at: row.created_at,
             actor: row.actor.map(ChannelRef::from),
+            channel: row.channel.map(ChannelRef::from),
+            detail: row.detail,
         })
         .collect();
     Ok(Json(NotificationPage { items, next_cursor, unread_count }))

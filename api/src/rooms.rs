@@ -27,6 +27,7 @@ use self::shapes::{Room, RoomPage};
 use crate::account::Account;
 use crate::extract::{Json, Path, Query};
 use crate::page::{self, PageQuery};
+use crate::presence;
 use crate::state::App;
 
 /// Rooms a member may begin, whatever came of it.
@@ -167,7 +168,13 @@ pub(crate) async fn rooms(
     let mut rows = db::rooms::list(&mut conn, account.id, which, page::rows(limit)).await?;
     let unread_count = db::rooms::unread_rooms(&mut conn, account.id).await?;
     let next_cursor = page::cut(&mut rows, limit, |row| (row.at(), row.room));
-    Ok(Json(RoomPage { items: rows.into_iter().map(Room::from).collect(), next_cursor, unread_count }))
+    drop(conn);
+    let mut items: Vec<Room> = rows.into_iter().map(Room::from).collect();
+    let mut present = presence::of(&app, &account, items.iter().filter_map(Room::other)).await?;
+    for room in &mut items {
+        room.show(room.other().and_then(|other| present.remove(&other)));
+    }
+    Ok(Json(RoomPage { items, next_cursor, unread_count }))
 }
 
 /// Opens the conversation with a member, which there is once, or makes a group.
@@ -248,7 +255,12 @@ pub(crate) async fn room(
     Path(path): Path<RoomPath>,
 ) -> Result<Json<Room>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    Ok(Json(shown(&mut conn, &account, path.room()).await?))
+    let mut room = shown(&mut conn, &account, path.room()).await?;
+    drop(conn);
+    if let Some(other) = room.other() {
+        room.show(presence::of(&app, &account, [other]).await?.remove(&other));
+    }
+    Ok(Json(room))
 }
 
 /// Names a group, archives it or opens it again.

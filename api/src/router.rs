@@ -11,9 +11,9 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, auth, avatar, categories, channels, docs, emotes, feeds, friends, health, layers, live_playback,
-    mail, me, moderation, notification_settings, notifications, ops, push, reports, rooms, site, streams, takeover,
-    throttle, vod_playback, vods, webhooks,
+    account, admin, analytics, auth, avatar, categories, channels, docs, emotes, feeds, friends, health, layers,
+    live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push, reports, rooms,
+    site, streams, takeover, throttle, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -40,6 +40,8 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(me::stream_settings, me::update_stream_settings))
         .routes(routes!(takeover::offer_takeover, takeover::withdraw_takeover))
         .routes(routes!(health::my_ingest_health))
+        .routes(routes!(analytics::my_analytics))
+        .routes(routes!(analytics::my_stream_analytics))
         .routes(routes!(channels::following))
         .routes(routes!(channels::channel))
         .routes(routes!(channels::follow, channels::update_follow, channels::unfollow))
@@ -71,7 +73,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(friends::friend, friends::ask_friend, friends::end_friend))
         .routes(routes!(friends::blocks))
         .routes(routes!(friends::block, friends::unblock))
-        .routes(routes!(friends::privacy, friends::update_privacy))
+        .routes(routes!(privacy::privacy, privacy::update_privacy))
         .routes(routes!(rooms::rooms, rooms::begin_room))
         .routes(routes!(rooms::room, rooms::update_room))
         .routes(routes!(rooms::members::room_members))

@@ -66,6 +66,9 @@ pub struct Shared {
     /// Live media of other nodes.
     pub(crate) edge: Edge,
     pub(crate) viewers: ViewerCounts,
+    pub(crate) presence: live::presence::Presence,
+    /// Whom streams have reached so far.
+    pub(crate) audience: live::audience::Audience,
     pub(crate) studio: Studio,
     pub(crate) site: Site,
 }

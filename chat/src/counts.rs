@@ -145,9 +145,8 @@ pub(crate) async fn vouch(gateway: Arc<Gateway>, stop: Stop) -> anyhow::Result<(
         if !watching.is_empty() {
             gateway.viewers.beat(&watching).await;
         }
-        if !members.is_empty() {
-            gateway.presence.beat(&members).await;
-        }
+        // Without members too: that nobody is there is known because nodes say so.
+        gateway.presence.beat(&members).await;
     }
 }
 

@@ -9,6 +9,7 @@ use db::chat::Chatter;
 use domain::order::Modes;
 use domain::user::Username;
 use domain::{MessageId, StreamId, Timestamp, UserId, VodId};
+use live::audience::{Way, is_host};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use crate::message::moment;
 use crate::order::modes_view;
 use crate::refusal::Refusal;
 use crate::registry::{JoinRefusal, Member};
+use crate::sampler::Arrival;
 use crate::tail;
 
 pub(crate) type Answered = Result<Answer, Refusal>;
@@ -31,6 +33,10 @@ struct Room {
     username: String,
     /// The stream's id: the link to an unlisted one.
     stream_id: Option<StreamId>,
+    /// `embed`: the player in somebody else's page; anything else is a page of this site.
+    from: Option<String>,
+    /// The host whose page embeds the player, or had the link that led here. Nothing else of the address.
+    host: Option<String>,
     /// The last message a client that was away has, and `now` of the last answer it had.
     last_id: Option<String>,
     since: Option<Timestamp>,
@@ -56,6 +62,12 @@ enum Cursor {
 #[derive(Debug, Deserialize)]
 struct Renew {
     token: String,
+}
+
+/// What is no host's name is none.
+fn arrival(from: Option<&str>, host: Option<&str>) -> Arrival {
+    let way = if from == Some("embed") { Way::Embed } else { Way::Page };
+    Arrival { way, host: host.filter(|host| is_host(host)).map(Into::into) }
 }
 
 pub(crate) fn done(body: Value) -> Answered {
@@ -93,6 +105,7 @@ impl Gateway {
             "mod:act" => self.act(member, parse(data)?).await,
             "mod:undo" => self.undo(member, parse(data)?).await,
             "auth:renew" => self.renew(member, parse(data)?).await,
+            event if event.starts_with("presence:") => self.presence_event(member, event, data).await,
             event if event.starts_with("room:") => self.room_event(member, event, data).await,
             _ => Err(Refusal::new("request.unknown-event", "there is no such event")),
         }
@@ -109,6 +122,7 @@ impl Gateway {
                 Refusal::new("chat.too-many-rooms", format!("a socket may sit in {ROOMS_MAX} channels"))
             }
         })?;
+        member.session.arrive(&name, arrival(room.from.as_deref(), room.host.as_deref()));
         let watching = [(name.clone(), member.session.viewer.clone())];
         let count = async {
             self.viewers.beat(&watching).await;
@@ -243,6 +257,17 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_kept_if_it_is_one() {
+        let came = |from, host| {
+            let Arrival { way, host } = arrival(from, host);
+            (way, host.as_deref().map(str::to_owned))
+        };
+        assert_eq!(came(Some("embed"), Some("blog.example")), (Way::Embed, Some("blog.example".to_owned())));
+        assert_eq!(came(None, Some("https://blog.example/a?b=c")), (Way::Page, None));
+        assert_eq!(came(Some("moon"), Some("*")), (Way::Page, None));
+    }
 
     #[test]
     fn one_object_is_expected() {

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db::access::Closed;
+use db::analytics::{Audience, Sample, Tally};
 use db::chat::{Chatter, OnAir, VodRoom};
 use db::moderation::Standing;
 use db::moderation::held::{self, Held, Holding};
 use domain::chat::Mention;
 use domain::chat::emote::picture_in_line;
+use domain::event::Event;
 use domain::order::{Filters, Modes};
 use domain::user::Username;
-use domain::{MessageId, SessionId, StreamId, UserId, Visibility, VodId};
+use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, Visibility, VodId};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -150,6 +152,15 @@ impl Facts {
     /// Which of these names are members'. Not remembered.
     pub(crate) async fn members_named(&self, names: &[Username]) -> db::Result<Vec<Mention>> {
         db::chat::members_named(&mut *self.pool.acquire().await?, names).await
+    }
+
+    /// Leaves events behind, in one transaction.
+    pub(crate) async fn leave(&self, events: &[Event]) -> db::Result<()> {
+        let mut tx = db::begin(&self.pool).await?;
+        for event in events {
+            db::outbox::push(&mut tx, event).await?;
+        }
+        db::commit(tx).await
     }
 
     /// The message a channel has pinned. It may be gone.
@@ -297,6 +308,34 @@ impl Facts {
 
     pub(crate) async fn channels_on_air(&self, limit: i64) -> db::Result<Vec<Username>> {
         db::chat::channels_on_air(&mut *self.pool.acquire().await?, limit).await
+    }
+
+    /// The streams on air and their channels.
+    pub(crate) async fn airing(&self, limit: i64) -> db::Result<Vec<(StreamId, Username)>> {
+        let airing = db::analytics::on_air(&mut *self.pool.acquire().await?, limit).await?;
+        Ok(airing.into_iter().filter_map(|one| Some((one.stream, Username::parse(&one.username).ok()?))).collect())
+    }
+
+    /// Writes a minute, and what was said and followed in those before it.
+    pub(crate) async fn write_minute(
+        &self,
+        minute: Timestamp,
+        samples: &[Sample],
+        tallies: &[Tally],
+        limit: i64,
+    ) -> db::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        db::analytics::note(&mut conn, minute, samples).await?;
+        db::analytics::tally(&mut conn, tallies, limit).await
+    }
+
+    /// Streams that are over and whose audience is not written down.
+    pub(crate) async fn unclosed(&self, limit: i64) -> db::Result<Vec<StreamId>> {
+        db::analytics::unclosed(&mut *self.pool.acquire().await?, limit).await
+    }
+
+    pub(crate) async fn close_audience(&self, stream: StreamId, audience: Option<&Audience>) -> db::Result<bool> {
+        db::analytics::close(&mut *self.pool.acquire().await?, stream, audience).await
     }
 
     pub(crate) async fn raise_peaks(&self, peaks: &[(Username, u64)]) -> db::Result<u64> {

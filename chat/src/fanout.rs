@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use db::chat::Span;
 use domain::user::Username;
-use domain::{MessageId, SessionId, Timestamp};
+use domain::{MessageId, SessionId, Timestamp, UserId};
 use futures::StreamExt;
 use kit::Stop;
 use kit::retry::Backoff;
 use live::Live;
-use live::fanout::{AUTH_REVOKED, DESK, ORDER, Push, STREAM_ACCESS, Target};
+use live::fanout::{AUTH_REVOKED, DESK, ORDER, Push, SIGHT, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -106,6 +106,7 @@ pub(crate) async fn hear_others(gateway: Arc<Gateway>, live: Live, stop: Stop) -
                 tracing::info!("hearing other nodes again");
                 gateway.catch_up(since).await;
                 gateway.recall_rooms();
+                gateway.watchers.suspect_all();
             }
             gateway.hear(pushes, &stop).await;
             if stop.is_cancelled() {
@@ -157,6 +158,11 @@ impl Gateway {
                     self.access_changed(name, push.payload);
                 }
             }
+            SIGHT => {
+                if let Some(user) = push.payload["user_id"].as_str().and_then(|user| user.parse::<UserId>().ok()) {
+                    self.watchers.turn(user);
+                }
+            }
             _ if push.origin.as_deref() == Some(&self.node) => {}
             ORDER => self.order_heard(&push.payload),
             DESK => self.desk_heard(push),
@@ -166,6 +172,9 @@ impl Gateway {
                 }
             }
             event => {
+                if matches!(event, "friends:changed" | "room:changed") {
+                    self.circles_changed(&push.target);
+                }
                 if event == "chat:pinned"
                     && let Target::Channel(name) = &push.target
                 {

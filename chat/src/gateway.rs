@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::{MessageId, SessionId, UserId};
 use kit::Secret;
 use kit::tokens::AccessTokens;
+use live::audience::Audience;
 use live::claims::Claims;
 use live::fanout::Target;
 use live::limits::{Limits, Quota};
@@ -23,6 +24,7 @@ use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use crate::calls::Calls;
 use crate::counts::Counts;
 use crate::events::marks::Reacting;
 use crate::events::say::too_fast;
@@ -33,11 +35,13 @@ use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, FLOODED_REST, MEMBER_EVENTS_BUR
 use crate::line::Line;
 use crate::order::desk::Desks;
 use crate::pace::Pace;
+use crate::presence::{LastSeen, Watchers};
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
 use crate::review::Review;
 use crate::rooms::ledger::Ledger;
 use crate::rooms::store::RoomHistory;
+use crate::sampler::Said;
 use crate::session::{Admission, Identity, Session};
 use crate::speaker::Speaker;
 use crate::tail::Tails;
@@ -68,11 +72,18 @@ pub(crate) struct Gateway {
     pub secret: Secret,
     pub viewers: Viewers,
     pub presence: Presence,
+    pub watchers: Watchers,
+    pub last_seen: LastSeen,
     pub registry: Arc<Registry>,
     pub speaker: Arc<Speaker>,
     pub counts: Counts,
+    /// Whom streams reach, and lines on their way to be counted.
+    pub audience: Audience,
+    pub said: Said,
     pub tails: Tails,
     pub outward: Outward,
+    /// Lines that name members, of which those have not been told.
+    pub calls: Calls,
     /// Messages this node's sockets have been told of.
     pub told: Cache<MessageId, ()>,
     /// Messages reacted to, of which rooms have not heard yet.
@@ -165,6 +176,7 @@ impl Gateway {
     fn depart(self: &Arc<Self>, socket: &SocketRef, session: &Arc<Session>) {
         let left = self.registry.remove(socket.id, session);
         self.desks.remove(socket.id);
+        self.watchers.forget(socket.id);
         if left.user.is_none() && left.watching.is_empty() {
             return;
         }
@@ -175,6 +187,7 @@ impl Gateway {
                 gateway.viewers.leave(&left.watching).await;
             }
             if let Some(user) = left.user {
+                gateway.last_seen.note_left(user, kit::clock::now());
                 gateway.presence.leave(&[(user, name)]).await;
             }
         });
@@ -251,6 +264,8 @@ impl Gateway {
             member.session.set_close_at(None);
         }
         if let Some(user) = before.filter(|user| identity.is_none_or(|identity| identity.user != *user)) {
+            self.watchers.forget(member.socket.id);
+            self.last_seen.note_left(user, kit::clock::now());
             let (presence, name) = (self.presence.clone(), Arc::clone(&member.session.name));
             self.tracker.spawn(async move { presence.leave(&[(user, name)]).await });
         }

@@ -4,6 +4,7 @@
 //! first two and forwards what other parts push through [`live::fanout`].
 
 mod access;
+mod calls;
 mod counts;
 mod door;
 mod dress;
@@ -20,10 +21,12 @@ pub mod message;
 mod order;
 mod origin;
 mod pace;
+mod presence;
 mod refusal;
 mod registry;
 mod review;
 pub mod rooms;
+mod sampler;
 mod saying;
 mod session;
 mod speaker;
@@ -58,6 +61,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::calls::Calls;
 use crate::counts::Counts;
 use crate::door::{Door, NotOurs, PATH};
 use crate::facts::Facts;
@@ -66,6 +70,7 @@ use crate::gateway::Gateway;
 use crate::limits::*;
 use crate::line::Slots;
 use crate::origin::Origins;
+use crate::presence::{LastSeen, Watchers};
 use crate::registry::Registry;
 use crate::rooms::ledger::Ledger;
 use crate::speaker::Speaker;
@@ -112,10 +117,13 @@ impl Chat {
         let (outward, waiting) = Outward::new();
         let registry = Arc::new(Registry::default());
         let tracker = TaskTracker::new();
+        let node = deps.node;
         let gateway = Arc::new(Gateway {
-            node: deps.node,
+            node: node.clone(),
             facts: Facts::new(deps.pool.clone()),
-            ledger: Ledger::new(deps.pool),
+            ledger: Ledger::new(deps.pool.clone()),
+            last_seen: LastSeen::new(deps.pool),
+            watchers: Watchers::default(),
             history,
             rooms,
             tokens: AccessTokens::new(&config.auth.secret, config.auth.access_ttl_s),
@@ -135,8 +143,11 @@ impl Chat {
             speaker: Arc::new(Speaker::new(Arc::clone(&registry))),
             registry: Arc::clone(&registry),
             counts: Counts::default(),
+            audience: live::audience::Audience::new(deps.live.clone(), &node),
+            said: sampler::Said::default(),
             tails: Tails::default(),
             outward,
+            calls: Calls::default(),
             told: moka::sync::Cache::builder().max_capacity(TOLD_MAX).time_to_live(TOLD_FOR).build(),
             reacting: events::marks::Reacting::default(),
             tracker: tracker.clone(),
@@ -169,10 +180,14 @@ impl Chat {
         tasks.spawn(fanout::tell_others(live.clone(), waiting, child.clone()));
         tasks.spawn(fanout::hear_others(Arc::clone(&gateway), live, child.clone()));
         tasks.spawn(fanout::beat(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(calls::tell(Arc::clone(&gateway), child.clone()));
         tasks.spawn(Arc::clone(&gateway.speaker).run(child.clone()));
         tasks.spawn(counts::tell(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::vouch(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(presence::tell(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(presence::note(Arc::clone(&gateway), child.clone()));
         tasks.spawn(counts::note_peaks(Arc::clone(&gateway), child.clone()));
+        tasks.spawn(sampler::run(Arc::clone(&gateway), child.clone()));
         tasks.spawn(events::marks::tell_reactions(Arc::clone(&gateway), child.clone()));
         tasks.spawn(order::held::expire(Arc::clone(&gateway), child.clone()));
         tasks.spawn(sweep::run(Arc::clone(&gateway), child.clone()));
@@ -243,6 +258,10 @@ async fn close(gateway: &Arc<Gateway>, io: &SocketIo) {
     gateway.tracker.close();
     if timeout(CLOSE_WAIT_MAX, gateway.tracker.wait()).await.is_err() {
         tracing::warn!(left = gateway.tracker.len(), "chat events were still under way at the stop");
+    }
+    // Those of the last events among them.
+    if timeout(CALLS_STOP_WAIT_MAX, calls::tell_rest(gateway)).await.is_err() {
+        tracing::warn!("members named in the last chat lines are not told");
     }
 }
 

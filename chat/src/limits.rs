@@ -76,8 +76,18 @@ pub(crate) const ROOM_LIST_MAX: i64 = 100;
 pub(crate) const ROOM_EDIT_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 /// How often a room is told that somebody types.
 pub(crate) const TYPING_TOLD: Quota = Quota::new(1, Duration::from_secs(3));
+/// How often a member may look for something, in how many of their rooms, and what one answer holds.
+pub(crate) const SEARCHES: Quota = Quota::new(20, Duration::from_secs(10));
+pub(crate) const SEARCHED_ROOMS_MAX: i64 = 200;
+pub(crate) const SEARCH_PAGE_MAX: u32 = 50;
+pub(crate) const SEARCH_DEFAULT: u32 = 20;
 /// Longest `client_id`.
 pub(crate) const CLIENT_ID_BYTES_MAX: usize = 64;
+/// Lines that name members and wait to be told of, and how many are written down at a time.
+pub(crate) const CALLS_MAX: usize = 4_096;
+pub(crate) const CALLS_AT_ONCE_MAX: usize = 100;
+/// How long what waits at the stop is still written down.
+pub(crate) const CALLS_STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The windows of `limits.chat_per_user_per_3s` and `limits.chat_per_room_per_s`.
 pub(crate) const CHAT_WINDOW: Duration = Duration::from_secs(3);
 pub(crate) const ROOM_WINDOW: Duration = Duration::from_secs(1);
@@ -129,5 +139,36 @@ pub(crate) const COUNT_TOLD_EVERY: Duration = Duration::from_millis(1_000);
 /// How often the peaks of streams are written down.
 pub(crate) const PEAK_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const CHANNELS_ON_AIR_MAX: i64 = 5_000;
+/// Members one socket may show whether they are there, and how often a member may say whom.
+pub(crate) const PRESENCE_WATCHED_MAX: usize = 200;
+pub(crate) const PRESENCE_ASKED: Quota = Quota::new(30, Duration::from_secs(10));
+/// The same summed over a node's sockets, and for how many different ones it asks at a time.
+pub(crate) const PRESENCE_PAIRS_MAX: usize = 400_000;
+pub(crate) const PRESENCE_ROUND_MAX: usize = 20_000;
+/// How often it asks, and how often a socket is told at most.
+pub(crate) const PRESENCE_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const PRESENCE_TOLD_EVERY: Duration = Duration::from_millis(1_000);
+/// How long an answer holds when none comes any more: later nothing is said of anybody.
+pub(crate) const PRESENCE_KEPT: Duration = Duration::from_millis(4_000);
+/// How often it is asked again who may know of whom, when nothing is said to have changed, and for how many pairs at a time.
+pub(crate) const PRESENCE_CHECK_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const PRESENCE_CHECK_PAIRS: usize = 4_000;
+/// How often it is written down who is there, how often of one member, how many at a time, and how many of those who left may wait for it.
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const SEEN_AGAIN: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+pub(crate) const SEEN_ROUND_MAX: usize = 2_000;
+pub(crate) const SEEN_WAITING_MAX: usize = 20_000;
+/// How often a node tries to write down the minute that runs, and how often it looks who watches.
+pub(crate) const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Whole minutes whose lines and follows are written with each minute: what another node told late is in the next.
+pub(crate) const TALLIED_MINUTES: i64 = 3;
+/// Audiences written down in one minute. The others wait for the next.
+pub(crate) const CLOSED_AT_ONCE_MAX: i64 = 50;
+/// Streams and minutes whose lines wait to be told to Redis, and for how many seconds they are worth telling.
+pub(crate) const LINES_COUNTED_MAX: usize = 20_000;
+pub(crate) const LINES_KEPT_S: i64 = 600;
+/// Ways and hosts by which a node tells one channel's viewers apart in one look.
+pub(crate) const HOSTS_AT_ONCE_MAX: usize = 100;
 /// How long sockets may take to close at the stop.
 pub(crate) const CLOSE_WAIT_MAX: Duration = Duration::from_secs(3);

@@ -26,7 +26,7 @@ pub(crate) struct Member {
 
 impl Member {
     /// Hands something over. A socket that takes no more is cut.
-    fn hear(&self, saying: &Saying) {
+    pub(crate) fn hear(&self, saying: &Saying) {
         let is_full = match self.session.wire() {
             Some(wire) => wire.upgrade().is_some_and(|wire| wire.send(&saying.frames) == Err(Full)),
             None => saying.events.iter().any(|(event, payload)| {
@@ -265,6 +265,11 @@ impl Registry {
         let inner = self.read();
         let members = inner.sockets.values().map(|entry| &entry.member);
         members.filter_map(|member| Some((member.clone(), member.session.identity()?))).collect()
+    }
+
+    /// Every member with a socket.
+    pub(crate) fn users(&self) -> HashSet<UserId> {
+        self.read().users.keys().copied().collect()
     }
 
     /// Every socket.

@@ -4,6 +4,7 @@
 
 mod dress;
 pub(crate) mod ledger;
+mod search;
 pub mod store;
 
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use db::rooms::{Marked, Seat};
 use domain::chat::emote;
 use domain::chat::reaction::Reaction;
 use domain::rooms::RoomError;
-use domain::{MessageId, RoomId, Timestamp, UserId};
+use domain::{MessageId, NotificationId, RoomId, Timestamp, UserId};
 use live::fanout::Target;
 use live::limits::Quota;
 use serde::Deserialize;
@@ -89,6 +90,7 @@ impl Gateway {
             "room:list" => self.room_list(member).await,
             "room:send" => self.room_send(member, parse(data)?).await,
             "room:history" => self.room_history(member, parse(data)?).await,
+            "room:search" => self.room_search(member, parse(data)?).await,
             "room:edit" => self.room_edit(member, parse(data)?).await,
             "room:delete" => self.room_delete(member, parse(data)?).await,
             "room:react" => self.room_react(member, parse(data)?).await,
@@ -338,7 +340,8 @@ impl Gateway {
     async fn room_read(&self, member: &Member, mark: Mark) -> Answered {
         let (me, seat) = self.seat(member, mark.room_id).await?;
         match self.ledger.read(mark.room_id, me, mark.id).await? {
-            Marked::Moved => {}
+            Marked::Moved { told: None } => {}
+            Marked::Moved { told: Some(id) } => self.tell_read(me, id).await?,
             Marked::Behind => return done(json!({ "ok": true })),
             Marked::NoLine => return Err(Refusal::not_found("message")),
         }
@@ -350,6 +353,14 @@ impl Gateway {
         };
         let news = News { target, event: "room:read", payload, message: None };
         Ok(Answer { body: json!({ "ok": true }), then: Some(news) })
+    }
+
+    /// All of a member's tabs hear that a notification was read by reading what it was about.
+    async fn tell_read(&self, me: UserId, id: NotificationId) -> Result<(), Refusal> {
+        let unread_count = self.ledger.unread_notifications(me).await?;
+        let payload = json!({ "ids": [id], "unread_count": unread_count });
+        self.tell(News { target: Target::User(me), event: "notification:read", payload, message: None }).await;
+        Ok(())
     }
 
     /// News for everybody who sits in the room now.

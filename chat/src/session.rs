@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
+use domain::user::Username;
 use domain::{SessionId, StreamId, UserId};
 use kit::tokens::AccessClaims;
 use socketioxide::extract::SocketRef;
@@ -14,9 +15,10 @@ use uuid::Uuid;
 use crate::limits::{EVENTS_BURST, EVENTS_PER_S, IN_FLIGHT_MAX, REFUSED_MAX};
 use crate::line::Line;
 use crate::pace::Pace;
+use crate::sampler::Arrival;
 use crate::wire::Wire;
 
-/// Links of one socket that are remembered; more than the rooms it may sit in.
+/// Links and arrivals of one socket that are remembered; more than the rooms it may sit in.
 const LINKS_MAX: usize = 32;
 
 /// A member's proven sign-in.
@@ -48,6 +50,8 @@ pub(crate) struct Session {
     is_gone: AtomicBool,
     /// Unlisted streams whose link the client has shown.
     links: Mutex<Vec<StreamId>>,
+    /// How it came to each of the channels it joined.
+    arrivals: Mutex<Vec<(Username, Arrival)>>,
     line: Option<Arc<Line>>,
     pace: Mutex<Allowance>,
     in_flight: Arc<Semaphore>,
@@ -77,6 +81,7 @@ impl Session {
             close_at: Mutex::default(),
             is_gone: AtomicBool::new(false),
             links: Mutex::default(),
+            arrivals: Mutex::default(),
             line,
             pace: Mutex::new(Allowance { pace: Pace::new(EVENTS_PER_S, EVENTS_BURST, Instant::now()), refused: 0 }),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
@@ -103,6 +108,21 @@ impl Session {
 
     pub(crate) fn has_link(&self, stream: StreamId) -> bool {
         self.links.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(&stream)
+    }
+
+    /// Keeps how the socket came to a channel.
+    pub(crate) fn arrive(&self, name: &Username, arrival: Arrival) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        arrivals.retain(|(known, _)| known != name);
+        if arrivals.len() >= LINKS_MAX {
+            arrivals.remove(0);
+        }
+        arrivals.push((name.clone(), arrival));
+    }
+
+    pub(crate) fn arrival(&self, name: &Username) -> Option<Arrival> {
+        let arrivals = self.arrivals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        arrivals.iter().find(|(known, _)| known == name).map(|(_, arrival)| arrival.clone())
     }
 
     pub(crate) fn close_at(&self) -> Option<Instant> {

@@ -10,6 +10,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { Server } from "socket.io";
+import { analytics } from "./mock-analytics.mjs";
 import { order } from "./mock-order.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
@@ -141,14 +142,23 @@ const addDevice = ({ label }) => {
 };
 const bells = {};
 const kinds = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted"];
-const choices = [...kinds, "recording_stopped"].map((type) => ({
-  type,
-  in_app: true,
-  is_fixed: type === "recording_stopped",
-  push: true,
-  mail: type === "stream_online" || type === "friend_request",
-}));
-const mail = { is_offered: true, address: "you@mail.example", is_confirmed: false, language: "en" };
+const choices = [...kinds, "recording_stopped", "mention", "room_invite", "message", "unban_answer"].map(
+  (type) => ({
+    type,
+    in_app: true,
+    is_fixed: type === "recording_stopped",
+    push: true,
+    mail: type === "stream_online" || type === "friend_request",
+  }),
+);
+const mail = {
+  is_offered: true,
+  address: "you@mail.example",
+  is_confirmed: false,
+  language: "en",
+  digest: { every: "off", hour: 8, day: 1 },
+};
+let times = { time_zone: "UTC", quiet_hours: null };
 const followed = new Set(["orbit", "kasia", "rosa", "velodrome"]);
 let settings = {
   title: titles[0][1],
@@ -188,6 +198,11 @@ let notices = [
     false,
     240,
   ],
+  ["mention", "", "message", randomUUID(), ref(people[2]), false, 300, ref(people[1])],
+  ["mention", "", "message", randomUUID(), ref(people[3]), false, 420, ref(people[1])],
+  ["message", "", "room", randomUUID(), ref(people[2]), false, 900, null, "Friday night crew"],
+  ["room_invite", "", "room", randomUUID(), ref(people[4]), true, 2_000, null, "Tape loops"],
+  ["unban_answer", "", "unban_request", randomUUID(), null, true, 3_000, ref(people[3]), "accepted"],
   ["new_follower", "Kasia Nowak follows you now", "user", randomUUID(), ref(people[2]), false, 3_900],
   [
     "vod_ready",
@@ -198,7 +213,7 @@ let notices = [
     true,
     88_000,
   ],
-].map(([type, message, entity_type, entity_id, actor, is_read, age]) => ({
+].map(([type, message, entity_type, entity_id, actor, is_read, age, channel = null, detail = null]) => ({
   id: uuid7(now() - age * 1000),
   type,
   message,
@@ -207,6 +222,8 @@ let notices = [
   entity_id,
   created_at: iso(age),
   actor,
+  channel,
+  detail,
 }));
 const scene = { empty: false, fail: false, signedIn: false, health: "good", moderates: true, banned: false };
 
@@ -788,7 +805,7 @@ const routes = [
       return { status: 204 };
     },
   ],
-  ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices, mail } })],
+  ["GET", /^\/me\/notification-settings$/, () => ({ body: { types: choices, mail, ...times } })],
   [
     "PATCH",
     /^\/me\/notification-settings$/,
@@ -799,7 +816,10 @@ const routes = [
           change,
         );
       if (body.mail_language) mail.language = body.mail_language;
-      return { body: { types: choices, mail } };
+      if (body.mail_digest) mail.digest = body.mail_digest;
+      if (body.time_zone) times = { ...times, time_zone: body.time_zone };
+      if (body.quiet_hours !== undefined) times = { ...times, quiet_hours: body.quiet_hours };
+      return { body: { types: choices, mail, ...times } };
     },
   ],
   ["POST", /^\/me\/mail$/, () => ({ status: 202 })],
@@ -980,7 +1000,7 @@ const desk = order({
   },
   io: () => io,
 });
-routes.push(...desk.routes);
+routes.push(...desk.routes, ...analytics({ scene, uuid7, problem }));
 
 io.on("connection", (socket) => {
   desk.events(socket);

@@ -52,6 +52,11 @@ const pages = [
   ["emotes", "/studio/emotes"],
   ["emotes-empty", "/studio/emotes", { before: ["empty"], after: ["full"] }],
   ["emotes-fail", "/studio/emotes", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["analytics", "/studio/analytics", { whole: true }],
+  ["analytics-year", "/studio/analytics?from=2026-01-01&to=2026-06-30&compare=false", { whole: true }],
+  ["analytics-empty", "/studio/analytics", { before: ["empty"], after: ["full"] }],
+  ["analytics-fail", "/studio/analytics", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["analytics-stream", "/studio/analytics/latest", { whole: true, press: "table-toggle-viewers" }],
   ["mod", "/mod/linh_makes"],
   ["mod-empty", "/mod/linh_makes", { before: ["empty"], after: ["full"] }],
   ["mod-fail", "/mod/linh_makes", { before: ["fail"], after: ["heal"], wait: 5000 }],
@@ -102,7 +107,7 @@ const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir()
 for (const [
   name,
   path,
-  { before = [], after = [], wait = 1300, anonymous = false, focus = null } = {},
+  { before = [], after = [], wait = 1300, anonymous = false, focus = null, whole = false, press = null } = {},
 ] of pages) {
   if (only && !new RegExp(only).test(name)) continue;
   await act(anonymous ? "signout" : "signin");
@@ -125,12 +130,16 @@ for (const [
     );
     await page.goto(base + path);
     await page.waitForTimeout(wait);
+    if (press) {
+      await page.getByTestId(press).click();
+      await page.waitForTimeout(300);
+    }
     if (focus) {
       const part = page.getByTestId(focus);
       await part.evaluate((element) => element.closest("section").scrollIntoView({ block: "start" }));
       await page.waitForTimeout(300);
     }
-    await page.screenshot({ path: join(out, `${name}-${shape}.png`) });
+    await page.screenshot({ path: join(out, `${name}-${shape}.png`), fullPage: whole });
     await page.close();
   }
   for (const step of after) await act(step);

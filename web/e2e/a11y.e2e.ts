@@ -63,6 +63,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/",
       "/studio",
       "/studio/emotes",
+      "/studio/analytics",
       "/settings",
       "/notifications",
       "/messages",

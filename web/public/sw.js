@@ -4,11 +4,17 @@ const words = {
     stream_online: (name) => `${name} is live`,
     vod_ready: (name) => `A recording of ${name} is ready`,
     new_follower: (name) => `${name} follows you now`,
+    room_invite: (name, _channel, room) => `${name} invites you to ${room}`,
+    message: (name, _channel, room) => (room ? `${name} wrote in ${room}` : `${name} wrote to you`),
+    mention: (name, channel) => `${name} mentioned you in the chat of ${channel}`,
   },
   vi: {
     stream_online: (name) => `${name} đang phát trực tiếp`,
     vod_ready: (name) => `Bản ghi của ${name} đã sẵn sàng`,
     new_follower: (name) => `${name} vừa theo dõi bạn`,
+    room_invite: (name, _channel, room) => `${name} mời bạn vào ${room}`,
+    message: (name, _channel, room) => (room ? `${name} đã nhắn trong ${room}` : `${name} đã nhắn cho bạn`),
+    mention: (name, channel) => `${name} đã nhắc đến bạn trong khung chat của ${channel}`,
   },
 };
 
@@ -23,7 +29,7 @@ self.addEventListener("push", (event) => {
     // Browsers take a permission back from sites that show nothing.
   }
   const say = (words[navigator.language.slice(0, 2)] ?? words.en)[told.type];
-  const title = say && told.name ? say(told.name) : (told.title ?? "Rillcast");
+  const title = say && told.name ? say(told.name, told.channel, told.detail) : (told.title ?? "Rillcast");
   event.waitUntil(
     self.registration.showNotification(title, {
       body: told.title && told.title !== title ? told.title : undefined,

@@ -102,6 +102,25 @@ const webhooks = createRoute({
   path: "/studio/webhooks",
   component: lazyRouteComponent(() => import("@/routes/WebhooksPage"), "WebhooksPage"),
 });
+/** Days (`2026-01-31`) and whether those before are shown beside them. */
+const analyticsSearch = (
+  search: Record<string, unknown>,
+): { from?: string; to?: string; compare?: boolean } => ({
+  ...(text(search.from) ? { from: text(search.from) } : {}),
+  ...(text(search.to) ? { to: text(search.to) } : {}),
+  ...(text(search.compare) === "false" ? { compare: false } : {}),
+});
+const analytics = createRoute({
+  getParentRoute: () => shell,
+  path: "/studio/analytics",
+  validateSearch: analyticsSearch,
+  component: lazyRouteComponent(() => import("@/routes/AnalyticsPage"), "AnalyticsPage"),
+});
+const streamAnalytics = createRoute({
+  getParentRoute: () => shell,
+  path: "/studio/analytics/$stream",
+  component: lazyRouteComponent(() => import("@/routes/StreamAnalyticsPage"), "StreamAnalyticsPage"),
+});
 const mod = createRoute({
   getParentRoute: () => shell,
   path: "/mod/$username",
@@ -144,9 +163,15 @@ const messages = createRoute({
   path: "/messages",
   component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
 });
+/** `?at=id`: a message to be shown. */
+const spot = (search: Record<string, unknown>): { at?: string } => {
+  const at = text(search.at);
+  return at ? { at } : {};
+};
 const conversation = createRoute({
   getParentRoute: () => shell,
   path: "/messages/$room",
+  validateSearch: spot,
   component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
 });
 const adminCategories = createRoute({
@@ -228,6 +253,8 @@ const tree = root.addChildren([
     studio,
     emotes,
     webhooks,
+    analytics,
+    streamAnalytics,
     mod,
     settings,
     notifications,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use db::moderation::Sanction;
 use db::moderation::pleas::{self, OwnPlea, Plea};
 use domain::UserId;
+use domain::event::Event;
 use domain::order::{REASON_CHARS_MAX, remark};
 use domain::user::Username;
 use http::StatusCode;
@@ -307,6 +308,7 @@ pub(crate) async fn answer_unban_request(
     let before = standing.and_then(|standing| standing.sanction).filter(|sanction| sanction.act == answered.ban);
     // Lifted otherwise: there is nothing to answer.
     let before = before.ok_or(OrderError::NoPlea)?;
+    db::outbox::push(&mut bench.tx, &Event::UnbanAnswered { request_id: path.id }).await?;
     if is_accepted {
         db::moderation::lift(&mut bench.tx, channel, answered.user).await?;
     }

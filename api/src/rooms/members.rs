@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use db::rooms::{Invited, Joined};
+use domain::event::Event;
 use domain::rooms::{RoomError, RoomRole};
 use domain::{RoomId, UserId};
 use http::StatusCode;
@@ -14,10 +15,11 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::shapes::{InvitationPage, InvitedPage, Room, RoomMemberPage, RoomRoleName};
+use super::shapes::{InvitationPage, InvitedPage, Room, RoomMember, RoomMemberPage, RoomRoleName};
 use super::{RoomPath, group_seat, member_named, seat, shown, tell, throttle};
 use crate::account::Account;
 use crate::extract::{Json, Path};
+use crate::presence;
 use crate::state::App;
 
 /// Invitations a member may make, whatever came of them.
@@ -67,7 +69,13 @@ pub(crate) async fn room_members(
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     seat(&mut conn, &account, path.room()).await?;
     let members = db::rooms::members(&mut conn, path.room()).await?;
-    Ok(Json(RoomMemberPage { items: members.into_iter().map(Into::into).collect(), next_cursor: None }))
+    drop(conn);
+    let mut present = presence::of(&app, &account, members.iter().map(|member| member.face.id)).await?;
+    let items = members.into_iter().map(|member| {
+        let shown = present.remove(&member.face.id);
+        RoomMember::from(member).showing(shown)
+    });
+    Ok(Json(RoomMemberPage { items: items.collect(), next_cursor: None }))
 }
 
 /// Makes a member an admin, one like the others again, or the owner. By the owner.
@@ -216,6 +224,7 @@ pub(crate) async fn invite_to_room(
     db::rooms::writing(&mut tx, account.id, user).await?.refusal()?;
     match db::rooms::invite(&mut tx, room, user, account.id).await? {
         Invited::Done => {
+            db::outbox::push(&mut tx, &Event::RoomInvited { room_id: room, user_id: user }).await?;
             db::commit(tx).await?;
             tell(&app, room, vec![user]).await;
         }

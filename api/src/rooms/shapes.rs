@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use db::rooms::{Face, Invitation, Listed, Seated};
-use domain::MessageId;
 use domain::rooms::{RoomKind, RoomRole};
+use domain::{MessageId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::presence::PresenceView;
 use crate::shapes::ChannelRef;
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -58,6 +59,8 @@ pub(crate) struct RoomPerson {
     avatar_url: Option<String>,
     /// False: the account is not in use now.
     is_active: bool,
+    /// Null when they hide it, or nobody can say now; told of those who sit in a room.
+    presence: Option<PresenceView>,
 }
 
 impl From<Face> for RoomPerson {
@@ -69,6 +72,7 @@ impl From<Face> for RoomPerson {
             display_name: shown.display_name,
             avatar_url: shown.avatar_url,
             is_active: face.is_active,
+            presence: None,
         }
     }
 }
@@ -136,6 +140,20 @@ impl From<Listed> for Room {
     }
 }
 
+impl Room {
+    /// The other one of a conversation of two.
+    pub fn other(&self) -> Option<UserId> {
+        self.with.as_ref().map(|other| UserId::from_uuid(other.id))
+    }
+
+    /// Says whether the other one is there.
+    pub fn show(&mut self, presence: Option<PresenceView>) {
+        if let Some(other) = &mut self.with {
+            other.presence = presence;
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RoomPage {
     pub items: Vec<Room>,
@@ -163,6 +181,14 @@ impl From<Seated> for RoomMember {
             joined_at: seated.joined_at,
             read_id: seated.read.map(MessageId::as_uuid),
         }
+    }
+}
+
+impl RoomMember {
+    /// Whether they are there.
+    pub fn showing(mut self, presence: Option<PresenceView>) -> Self {
+        self.person.presence = presence;
+        self
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::notification::NotificationType;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -199,6 +200,19 @@ async fn notifications_are_read_one_by_one_and_all_at_once_by_their_owner_only()
     assert_eq!(names(&second, "entity_type"), ["stream"]);
     assert_eq!(second.json["items"][0]["actor"]["username"], "alice");
 
+    // Where a mention was made is said besides who made it.
+    let carol = site.register("carol").await;
+    site.sql(&format!(
+        "INSERT INTO notifications (notification_id, user_id, type, message, entity_type, entity_id, actor_id, channel_id) \
+         VALUES (gen_random_uuid(), '{}', 'mention', 'm', 'message', gen_random_uuid(), '{}', '{}')",
+        carol.id, alice.id, bob.id
+    ))
+    .await;
+    let mine = site.get("/api/v1/notifications?type=mention").bearer(&carol.token).send().await.expect(200);
+    let item = &mine.json["items"][0];
+    assert_eq!((&item["actor"]["username"], &item["channel"]["username"]), (&json!("alice"), &json!("bob")));
+    assert_eq!(first.json["items"][0]["channel"], Value::Null);
+
     let read = format!("/api/v1/notifications/{}/read", ids[0]);
     site.post(&read).bearer(&alice.token).send().await.refused(404, "notification.not-found");
     for _ in 0..2 {
@@ -258,22 +272,12 @@ async fn kinds_of_notification_are_turned_off_one_by_one() {
         let types = answer.json["types"].as_array().expect("types");
         types.iter().filter(|t| t["in_app"] == true).map(|t| t["type"].as_str().expect("a name").to_owned()).collect()
     };
-    let all = [
-        "stream_online",
-        "vod_ready",
-        "new_follower",
-        "friend_request",
-        "friend_accepted",
-        "recording_stopped",
-        "webhook_disabled",
-    ];
+    let all: Vec<_> = NotificationType::ALL.into_iter().map(NotificationType::as_str).collect();
+    let others: Vec<_> = all.iter().copied().filter(|kind| *kind != "vod_ready").collect();
     let mine = site.get(page).bearer(&bob.token).send().await.expect(200);
     assert_eq!(wanted(&mine), all, "everything, until somebody says otherwise");
     let changed = change("vod_ready", false).await.expect(200);
-    assert_eq!(
-        wanted(&changed),
-        ["stream_online", "new_follower", "friend_request", "friend_accepted", "recording_stopped", "webhook_disabled"]
-    );
+    assert_eq!(wanted(&changed), others);
     assert_eq!(wanted(&site.get(page).bearer(&alice.token).send().await.expect(200)), all, "everybody for themselves");
     assert_eq!(wanted(&change("vod_ready", true).await.expect(200)), all);
     change("recording_stopped", false).await.refused(422, "request.invalid");

@@ -91,6 +91,12 @@ async fn a_block_ends_everything_and_is_told_to_nobody() {
         alice.id, bob.id
     ))
     .await;
+    site.sql(&format!(
+        "INSERT INTO notifications (notification_id, user_id, type, message, entity_type, entity_id, actor_id, channel_id) \
+         VALUES (gen_random_uuid(), '{}', 'mention', 'x', 'message', gen_random_uuid(), '{}', '{}')",
+        bob.id, alice.id, carol.id
+    ))
+    .await;
     for _ in 0..2 {
         block(&site, "PUT", &alice, "bob").await.expect(204);
     }
@@ -144,11 +150,13 @@ async fn who_may_ask_is_the_members_own_choice() {
     let site = Site::start().await;
     let (alice, bob) = (site.register("alice").await, site.register("bob").await);
     let settings = || async { site.get("/api/v1/me/privacy").bearer(&alice.token).send().await.expect(200).json };
-    assert_eq!(settings().await, json!({"friend_requests": "everybody", "messages": "friends"}));
+    let first = json!({"friend_requests": "everybody", "messages": "friends", "presence": "friends"});
+    assert_eq!(settings().await, first);
     set_privacy(&site, &alice, "followed").await;
     let letters = json!({"messages": "nobody"});
     site.call("PATCH", "/api/v1/me/privacy").bearer(&alice.token).json(letters).send().await.expect(200);
-    assert_eq!(settings().await, json!({"friend_requests": "followed", "messages": "nobody"}));
+    let now = json!({"friend_requests": "followed", "messages": "nobody", "presence": "friends"});
+    assert_eq!(settings().await, now);
     friend(&site, "PUT", &bob, "alice").await.refused(403, "friend.not-accepting");
     site.call("PUT", "/api/v1/channels/bob/follow").bearer(&alice.token).send().await.expect(204);
     assert_eq!(friend(&site, "GET", &bob, "alice").await.json["may_ask"], true);

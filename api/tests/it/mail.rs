@@ -41,7 +41,10 @@ async fn an_address_is_written_to_once_its_reader_said_yes() {
     let ask = || site.post("/api/v1/me/mail").bearer(&alice.token).send();
     let confirm = |token: String| site.post(CONFIRM).json(json!({"token": token})).send();
     let mail = settings(&site, &alice).await["mail"].clone();
-    let first = json!({"is_offered": true, "address": "alice@mail.test", "is_confirmed": false, "language": "en"});
+    let first = json!({
+        "is_offered": true, "address": "alice@mail.test", "is_confirmed": false, "language": "en",
+        "digest": {"every": "off", "hour": 8, "day": 1},
+    });
     assert_eq!(mail, first);
     for _ in 0..3 {
         ask().await.expect(202);
@@ -141,4 +144,43 @@ async fn each_kind_is_wanted_or_not_in_each_way() {
     change(json!({"types": [{"type": "weather", "mail": true}]})).await.refused(422, "request.invalid");
     change(json!({"mail_language": "tlh"})).await.refused(422, "request.invalid");
     change(json!({"types": [{"type": "vod_ready", "fax": true}]})).await.refused(422, "request.malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_hours_and_collected_mail_are_everybodys_own() {
+    let site = site().await;
+    let (alice, bob) = (site.register("alice").await, site.register("bob").await);
+    let change = |body: Value| site.call("PATCH", SETTINGS).bearer(&alice.token).json(body).send();
+    let before = settings(&site, &alice).await;
+    assert_eq!((&before["time_zone"], &before["quiet_hours"]), (&json!("UTC"), &Value::Null));
+    assert_eq!(before["mail"]["digest"], json!({"every": "off", "hour": 8, "day": 1}));
+    let night = json!({"from": "22:30", "to": "07:00"});
+    let weekly = json!({"every": "weekly", "hour": 18, "day": 5});
+    let body = json!({"time_zone": "Asia/Ho_Chi_Minh", "quiet_hours": night, "mail_digest": weekly});
+    let after = change(body).await.expect(200).json;
+    assert_eq!(after, settings(&site, &alice).await);
+    assert_eq!((&after["time_zone"], &after["quiet_hours"]), (&json!("Asia/Ho_Chi_Minh"), &night));
+    assert_eq!(after["mail"]["digest"], weekly);
+    let bobs = settings(&site, &bob).await;
+    assert_eq!((&bobs["quiet_hours"], &bobs["mail"]["digest"]), (&before["quiet_hours"], &before["mail"]["digest"]));
+    // What is not mentioned stays; null is an end of it.
+    let after = change(json!({"mail_language": "vi"})).await.expect(200).json;
+    assert_eq!((&after["quiet_hours"], &after["mail"]["digest"]), (&night, &weekly));
+    let after = change(json!({"quiet_hours": null})).await.expect(200).json;
+    assert_eq!((&after["quiet_hours"], &after["time_zone"]), (&Value::Null, &json!("Asia/Ho_Chi_Minh")));
+
+    for bad in [
+        json!({"time_zone": "Mars/Olympus_Mons"}),
+        json!({"time_zone": "EST"}),
+        json!({"time_zone": "UTC'; DROP TABLE users"}),
+        json!({"quiet_hours": {"from": "22:30", "to": "22:30"}}),
+        json!({"quiet_hours": {"from": "25:00", "to": "07:00"}}),
+        json!({"mail_digest": {"every": "daily", "hour": 24, "day": 1}}),
+        json!({"mail_digest": {"every": "weekly", "hour": 8, "day": 0}}),
+    ] {
+        change(bad).await.refused(422, "request.invalid");
+    }
+    change(json!({"quiet_hours": {"from": "22:30"}})).await.refused(422, "request.malformed");
+    change(json!({"mail_digest": {"every": "hourly", "hour": 8, "day": 1}})).await.refused(422, "request.malformed");
+    assert_eq!(settings(&site, &alice).await, after);
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod analytics;
 mod channels;
 mod desk;
 mod edge;
@@ -16,6 +17,7 @@ mod lists;
 mod mail;
 mod media;
 mod moderation;
+mod presence;
 mod push;
 mod rooms;
 mod sessions;

@@ -184,10 +184,14 @@ impl Gateway {
         }
         if is_new {
             metrics::counter!("rillcast_chat_messages_total").increment(1);
+            self.count_line(&message);
         }
         let payload = self.view(&message, &caller.name).await?;
         // A message that was stored while its answer was lost may not have been told to anybody yet.
         let is_news = is_new || !self.told.contains_key(&message.id);
+        if is_news {
+            self.calls.note(&message);
+        }
         let news = News {
             target: Target::Channel(caller.name.clone()),
             event: "chat:message",

@@ -114,7 +114,10 @@ impl Gateway {
         };
         let message = self.compose(bench.channel, &author, draft, standing.is_moderator).await;
         let message = match self.history.insert(&message).await? {
-            Stored::New => message,
+            Stored::New => {
+                self.count_line(&message);
+                message
+            }
             // It was said before, when nothing kept it back.
             Stored::Before(before) => *before,
         };
@@ -133,6 +136,9 @@ impl Gateway {
         };
         self.tell_gone(&closed.name, &held, Some(&by_name)).await;
         let is_news = !self.told.contains_key(&message.id);
+        if is_news {
+            self.calls.note(&message);
+        }
         let news = News {
             payload: self.view(&message, &closed.name).await?,
             target: Target::Channel(closed.name),

@@ -56,12 +56,22 @@ impl Ledger {
         db::rooms::redact(&mut *self.pool.acquire().await?, id).await
     }
 
+    /// The rooms a member may look through, or one of them.
+    pub(crate) async fn readable(&self, user: UserId, room: Option<RoomId>, limit: i64) -> db::Result<Vec<RoomId>> {
+        db::rooms::readable(&mut *self.pool.acquire().await?, user, room, limit).await
+    }
+
     pub(crate) async fn audience(&self, room: RoomId) -> db::Result<Vec<UserId>> {
         db::rooms::audience(&mut *self.pool.acquire().await?, room).await
     }
 
     pub(crate) async fn read(&self, room: RoomId, user: UserId, id: MessageId) -> db::Result<Marked> {
         db::rooms::read(&mut *self.pool.acquire().await?, room, user, id).await
+    }
+
+    /// How many notifications a member has not read.
+    pub(crate) async fn unread_notifications(&self, user: UserId) -> db::Result<i64> {
+        db::notifications::unread_count(&mut *self.pool.acquire().await?, user).await
     }
 
     /// Members as others see them. Those whose account is gone are left out.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 pub use db::chat::{Reacted, Span};
+use domain::words::Sought;
 use domain::{MessageId, RoomId, Timestamp, UserId};
 pub use mongo::MongoRooms;
 pub use postgres::PostgresRooms;
@@ -57,6 +58,15 @@ pub trait RoomHistory: fmt::Debug + Send + Sync + 'static {
 
     /// Part of a room's messages, in the order of their ids.
     async fn page(&self, room: RoomId, span: Span<MessageId>, limit: u32) -> Result<Vec<RoomMessage>>;
+
+    /// Messages of these rooms that have what is sought, the latest first. An error when it takes longer than about a second.
+    async fn search(
+        &self,
+        rooms: &[RoomId],
+        sought: &Sought,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<RoomMessage>>;
 
     /// Messages of these ids, deleted ones too, in no order.
     async fn find_all(&self, ids: &[MessageId]) -> Result<Vec<Kept>>;

@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod calls;
 mod clients;
 mod desk;
 mod events;
@@ -10,10 +11,12 @@ mod hostile;
 mod nodes;
 mod order;
 mod outage;
+mod presence;
 mod protocol;
 mod review;
 mod room_history;
 mod rooms;
+mod sampler;
 mod site;
 mod speech;
 mod viewers;

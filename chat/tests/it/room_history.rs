@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chat::rooms::store::{Kept, MongoRooms, PostgresRooms, Reacted, RoomHistory, RoomMessage, Span, Stored};
 use domain::chat::reaction::KINDS_MAX;
+use domain::words::Sought;
 use domain::{MessageId, RoomId, Timestamp, UserId};
 use kit::Secret;
 use testkit::mongo::MongoServer;
@@ -58,6 +59,7 @@ async fn contract(store: Arc<dyn RoomHistory>, talk: Talk) {
     authors_edit_and_whoever_was_away_hears_of_it(&*store, &talk).await;
     reactions_are_kept_once_a_member_and_so_many_a_message(&*store, &talk).await;
     deleted_messages_are_gone(&*store, &talk, &said).await;
+    what_was_said_is_found(&*store, &talk).await;
 }
 
 async fn pages_leave_no_gap(store: &dyn RoomHistory, talk: &Talk, said: &[RoomMessage]) {
@@ -153,6 +155,43 @@ async fn deleted_messages_are_gone(store: &dyn RoomHistory, talk: &Talk, said: &
     let kept = Kept { message: RoomMessage { changed_at: Some(at), ..said[11].clone() }, is_deleted: true };
     assert_eq!(find(store, said[11].id).await, Some(kept.clone()));
     assert_eq!(store.insert(&said[11]).await.unwrap(), Stored::Before(Box::new(kept)), "its name stays used");
+}
+
+async fn what_was_said_is_found(store: &dyn RoomHistory, talk: &Talk) {
+    let said = async |room: usize, number: usize, text: &str| {
+        let message = RoomMessage { text: text.to_owned(), ..talk.message(room, 0, number) };
+        assert_eq!(store.insert(&message).await.unwrap(), Stored::New);
+        message
+    };
+    let first = said(0, 300, "Hẹn gặp ở Đà Nẵng, near the harbour").await;
+    let second = said(1, 301, "DA NANG again? O'Neil's harbour!").await;
+    let third = said(0, 302, "harbours (all of them) at http://da.example/?q=.*").await;
+    let find = async |rooms: &[RoomId], text: &str, before: Option<MessageId>, limit: u32| {
+        let sought = Sought::parse(text).unwrap();
+        let found = store.search(rooms, &sought, before, limit).await.unwrap();
+        found.into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    let both = &talk.rooms[..];
+    assert_eq!(find(both, "harbour", None, 10).await, [third.id, second.id, first.id], "the latest first");
+    assert_eq!(find(both, "harbour", None, 2).await, [third.id, second.id]);
+    assert_eq!(find(both, "harbour", Some(second.id), 2).await, [first.id], "and no gap between pages");
+    assert_eq!(find(&both[..1], "harbour", None, 10).await, [third.id, first.id], "in these rooms only");
+    assert_eq!(find(both, "đà nẵng", None, 10).await, [second.id, first.id], "whatever the marks and the case");
+    assert_eq!(find(both, "nang da", None, 10).await, [second.id, first.id], "in any order");
+    assert_eq!(find(both, "da harb", None, 10).await, [third.id, second.id, first.id], "each word by its beginning");
+    assert_eq!(find(both, "arbour", None, 10).await, []);
+    assert_eq!(find(both, "da nowhere", None, 10).await, []);
+    for hostile in ["o'neil", "harbour:* & | !", "^harbour$ .*", "harbour\\"] {
+        assert!(find(both, hostile, None, 10).await.contains(&second.id), "{hostile}");
+    }
+    let found = store.search(both, &Sought::parse("gap").unwrap(), None, 1).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&first), "whole");
+
+    store.edit(first.id, first.author, "moved to Huế", now()).await.unwrap().unwrap();
+    assert_eq!(find(both, "harbour", None, 10).await, [third.id, second.id], "what it said before is not found");
+    assert_eq!(find(both, "hue", None, 10).await, [first.id]);
+    assert!(store.delete(third.id, now()).await.unwrap());
+    assert_eq!(find(both, "harbour", None, 10).await, [second.id], "nor what was deleted");
 }
 
 #[tokio::test]

@@ -424,3 +424,58 @@ async fn with_mongodb_rooms_are_the_same_and_while_it_is_away_nothing_is_taken()
     let texts: Vec<_> = history["items"].as_array().unwrap().iter().map(|item| item["text"].clone()).collect();
     assert_eq!(texts.iter().filter(|text| *text == "lost?").count(), 1);
 }
+
+#[tokio::test]
+async fn one_finds_what_was_said_where_one_sits_and_nothing_else() {
+    let site = Site::start().await;
+    let (alice, bob, carol) = (site.member("alice").await, site.member("bob").await, site.member("carol").await);
+    let (pair, crowd) = (pair(&site, &alice, &bob).await, group(&site, &[&bob, &alice]).await);
+    let elsewhere = group(&site, &[&carol, &bob]).await;
+    let node = site.node().await;
+    let (one, other, third) = (node.sign_in(&alice).await, node.sign_in(&bob).await, node.sign_in(&carol).await);
+    let in_pair = write(&other, pair, "a secret harbour").await;
+    let in_crowd = write(&other, crowd, "the harbour, all of you").await;
+    write(&third, elsewhere, "another harbour").await;
+    let search = async |client: &SocketClient, body: Value| {
+        let answer = ask(client, "room:search", body).await;
+        let ids: Vec<Value> = answer["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+        (ids, answer["next"].clone())
+    };
+    let all = || json!({ "q": "harbour" });
+    let both = vec![in_crowd["id"].clone(), in_pair["id"].clone()];
+    assert_eq!(search(&one, all()).await, (both.clone(), Value::Null));
+    let found = ask(&one, "room:search", all()).await["items"][1].clone();
+    assert_eq!(found, in_pair, "as the room has it");
+    assert_eq!(search(&one, json!({ "q": "harbour", "room_id": pair })).await.0, [in_pair["id"].clone()]);
+    let (page, next) = search(&one, json!({ "q": "harbour", "limit": 1 })).await;
+    assert_eq!((page, &next), (vec![both[0].clone()], &both[0]));
+    assert_eq!(
+        search(&one, json!({ "q": "harbour", "limit": 1, "before": next })).await,
+        (vec![both[1].clone()], Value::Null)
+    );
+
+    // Not in rooms of others, whatever is asked, nor where one sits no more, nor what was deleted.
+    assert_eq!(search(&one, json!({ "q": "harbour", "room_id": elsewhere })).await.0, Vec::<Value>::new());
+    assert_eq!(search(&third, all()).await.0.len(), 1);
+    ask(&other, "room:delete", json!({ "id": in_pair["id"] })).await;
+    assert_eq!(search(&one, all()).await.0, [in_crowd["id"].clone()]);
+    db::rooms::remove(&mut site.pool.acquire().await.unwrap(), crowd, alice.id, RoomRole::Owner).await.unwrap();
+    assert_eq!(search(&one, all()).await.0, Vec::<Value>::new());
+    assert_eq!(search(&other, all()).await.0.len(), 2);
+    // Nor in a conversation with somebody one has blocked.
+    write(&one, pair, "one more harbour").await;
+    db::friends::block(&mut site.pool.acquire().await.unwrap(), alice.id, bob.id).await.unwrap();
+    assert_eq!(search(&one, all()).await.0, Vec::<Value>::new());
+
+    for bad in [json!({ "q": "" }), json!({ "q": "x" }), json!({ "q": "y".repeat(101) }), json!({})] {
+        assert_eq!(code(&one, "room:search", bad).await, "request.invalid");
+    }
+    assert_eq!(code(&node.anonymous().await, "room:search", all()).await, "chat.unauthenticated");
+    let throttled = until(
+        Duration::from_secs(10),
+        async || one.ask("room:search", all()).await.unwrap(),
+        |answer| answer["ok"] == false,
+    )
+    .await;
+    assert_eq!(throttled["code"], "chat.throttled");
+}

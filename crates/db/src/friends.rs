@@ -231,8 +231,9 @@ pub async fn block(conn: &mut Conn, user: UserId, other: UserId) -> Result<Block
     sqlx::query!(
         r#"
         DELETE FROM notifications
-         WHERE entity_type = 'user'
-           AND ((user_id = $1 AND entity_id = $2) OR (user_id = $2 AND entity_id = $1))
+         WHERE (entity_type = 'user' AND ((user_id = $1 AND entity_id = $2) OR (user_id = $2 AND entity_id = $1)))
+            OR (actor_id = $2 AND user_id = $1)
+            OR (actor_id = $1 AND user_id = $2)
         "#,
         user.as_uuid(),
         other.as_uuid(),

@@ -76,32 +76,38 @@ pub async fn stop(conn: &mut Conn, users: &[UserId]) -> Result<()> {
     Ok(())
 }
 
-/// Writes down what is owed by mail to those who were just notified of one kind of thing. Returns how many mails that are.
+/// Writes down what is owed by mail to those who were just notified of one kind of thing. Returns how many
+/// notifications make up the batch; others wait until their members want mail.
 pub async fn owe(
     conn: &mut Conn,
     batch: Uuid,
     kind: NotificationType,
     notifications: &[NotificationId],
-) -> Result<u64> {
+) -> Result<i64> {
     let ids: Vec<Uuid> = notifications.iter().map(|id| id.as_uuid()).collect();
-    let done = sqlx::query!(
+    Ok(sqlx::query_scalar!(
         r#"
-        INSERT INTO mail_deliveries (notification_id, user_id, batch_id)
-        SELECT n.notification_id, n.user_id, $1
-          FROM notifications n
-          JOIN mail_settings m USING (user_id)
-          JOIN users u ON u.user_id = n.user_id AND u.email = m.confirmed_address AND NOT u.is_suspended
-          LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'mail'
-         WHERE n.notification_id = ANY($2) AND coalesce(r.is_wanted, $3)
-        ON CONFLICT DO NOTHING
+        WITH owed AS (
+            INSERT INTO mail_deliveries (notification_id, user_id, batch_id, due_at)
+            SELECT n.notification_id, n.user_id, CASE WHEN wait.until IS NULL THEN $1::uuid END, coalesce(wait.until, now())
+              FROM notifications n
+              JOIN mail_settings m USING (user_id)
+              JOIN users u ON u.user_id = n.user_id AND u.email = m.confirmed_address AND NOT u.is_suspended
+              LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'mail'
+              LEFT JOIN notification_times t ON t.user_id = n.user_id
+             CROSS JOIN LATERAL (SELECT mail_waits_until(t, $4, now()) AS until) AS wait
+             WHERE n.notification_id = ANY($2) AND coalesce(r.is_wanted, $3)
+            ON CONFLICT DO NOTHING
+            RETURNING batch_id)
+        SELECT count(batch_id) AS "count!" FROM owed
         "#,
         batch,
         &ids,
         kind.reaches_by_default(Reach::Mail),
+        !kind.is_optional(),
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_one(conn)
+    .await?)
 }
 
 /// One notification to be told by mail.
@@ -120,11 +126,15 @@ pub struct Owed {
     /// Whose doing it was: name in addresses, and name as shown.
     pub actor_username: Option<String>,
     pub actor_name: Option<String>,
+    /// In whose channel it was: name in addresses, and name as shown.
+    pub channel_username: Option<String>,
+    pub channel_name: Option<String>,
+    pub detail: Option<String>,
     /// It is read, over, too old, or not wanted by or for its member any more.
     pub is_moot: bool,
 }
 
-/// Takes up to `limit` deliveries of a batch. What was taken and neither settled nor released may be taken again after two
+/// Takes the deliveries to up to `limit` members of a batch. What was taken and neither settled nor released may be taken again after two
 /// minutes: its worker has died.
 pub async fn claim(conn: &mut Conn, batch: Uuid, limit: i64) -> Result<Vec<Owed>> {
     Ok(sqlx::query_as!(
@@ -136,18 +146,23 @@ pub async fn claim(conn: &mut Conn, batch: Uuid, limit: i64) -> Result<Vec<Owed>
                    (SELECT notification_id FROM mail_deliveries
                      WHERE batch_id = $1
                        AND (claimed_at IS NULL OR claimed_at < now() - interval '2 minutes')
+                       AND user_id IN (SELECT user_id FROM mail_deliveries
+                                        WHERE batch_id = $1
+                                          AND (claimed_at IS NULL OR claimed_at < now() - interval '2 minutes')
+                                        GROUP BY user_id ORDER BY user_id LIMIT $2)
                      ORDER BY user_id, notification_id
-                     LIMIT $2
+                     LIMIT 1000
                        FOR UPDATE SKIP LOCKED)
-            RETURNING notification_id)
+            RETURNING notification_id, due_at)
         SELECT n.notification_id, n.user_id, u.username, u.email AS address, coalesce(m.language, 'en') AS "language!",
-               n.type AS kind, n.message, n.entity_id, coalesce(s.title, v.title) AS title,
+               n.type AS kind, n.message, n.entity_id, n.detail, coalesce(s.title, v.title) AS title,
                a.username AS "actor_username?", a.display_name AS "actor_name?",
+               c.username AS "channel_username?", c.display_name AS "channel_name?",
                (n.is_read
                 OR u.is_suspended
                 OR m.confirmed_address IS DISTINCT FROM u.email
                 OR r.is_wanted IS NOT DISTINCT FROM false
-                OR n.created_at < now() - interval '2 days'
+                OR mine.due_at < now() - interval '2 days'
                 OR (n.type = 'stream_online' AND coalesce(s.status = 'ended', true))
                 OR (n.type = 'vod_ready' AND coalesce(v.deleted_at IS NOT NULL, true))
                 OR (s.stream_id IS NOT NULL AND NOT is_listed_for(s.visibility, s.channel_id, n.user_id))
@@ -159,8 +174,9 @@ pub async fn claim(conn: &mut Conn, batch: Uuid, limit: i64) -> Result<Vec<Owed>
           LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'mail'
           LEFT JOIN streams s ON n.entity_type = 'stream' AND s.stream_id = n.entity_id
           LEFT JOIN vods v ON n.entity_type = 'vod' AND v.vod_id = n.entity_id
-          LEFT JOIN users a ON a.user_id = coalesce(s.channel_id, v.channel_id,
+          LEFT JOIN users a ON a.user_id = coalesce(n.actor_id, s.channel_id, v.channel_id,
                                                     CASE WHEN n.entity_type = 'user' THEN n.entity_id END)
+          LEFT JOIN users c ON c.user_id = n.channel_id
          ORDER BY n.user_id, n.notification_id
         "#,
         batch,

@@ -19,6 +19,9 @@ pub struct Notification {
     pub created_at: Timestamp,
     /// Whose doing it was: the streamer, or the follower.
     pub actor: Option<Person>,
+    /// In whose channel it happened, where that is not said by what it is about.
+    pub channel: Option<Person>,
+    pub detail: Option<String>,
 }
 
 /// Which of a member's notifications.
@@ -38,13 +41,16 @@ pub async fn list(
 ) -> Result<Vec<Notification>> {
     let rows = sqlx::query!(
         r#"
-        SELECT n.notification_id, n.type AS kind, n.message, n.entity_type, n.entity_id, n.is_read, n.created_at,
-               u.username AS "username?", u.display_name AS "display_name?", u.avatar_key
+        SELECT n.notification_id, n.type AS kind, n.message, n.entity_type, n.entity_id, n.is_read, n.created_at, n.detail,
+               u.username AS "username?", u.display_name AS "display_name?", u.avatar_key AS "avatar_key?",
+               c.username AS "channel_username?", c.display_name AS "channel_display_name?",
+               c.avatar_key AS "channel_avatar_key?"
           FROM notifications n
           LEFT JOIN streams s ON n.entity_type = 'stream' AND s.stream_id = n.entity_id
           LEFT JOIN vods v ON n.entity_type = 'vod' AND v.vod_id = n.entity_id
-          LEFT JOIN users u ON u.user_id = coalesce(s.channel_id, v.channel_id,
+          LEFT JOIN users u ON u.user_id = coalesce(n.actor_id, s.channel_id, v.channel_id,
                                                     CASE WHEN n.entity_type = 'user' THEN n.entity_id END)
+          LEFT JOIN users c ON c.user_id = n.channel_id
          WHERE n.user_id = $1
            AND (s.stream_id IS NULL OR is_listed_for(s.visibility, s.channel_id, $1))
            AND (v.vod_id IS NULL OR is_listed_for(v.visibility, v.channel_id, $1))
@@ -76,6 +82,12 @@ pub async fn list(
                 username,
                 display_name,
                 avatar_key: row.avatar_key,
+            }),
+            detail: row.detail,
+            channel: row.channel_username.zip(row.channel_display_name).map(|(username, display_name)| Person {
+                username,
+                display_name,
+                avatar_key: row.channel_avatar_key,
             }),
         })
         .collect())

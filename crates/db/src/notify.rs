@@ -15,6 +15,11 @@ pub struct NewNotification {
     pub kind: NotificationType,
     pub message: String,
     pub entity_id: Uuid,
+    /// Whose doing it was, and in whose channel, where the entity does not say.
+    pub actor: Option<UserId>,
+    pub channel: Option<UserId>,
+    /// What is said besides names.
+    pub detail: Option<String>,
 }
 
 /// A row that was written now, not one that was there already.
@@ -96,8 +101,9 @@ pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) ->
     let users: Vec<Uuid> = users.iter().map(|user| user.as_uuid()).collect();
     let rows = sqlx::query!(
         r#"
-        INSERT INTO notifications (notification_id, user_id, type, message, entity_type, entity_id)
-        SELECT fresh.id, fresh.user_id, $3, $4, $5, $6
+        INSERT INTO notifications
+               (notification_id, user_id, type, message, entity_type, entity_id, actor_id, channel_id, detail)
+        SELECT fresh.id, fresh.user_id, $3, $4, $5, $6, $8, $9, $10
           FROM unnest($1::uuid[], $2::uuid[]) AS fresh (id, user_id)
           JOIN users USING (user_id)
          WHERE NOT $7 OR NOT EXISTS (SELECT FROM notification_choices c
@@ -112,6 +118,9 @@ pub async fn insert(conn: &mut Conn, new: &NewNotification, users: &[UserId]) ->
         new.kind.entity_type(),
         new.entity_id,
         new.kind.is_optional(),
+        new.actor.map(UserId::as_uuid),
+        new.channel.map(UserId::as_uuid),
+        new.detail,
     )
     .fetch_all(conn)
     .await?;

@@ -92,31 +92,35 @@ pub async fn forget(conn: &mut Conn, devices: &[Uuid]) -> Result<()> {
 }
 
 /// Writes down what is owed to the browsers of those who were just notified of one kind of thing. Returns how many deliveries
-/// that are.
+/// make up the batch; others wait until their members' quiet hours are over.
 pub async fn owe(
     conn: &mut Conn,
     batch: Uuid,
     kind: NotificationType,
     notifications: &[NotificationId],
-) -> Result<u64> {
+) -> Result<i64> {
     let ids: Vec<Uuid> = notifications.iter().map(|id| id.as_uuid()).collect();
-    let done = sqlx::query!(
+    Ok(sqlx::query_scalar!(
         r#"
-        INSERT INTO push_deliveries (notification_id, subscription_id, batch_id)
-        SELECT n.notification_id, p.subscription_id, $1
-          FROM notifications n
-          JOIN push_subscriptions p USING (user_id)
-          LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'push'
-         WHERE n.notification_id = ANY($2) AND coalesce(r.is_wanted, $3)
-        ON CONFLICT DO NOTHING
+        WITH owed AS (
+            INSERT INTO push_deliveries (notification_id, subscription_id, batch_id, due_at)
+            SELECT n.notification_id, p.subscription_id, CASE WHEN wait.until IS NULL THEN $1::uuid END, coalesce(wait.until, now())
+              FROM notifications n
+              JOIN push_subscriptions p USING (user_id)
+              LEFT JOIN notification_reaches r ON r.user_id = n.user_id AND r.type = n.type AND r.reach = 'push'
+              LEFT JOIN notification_times t ON t.user_id = n.user_id
+             CROSS JOIN LATERAL (SELECT push_waits_until(t, now()) AS until) AS wait
+             WHERE n.notification_id = ANY($2) AND coalesce(r.is_wanted, $3)
+            ON CONFLICT DO NOTHING
+            RETURNING batch_id)
+        SELECT count(batch_id) AS "count!" FROM owed
         "#,
         batch,
         &ids,
         kind.reaches_by_default(Reach::Push),
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_one(conn)
+    .await?)
 }
 
 /// One push to be sent.
@@ -133,6 +137,10 @@ pub struct Owed {
     /// Whose doing it was: name in addresses, and name as shown.
     pub username: Option<String>,
     pub display_name: Option<String>,
+    /// In whose channel it was.
+    pub channel_username: Option<String>,
+    pub channel_name: Option<String>,
+    pub detail: Option<String>,
     /// It is read, over, too old, or not for its member any more.
     pub is_moot: bool,
 }
@@ -151,12 +159,13 @@ pub async fn claim(conn: &mut Conn, batch: Uuid, limit: i64) -> Result<Vec<Owed>
                        AND (claimed_at IS NULL OR claimed_at < now() - interval '90 seconds')
                      LIMIT $2
                        FOR UPDATE SKIP LOCKED)
-            RETURNING notification_id, subscription_id)
-        SELECT n.notification_id, p.subscription_id, p.endpoint, p.public_key, p.auth, n.type AS kind, n.message, n.entity_id,
+            RETURNING notification_id, subscription_id, due_at)
+        SELECT n.notification_id, p.subscription_id, p.endpoint, p.public_key, p.auth, n.type AS kind, n.message, n.entity_id, n.detail,
                u.username AS "username?", u.display_name AS "display_name?",
+               c.username AS "channel_username?", c.display_name AS "channel_name?",
                (n.is_read
                 OR p.user_id <> n.user_id
-                OR n.created_at < now() - interval '4 hours'
+                OR mine.due_at < now() - interval '4 hours'
                 OR (n.type = 'stream_online' AND coalesce(s.status = 'ended', true))
                 OR (s.stream_id IS NOT NULL AND NOT is_listed_for(s.visibility, s.channel_id, n.user_id))
                 OR (v.vod_id IS NOT NULL AND NOT is_listed_for(v.visibility, v.channel_id, n.user_id))) AS "is_moot!"
@@ -165,8 +174,9 @@ pub async fn claim(conn: &mut Conn, batch: Uuid, limit: i64) -> Result<Vec<Owed>
           JOIN push_subscriptions p USING (subscription_id)
           LEFT JOIN streams s ON n.entity_type = 'stream' AND s.stream_id = n.entity_id
           LEFT JOIN vods v ON n.entity_type = 'vod' AND v.vod_id = n.entity_id
-          LEFT JOIN users u ON u.user_id = coalesce(s.channel_id, v.channel_id,
+          LEFT JOIN users u ON u.user_id = coalesce(n.actor_id, s.channel_id, v.channel_id,
                                                     CASE WHEN n.entity_type = 'user' THEN n.entity_id END)
+          LEFT JOIN users c ON c.user_id = n.channel_id
         "#,
         batch,
         limit,

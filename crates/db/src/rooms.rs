@@ -5,6 +5,7 @@
 mod lines;
 mod members;
 mod messages;
+mod search;
 
 use domain::rooms::{RoomKind, RoomRole, UNREAD_MAX, Writing};
 use domain::{MessageId, RoomId, Timestamp, UserId};
@@ -20,6 +21,7 @@ pub use members::{
     invite, invited_to, is_invited, join, leave, members, remove, rename, role_of, set_role,
 };
 pub use messages::{RoomMessageRow, by_client_id, changed_since, delete, edit, find_all, insert, page, react};
+pub use search::{readable, search};
 
 /// A member's place in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

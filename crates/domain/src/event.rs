@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeliveryId, PublishId, StreamId, UserId, VodId, WebhookId};
+use crate::ids::{DeliveryId, MessageId, PublishId, RoomId, StreamId, UserId, VodId, WebhookId};
 use crate::user::Username;
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
@@ -39,6 +39,19 @@ pub enum Event {
     FriendAsked { user_id: UserId, asker_id: UserId },
     /// A member said yes to whoever asked.
     FriendAccepted { user_id: UserId, asker_id: UserId },
+    /// A chat line names members, in the order of their names in it.
+    Mentioned {
+        message_id: MessageId,
+        channel_id: UserId,
+        author_id: UserId,
+        /// What was on air, if anything was.
+        stream_id: Option<StreamId>,
+        user_ids: Vec<UserId>,
+    },
+    /// A member is invited to a group.
+    RoomInvited { room_id: RoomId, user_id: UserId },
+    /// A request to be let into a chat again was answered.
+    UnbanAnswered { request_id: uuid::Uuid },
     /// A member asks for mail; whether the address is theirs is not known yet.
     MailAsked { user_id: UserId },
     /// A moderator did something in a channel's chat whose owner wants to hear of it elsewhere.
@@ -81,6 +94,9 @@ impl Event {
             Self::Followed { .. } => "followed",
             Self::FriendAsked { .. } => "friend_asked",
             Self::FriendAccepted { .. } => "friend_accepted",
+            Self::Mentioned { .. } => "mentioned",
+            Self::RoomInvited { .. } => "room_invited",
+            Self::UnbanAnswered { .. } => "unban_answered",
             Self::MailAsked { .. } => "mail_asked",
             Self::ChatModerated { .. } => "chat_moderated",
             Self::WebhookDue { .. } => "webhook_due",

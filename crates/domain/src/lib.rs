@@ -11,11 +11,13 @@ pub mod ingest;
 pub mod notification;
 pub mod order;
 pub mod people;
+pub mod quiet;
 pub mod rooms;
 pub mod stream;
 pub mod user;
 pub mod visibility;
 pub mod webhook;
+pub mod words;
 
 pub use error::{Classify, Kind};
 pub use ids::{

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Of the members one line names, so many are told. The others see it where it stands.
+pub const MENTIONS_TOLD_MAX: usize = 5;
+/// Mentions by one member that are told within a minute, whomever they name.
+pub const MENTIONS_PER_MINUTE: i64 = 10;
+
 /// The kinds of notification. The names are API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +22,14 @@ pub enum NotificationType {
     RecordingStopped,
     /// A member's own server is told no more.
     WebhookDisabled,
+    /// Somebody named the member in a chat.
+    Mention,
+    /// Somebody would have the member in a group.
+    RoomInvite,
+    /// Something was said in a room of the member's, and they have not read it for a while.
+    Message,
+    /// A channel's moderators have answered the member's request to be let in again.
+    UnbanAnswer,
 }
 
 impl NotificationType {
@@ -29,10 +42,14 @@ impl NotificationType {
             Self::FriendAccepted => "friend_accepted",
             Self::RecordingStopped => "recording_stopped",
             Self::WebhookDisabled => "webhook_disabled",
+            Self::Mention => "mention",
+            Self::RoomInvite => "room_invite",
+            Self::Message => "message",
+            Self::UnbanAnswer => "unban_answer",
         }
     }
 
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::NewFollower,
@@ -40,6 +57,10 @@ impl NotificationType {
         Self::FriendAccepted,
         Self::RecordingStopped,
         Self::WebhookDisabled,
+        Self::Mention,
+        Self::RoomInvite,
+        Self::Message,
+        Self::UnbanAnswer,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -72,6 +93,9 @@ impl NotificationType {
             Self::NewFollower | Self::FriendRequest | Self::FriendAccepted => "user",
             // The one it was switched off at: it may be switched off more than once.
             Self::WebhookDisabled => "webhook_delivery",
+            Self::Mention => "message",
+            Self::RoomInvite | Self::Message => "room",
+            Self::UnbanAnswer => "unban_request",
         }
     }
 }

@@ -75,6 +75,32 @@ impl Letters {
     }
 }
 
+/// Who may know when a member is there. The names are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    /// Friends, and those who sit in the same rooms.
+    #[default]
+    Friends,
+    /// And the member does not see it of others.
+    Nobody,
+}
+
+impl Sight {
+    pub const ALL: [Self; 2] = [Self::Friends, Self::Nobody];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Friends => "friends",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sight| sight.as_str() == text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +115,10 @@ mod tests {
         for letters in Letters::ALL {
             assert_eq!(Letters::parse(letters.as_str()), Some(letters));
             assert_eq!(serde_json::to_value(letters).unwrap(), letters.as_str());
+        }
+        for sight in Sight::ALL {
+            assert_eq!(Sight::parse(sight.as_str()), Some(sight));
+            assert_eq!(serde_json::to_value(sight).unwrap(), sight.as_str());
         }
     }
 }

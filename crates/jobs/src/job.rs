@@ -1,8 +1,9 @@
 //! The jobs there are, and what each does.
 
 use domain::notification::NotificationType;
+use domain::order::UNDO_FOR;
 use domain::user::Username;
-use domain::{DeliveryId, PublishId, StreamId, UserId, VodId, WebhookId};
+use domain::{DeliveryId, MessageId, PublishId, RoomId, StreamId, UserId, VodId, WebhookId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -26,6 +27,18 @@ pub enum Job {
     NotifyRecordingStopped { stream_id: StreamId, channel_id: UserId },
     /// Tells a member that their own server is told no more.
     NotifyWebhookDisabled { channel_id: UserId, delivery_id: DeliveryId },
+    /// Tells members that a chat line names them.
+    NotifyMention {
+        message_id: MessageId,
+        channel_id: UserId,
+        author_id: UserId,
+        stream_id: Option<StreamId>,
+        user_ids: Vec<UserId>,
+    },
+    /// Tells a member that they are invited to a group.
+    NotifyRoomInvite { room_id: RoomId, user_id: UserId },
+    /// Tells a member how their request to be let into a chat again was answered.
+    NotifyUnbanAnswer { request_id: Uuid },
     /// Calls the operator's `on_publish_done`.
     PublishDoneHook { publish_id: PublishId },
     /// Calls the operator's `on_record_done`.
@@ -52,6 +65,9 @@ impl Job {
             Self::NotifyFriendAccepted { .. } => "notify_friend_accepted",
             Self::NotifyRecordingStopped { .. } => "notify_recording_stopped",
             Self::NotifyWebhookDisabled { .. } => "notify_webhook_disabled",
+            Self::NotifyMention { .. } => "notify_mention",
+            Self::NotifyRoomInvite { .. } => "notify_room_invite",
+            Self::NotifyUnbanAnswer { .. } => "notify_unban_answer",
             Self::PublishDoneHook { .. } => "publish_done_hook",
             Self::RecordDoneHook { .. } => "record_done_hook",
             Self::SendPushes { .. } => "send_pushes",
@@ -59,6 +75,15 @@ impl Job {
             Self::AskMailAddress { .. } => "ask_mail_address",
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
+        }
+    }
+
+    /// How long it waits before it is done for the first time.
+    pub(crate) const fn wait_s(&self) -> u64 {
+        match self {
+            // Until the act cannot be taken back any more.
+            Self::NotifyUnbanAnswer { .. } => UNDO_FOR.as_secs() + 2,
+            _ => 0,
         }
     }
 
@@ -80,6 +105,18 @@ impl Job {
             Self::NotifyWebhookDisabled { channel_id, delivery_id } => {
                 notify::webhook_disabled(deps, channel_id, delivery_id).await
             }
+            Self::NotifyMention { message_id, channel_id, author_id, stream_id, user_ids } => {
+                let line = notify::Mentioned {
+                    message: message_id,
+                    channel: channel_id,
+                    author: author_id,
+                    stream: stream_id,
+                    users: user_ids,
+                };
+                notify::mention(deps, line).await
+            }
+            Self::NotifyRoomInvite { room_id, user_id } => notify::rooms::invited(deps, room_id, user_id).await,
+            Self::NotifyUnbanAnswer { request_id } => notify::unban_answer(deps, request_id).await,
             Self::PublishDoneHook { publish_id } => hooks::publish_done(deps, publish_id).await,
             Self::RecordDoneHook { vod_id } => hooks::record_done(deps, vod_id).await,
             Self::SendPushes { batch_id } => push::send_batch(deps, batch_id).await,
@@ -112,6 +149,12 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         }
         NotificationType::FriendRequest => format!("{who} would like to be your friend"),
         NotificationType::FriendAccepted => format!("You and {who} are friends now"),
+        NotificationType::Mention => format!("{who} mentioned you in the chat of {title}"),
+        NotificationType::RoomInvite => format!("{who} invites you to {title}"),
+        NotificationType::Message if title.is_empty() => format!("{who} wrote to you"),
+        NotificationType::Message => format!("{who} wrote in {title}"),
+        NotificationType::UnbanAnswer if title == "accepted" => format!("You can write in the chat of {who} again"),
+        NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

@@ -3,8 +3,10 @@
 //! The relay turns outbox rows into jobs (in one transaction, so each row becomes exactly one) and tells open browsers.
 //! Workers run the jobs, each of which may run twice and has its effect once.
 
+pub mod analytics;
 mod hooks;
 mod job;
+mod later;
 pub mod mail;
 mod notify;
 mod push;
@@ -35,13 +37,16 @@ pub struct Deps {
     pub node: String,
 }
 
-/// Runs the relay, the workers, the flush of views and the upkeep of what is stored and owed until the stop.
+/// Runs the relay, the workers, the flush of views, what is told later, the thinning of minutes, and the upkeep of what is stored and
+/// owed until the stop.
 pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let relay = relay::run(deps.clone(), stop.clone());
     let workers = queue::work(deps.clone(), stop.clone());
     let views = views::run(deps.clone(), stop.clone());
     let webhooks = webhooks::run(deps.clone(), stop.clone());
+    let later = later::run(deps.clone(), stop.clone());
+    let minutes = analytics::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, webhooks, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, later, minutes, storage)?;
     Ok(())
 }

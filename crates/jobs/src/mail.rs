@@ -27,7 +27,7 @@ use crate::{Deps, queue};
 use letter::Desk;
 use post::{CONNECTIONS_MAX, Handed, Post};
 
-/// Notifications taken at a time. With a mail's time and the connections, all are tried well before others may take them (two
+/// Members written to at a time. With a mail's time and the connections, all are tried well before others may take them (two
 /// minutes, `db::mail::claim`).
 const CLAIM: i64 = 16;
 /// Times a mail that was sent is tried to be struck off. With the waits between them: half a minute.

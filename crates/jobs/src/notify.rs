@@ -1,11 +1,15 @@
 //! Writing notifications into members' lists, once each, and telling those who are here.
 
+pub(crate) mod rooms;
+
+use db::mentions::Naming;
+use db::notify::{NewNotification, Written};
 use db::users::Person;
 use domain::notification::NotificationType;
 use domain::people::Bond;
-use domain::{DeliveryId, StreamId, UserId, Visibility, VodId};
+use domain::{DeliveryId, MessageId, StreamId, UserId, Visibility, VodId};
 use live::fanout::{Push, Target};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::job::message;
@@ -13,6 +17,23 @@ use crate::{Deps, mail, push};
 
 /// Followers handled in one transaction: small enough that the API never waits behind it.
 const BATCH: i64 = 1_000;
+
+/// What is written into lists, and the faces that go with it.
+struct Story {
+    new: NewNotification,
+    /// Whose doing it was, unless that is not told.
+    who: Option<Person>,
+    /// In whose channel it happened, where that is another matter.
+    channel: Option<Person>,
+}
+
+impl Story {
+    fn new(kind: NotificationType, entity_id: Uuid, title: &str, who: Person) -> Self {
+        let message = message(kind, &who.display_name, title);
+        let new = NewNotification { kind, message, entity_id, actor: None, channel: None, detail: None };
+        Self { new, who: Some(who), channel: None }
+    }
+}
 
 pub(crate) async fn stream_online(deps: &Deps, job: &str, stream: StreamId, channel: UserId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
@@ -22,12 +43,8 @@ pub(crate) async fn stream_online(deps: &Deps, job: &str, stream: StreamId, chan
     }
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
-    let new = db::notify::NewNotification {
-        kind: NotificationType::StreamOnline,
-        message: message(NotificationType::StreamOnline, &who.display_name, &title),
-        entity_id: stream.as_uuid(),
-    };
-    to_followers(deps, job, channel, &new, &who).await
+    let story = Story::new(NotificationType::StreamOnline, stream.as_uuid(), &title, who);
+    to_followers(deps, job, channel, &story).await
 }
 
 pub(crate) async fn vod_ready(deps: &Deps, job: &str, vod: VodId, channel: UserId) -> anyhow::Result<()> {
@@ -35,13 +52,9 @@ pub(crate) async fn vod_ready(deps: &Deps, job: &str, vod: VodId, channel: UserI
     let Some((title, visibility)) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
-    let new = db::notify::NewNotification {
-        kind: NotificationType::VodReady,
-        message: message(NotificationType::VodReady, &who.display_name, &title),
-        entity_id: vod.as_uuid(),
-    };
-    to_users(deps, &new, &who, &[channel]).await?;
-    if is_announced(visibility) { to_followers(deps, job, channel, &new, &who).await } else { Ok(()) }
+    let story = Story::new(NotificationType::VodReady, vod.as_uuid(), &title, who);
+    to_users(deps, &story, &[channel]).await?;
+    if is_announced(visibility) { to_followers(deps, job, channel, &story).await } else { Ok(()) }
 }
 
 /// Whether followers hear of it. Whoever is told of something unlisted has its link from its owner.
@@ -53,24 +66,14 @@ pub(crate) async fn recording_stopped(deps: &Deps, stream: StreamId, channel: Us
     let mut conn = deps.pool.acquire().await?;
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
-    let new = db::notify::NewNotification {
-        kind: NotificationType::RecordingStopped,
-        message: message(NotificationType::RecordingStopped, &who.display_name, ""),
-        entity_id: stream.as_uuid(),
-    };
-    to_users(deps, &new, &who, &[channel]).await
+    to_users(deps, &Story::new(NotificationType::RecordingStopped, stream.as_uuid(), "", who), &[channel]).await
 }
 
 pub(crate) async fn webhook_disabled(deps: &Deps, channel: UserId, delivery: DeliveryId) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
     let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
     drop(conn);
-    let new = db::notify::NewNotification {
-        kind: NotificationType::WebhookDisabled,
-        message: message(NotificationType::WebhookDisabled, &who.display_name, ""),
-        entity_id: delivery.as_uuid(),
-    };
-    to_users(deps, &new, &who, &[channel]).await
+    to_users(deps, &Story::new(NotificationType::WebhookDisabled, delivery.as_uuid(), "", who), &[channel]).await
 }
 
 pub(crate) async fn new_follower(deps: &Deps, channel: UserId, follower: UserId) -> anyhow::Result<()> {
@@ -102,20 +105,49 @@ async fn of_member(deps: &Deps, kind: NotificationType, user: UserId, actor: Use
     }
     let Some(who) = db::notify::person(&mut conn, actor).await? else { return Ok(()) };
     drop(conn);
-    let new =
-        db::notify::NewNotification { kind, message: message(kind, &who.display_name, ""), entity_id: actor.as_uuid() };
-    to_users(deps, &new, &who, &[user]).await
+    to_users(deps, &Story::new(kind, actor.as_uuid(), "", who), &[user]).await
+}
+
+/// A chat line that names members.
+pub(crate) struct Mentioned {
+    pub message: MessageId,
+    pub channel: UserId,
+    pub author: UserId,
+    pub stream: Option<StreamId>,
+    pub users: Vec<UserId>,
+}
+
+/// Told a second time, nobody is reached who was reached the first time: the line is what the notification is about.
+pub(crate) async fn mention(deps: &Deps, line: Mentioned) -> anyhow::Result<()> {
+    let mut tx = db::begin(&deps.pool).await?;
+    let Some(who) = db::notify::person(&mut tx, line.author).await? else { return Ok(()) };
+    let Some(channel) = db::notify::person(&mut tx, line.channel).await? else { return Ok(()) };
+    let naming = Naming { channel: line.channel, author: line.author, stream: line.stream, users: &line.users };
+    let users = db::mentions::reached(&mut tx, &naming).await?;
+    let mut story = Story::new(NotificationType::Mention, line.message.as_uuid(), &channel.display_name, who);
+    story.new.actor = Some(line.author);
+    story.new.channel = Some(line.channel);
+    story.channel = Some(channel);
+    write(deps, tx, &story, &users).await
+}
+
+/// Tells a member how their request was answered, not by whom. An answer that was taken back is none.
+pub(crate) async fn unban_answer(deps: &Deps, request: Uuid) -> anyhow::Result<()> {
+    let mut tx = db::begin(&deps.pool).await?;
+    let Some(decided) = db::moderation::pleas::decided(&mut tx, request).await? else { return Ok(()) };
+    let Some(channel) = db::notify::person(&mut tx, decided.channel).await? else { return Ok(()) };
+    let detail = if decided.is_accepted { "accepted" } else { "denied" };
+    let mut story = Story::new(NotificationType::UnbanAnswer, request, detail, channel);
+    story.new.channel = Some(decided.channel);
+    story.new.detail = Some(detail.to_owned());
+    story.channel = story.who.take();
+    write(deps, tx, &story, &[decided.user]).await
 }
 
 /// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What
 /// decides that each hears once is the notifications' unique key.
-async fn to_followers(
-    deps: &Deps,
-    job: &str,
-    channel: UserId,
-    new: &db::notify::NewNotification,
-    who: &Person,
-) -> anyhow::Result<()> {
+async fn to_followers(deps: &Deps, job: &str, channel: UserId, story: &Story) -> anyhow::Result<()> {
+    let new = &story.new;
     let mut conn = deps.pool.acquire().await?;
     let mut after = db::notify::place(&mut conn, job).await?;
     drop(conn);
@@ -132,30 +164,33 @@ async fn to_followers(
         owe(deps, &mut tx, new.kind, &written).await?;
         db::notify::keep_place(&mut tx, job, last).await?;
         db::commit(tx).await?;
-        tell(deps, new, who, &written).await;
+        tell(deps, story, &written).await;
         after = Some(last);
     }
 }
 
-async fn to_users(
-    deps: &Deps,
-    new: &db::notify::NewNotification,
-    who: &Person,
-    users: &[UserId],
-) -> anyhow::Result<()> {
-    let mut tx = db::begin(&deps.pool).await?;
-    let written = db::notify::insert(&mut tx, new, users).await?;
-    owe(deps, &mut tx, new.kind, &written).await?;
+async fn to_users(deps: &Deps, story: &Story, users: &[UserId]) -> anyhow::Result<()> {
+    write(deps, db::begin(&deps.pool).await?, story, users).await
+}
+
+/// Writes to these members, commits, and tells those who are here.
+async fn write(deps: &Deps, mut tx: db::Tx, story: &Story, users: &[UserId]) -> anyhow::Result<()> {
+    let written = db::notify::insert(&mut tx, &story.new, users).await?;
+    owe(deps, &mut tx, story.new.kind, &written).await?;
     db::commit(tx).await?;
-    tell(deps, new, who, &written).await;
+    tell(deps, story, &written).await;
     Ok(())
 }
 
 /// Where on the site a notification leads.
-pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>) -> String {
-    match (NotificationType::parse(kind), actor) {
+pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Option<&str>) -> String {
+    let name = channel.or(actor);
+    match (NotificationType::parse(kind), name) {
         (Some(NotificationType::VodReady), _) => format!("/v/{entity}"),
         (Some(NotificationType::StreamOnline | NotificationType::NewFollower), Some(name)) => format!("/c/{name}"),
+        (Some(NotificationType::Message), _) => format!("/messages/{entity}"),
+        (Some(NotificationType::RoomInvite), _) => "/messages".to_owned(),
+        (Some(NotificationType::Mention | NotificationType::UnbanAnswer), Some(name)) => format!("/c/{name}#chat"),
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
         (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
@@ -164,12 +199,7 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>) -> String {
 }
 
 /// Writes down, in the notifications' own transaction, what is owed because of them, and enqueues its jobs.
-async fn owe(
-    deps: &Deps,
-    conn: &mut db::Conn,
-    kind: NotificationType,
-    written: &[db::notify::Written],
-) -> anyhow::Result<()> {
+async fn owe(deps: &Deps, conn: &mut db::Conn, kind: NotificationType, written: &[Written]) -> anyhow::Result<()> {
     let ids: Vec<_> = written.iter().map(|row| row.notification_id).collect();
     if !ids.is_empty() {
         push::owe(conn, kind, &ids).await?;
@@ -179,7 +209,8 @@ async fn owe(
 }
 
 /// Tells those who are here. The list is the truth; a push that finds no Redis is only late.
-async fn tell(deps: &Deps, new: &db::notify::NewNotification, who: &Person, written: &[db::notify::Written]) {
+async fn tell(deps: &Deps, story: &Story, written: &[Written]) {
+    let new = &story.new;
     metrics::counter!("rillcast_notifications_total", "type" => new.kind.as_str()).increment(written.len() as u64);
     let pushes: Vec<Push> = written
         .iter()
@@ -194,11 +225,9 @@ async fn tell(deps: &Deps, new: &db::notify::NewNotification, who: &Person, writ
                 "entity_type": new.kind.entity_type(),
                 "entity_id": new.entity_id,
                 "created_at": row.created_at,
-                "actor": {
-                    "username": who.username,
-                    "display_name": who.display_name,
-                    "avatar_url": who.avatar_key.as_deref().map(objects::keys::avatar_url),
-                },
+                "actor": story.who.as_ref().map(face),
+                "channel": story.channel.as_ref().map(face),
+                "detail": new.detail,
             }),
             origin: None,
         })
@@ -206,4 +235,13 @@ async fn tell(deps: &Deps, new: &db::notify::NewNotification, who: &Person, writ
     if let Err(error) = live::fanout::publish_all(&deps.live, &pushes).await {
         tracing::debug!(%error, "notifications not pushed");
     }
+}
+
+/// A member as the API shows one.
+fn face(person: &Person) -> Value {
+    json!({
+        "username": person.username,
+        "display_name": person.display_name,
+        "avatar_url": person.avatar_key.as_deref().map(objects::keys::avatar_url),
+    })
 }

@@ -193,8 +193,15 @@ fn payload(owed: &Owed) -> String {
         "id": owed.notification_id,
         "type": owed.kind,
         "name": owed.display_name,
+        "channel": owed.channel_name,
+        "detail": owed.detail,
         "title": owed.message.chars().take(TEXT_CHARS_MAX).collect::<String>(),
-        "url": notify::place(&owed.kind, owed.entity_id, owed.username.as_deref()),
+        "url": notify::place(
+            &owed.kind,
+            owed.entity_id,
+            owed.username.as_deref(),
+            owed.channel_username.as_deref(),
+        ),
         "tag": owed.entity_id,
     })
     .to_string()

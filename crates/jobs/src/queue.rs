@@ -83,7 +83,7 @@ async fn push_at(conn: &mut db::Conn, jobs: Vec<Job>, wait_s: i64) -> Result<(),
             .filter(|job| queue_of(job) == queue)
             .map(|job| {
                 let args = serde_json::to_vec(job).expect("a job is plain JSON");
-                TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at).build()
+                TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at + job.wait_s()).build()
             })
             .collect();
         if !tasks.is_empty() {

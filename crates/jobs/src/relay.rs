@@ -163,6 +163,9 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::Followed { .. }
         | Event::FriendAsked { .. }
         | Event::FriendAccepted { .. }
+        | Event::Mentioned { .. }
+        | Event::RoomInvited { .. }
+        | Event::UnbanAnswered { .. }
         | Event::MailAsked { .. }
         | Event::RecordingStopped { .. }
         | Event::StreamUpdated { .. }
@@ -197,6 +200,11 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::Followed { channel_id, follower_id } => vec![Job::NotifyNewFollower { channel_id, follower_id }],
         Event::FriendAsked { user_id, asker_id } => vec![Job::NotifyFriendRequest { user_id, asker_id }],
         Event::FriendAccepted { user_id, asker_id } => vec![Job::NotifyFriendAccepted { user_id, asker_id }],
+        Event::Mentioned { message_id, channel_id, author_id, stream_id, user_ids } => {
+            vec![Job::NotifyMention { message_id, channel_id, author_id, stream_id, user_ids }]
+        }
+        Event::RoomInvited { room_id, user_id } => vec![Job::NotifyRoomInvite { room_id, user_id }],
+        Event::UnbanAnswered { request_id } => vec![Job::NotifyUnbanAnswer { request_id }],
         Event::MailAsked { user_id } => vec![Job::AskMailAddress { user_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {

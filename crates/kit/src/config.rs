@@ -36,6 +36,7 @@ pub struct Config {
     pub hls: HlsConfig,
     pub transcoder: TranscoderConfig,
     pub recordings: RecordingsConfig,
+    pub analytics: AnalyticsConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
@@ -58,6 +59,7 @@ impl Default for Config {
             hls: HlsConfig::default(),
             transcoder: TranscoderConfig::default(),
             recordings: RecordingsConfig::default(),
+            analytics: AnalyticsConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),
@@ -433,6 +435,27 @@ impl RecordingsConfig {
     /// Days recordings are kept, as the database counts; 0: for ever.
     pub fn keep_days(&self) -> i32 {
         i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500)
+    }
+}
+
+/// Who watched, for broadcasters: a row for each minute of each stream.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnalyticsConfig {
+    /// Days minutes are kept. Then each day of a stream becomes one row, which stays as long as the stream. 0: minutes for ever.
+    pub keep_days: u32,
+}
+
+impl Default for AnalyticsConfig {
+    fn default() -> Self {
+        Self { keep_days: 90 }
+    }
+}
+
+impl AnalyticsConfig {
+    /// Days minutes are kept, as the database counts; `None`: for ever.
+    pub fn keep_days(&self) -> Option<i32> {
+        (self.keep_days > 0).then(|| i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500))
     }
 }
 

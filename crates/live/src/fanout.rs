@@ -20,6 +20,8 @@ pub const STREAM_ACCESS: &str = "node:stream-access";
 pub const ORDER: &str = "node:order";
 /// Something for the moderators of a channel who sit at their desk: `{event, payload}`. Between nodes only.
 pub const DESK: &str = "node:desk";
+/// Who may know when a member is there was changed, by themselves: `{user_id}`. Between nodes only.
+pub const SIGHT: &str = "node:sight";
 
 /// Whose sockets are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

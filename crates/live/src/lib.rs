@@ -3,6 +3,7 @@
 //! Everything here is allowed to be lost: a module says what it does when Redis is away, and never waits longer than
 //! [`ANSWER_WAIT_MAX`].
 
+pub mod audience;
 mod breaker;
 pub mod claims;
 pub mod client;

@@ -31,13 +31,18 @@ for k = 1, #KEYS, 2 do
 end
 ";
 
-/// KEYS: pairs of roster and its leavers. ARGV: pairs of pair number and member.
+/// KEYS: pairs of roster and its leavers. ARGV: how long they still count in ms, then pairs of pair number and member.
 const LEAVE: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-for i = 1, #ARGV, 2 do
+local linger = tonumber(ARGV[1])
+for i = 2, #ARGV, 2 do
   local pair, member = tonumber(ARGV[i]), ARGV[i + 1]
-  redis.call('ZREM', KEYS[2 * pair - 1], member)
+  if linger > 0 then
+    redis.call('ZADD', KEYS[2 * pair - 1], 'XX', 'LT', now + linger, member)
+  else
+    redis.call('ZREM', KEYS[2 * pair - 1], member)
+  end
   redis.call('ZADD', KEYS[2 * pair], now, member)
 end
 for k = 2, #KEYS, 2 do
@@ -53,6 +58,25 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local counts = {}
 for k = 1, #KEYS do counts[k] = redis.call('ZCOUNT', KEYS[k], '(' .. now, '+inf') end
 return counts
+";
+
+/// KEYS: the mark of a kind. ARGV: its life in ms. The mark holds since when somebody vouches without a break.
+const PULSE: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+else
+  redis.call('SET', KEYS[1], now, 'PX', ARGV[1])
+end
+";
+
+/// KEYS: the mark of a kind. For how many ms somebody has been vouching without a break; -1: nobody does.
+const VOUCHED_FOR: &str = r"
+local since = redis.call('GET', KEYS[1])
+if not since then return -1 end
+local t = redis.call('TIME')
+return t[1] * 1000 + math.floor(t[2] / 1000) - tonumber(since)
 ";
 
 /// One member of one roster, and how long ago it was seen.
@@ -85,7 +109,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-fn key_of(live: &Live, kind: &str, roster: &str) -> String {
+pub(crate) fn key_of(live: &Live, kind: &str, roster: &str) -> String {
     live.key(&format!("{kind}:{roster}"))
 }
 
@@ -113,16 +137,18 @@ pub(crate) async fn beat(
     Ok(())
 }
 
-/// Takes members out at once.
+/// Takes members out, at once or after `linger`.
 pub(crate) async fn leave(
     live: &Live,
     connection: &mut ConnectionManager,
     kind: &str,
     members: &[(&str, &str)],
+    linger: Duration,
 ) -> Result<(), LiveError> {
     let script = redis::Script::new(LEAVE);
     for chunk in members.chunks(CHUNK) {
         let mut call = script.prepare_invoke();
+        call.arg(linger.as_millis() as u64);
         let mut pairs = Pairs::default();
         for (roster, member) in chunk {
             call.arg(pairs.number(roster)).arg(*member);
@@ -153,4 +179,31 @@ pub(crate) async fn count(
         counts.extend(part);
     }
     Ok(counts)
+}
+
+fn mark_of(live: &Live, kind: &str) -> String {
+    live.key(&format!("{kind}-vouched"))
+}
+
+/// Says that somebody vouches for members of this kind, whether or not there are any. Without another word this is forgotten after `life`.
+pub(crate) async fn pulse(
+    live: &Live,
+    connection: &mut ConnectionManager,
+    kind: &str,
+    life: Duration,
+) -> Result<(), LiveError> {
+    let script = redis::Script::new(PULSE);
+    let () = script.key(mark_of(live, kind)).arg(life.as_millis() as u64).invoke_async(connection).await?;
+    Ok(())
+}
+
+/// For how long somebody has been vouching for members of this kind without a break. `None`: nobody does, or Redis has just lost everything;
+/// that somebody is in no roster says nothing then.
+pub(crate) async fn vouched_for(
+    live: &Live,
+    connection: &mut ConnectionManager,
+    kind: &str,
+) -> Result<Option<Duration>, LiveError> {
+    let ms: i64 = redis::Script::new(VOUCHED_FOR).key(mark_of(live, kind)).invoke_async(connection).await?;
+    Ok(u64::try_from(ms).ok().map(Duration::from_millis))
 }

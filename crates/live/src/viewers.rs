@@ -46,6 +46,11 @@ pub async fn counts(live: &Live, usernames: &[Username]) -> Result<HashMap<Usern
     Ok(usernames.iter().cloned().zip(counts).collect())
 }
 
+/// Where the viewers of a channel are kept.
+pub(crate) fn roster_key(live: &Live, username: &Username) -> String {
+    roster::key_of(live, KIND, username.as_str())
+}
+
 /// The viewers of one node's sockets. Cheap to clone.
 #[derive(Clone)]
 pub struct Viewers {
@@ -77,7 +82,7 @@ impl Viewers {
         let members: Vec<(&str, &str)> = left.iter().map(|(channel, viewer)| (channel.as_str(), &**viewer)).collect();
         self.breaker
             .run(&self.live, |mut connection| async move {
-                roster::leave(&self.live, &mut connection, KIND, &members).await
+                roster::leave(&self.live, &mut connection, KIND, &members, Duration::ZERO).await
             })
             .await
             .is_some()

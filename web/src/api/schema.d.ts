@@ -656,6 +656,40 @@ export interface paths {
         patch: operations["update_me"];
         trace?: never;
     };
+    "/api/v1/me/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who watched the caller's channel over a range of days, beside as many days before. */
+        get: operations["my_analytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/analytics/streams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who watched one stream, minute by minute. For its broadcaster and administrators; for others there is no such stream. */
+        get: operations["my_stream_analytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/avatar": {
         parameters: {
             query?: never;
@@ -810,7 +844,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Turns kinds on and off, in the list, in browsers and by mail. What is in the list already stays there. */
+        /**
+         * Turns kinds on and off, in the list, in browsers and by mail, and says when browsers and mail are left alone. What is in the list already
+         *     stays there; what waits already waits as the new times say.
+         */
         patch: operations["update_notification_settings"];
         trace?: never;
     };
@@ -1815,6 +1852,153 @@ export interface components {
         Alive: {
             status: string;
         };
+        /** @description One day (UTC). */
+        AnalyticsDay: {
+            /** Format: double */
+            average_viewers: number | null;
+            /** Format: int64 */
+            chat_lines: number | null;
+            /** Format: date */
+            date: string;
+            /** Format: int64 */
+            new_followers: number;
+            /** Format: int64 */
+            on_air_s: number;
+            /** Format: int64 */
+            peak_viewers: number | null;
+            /** Format: int64 */
+            uncounted_s: number;
+            /** Format: int64 */
+            watch_s: number;
+        };
+        /** @description How many came from pages of one host. */
+        AnalyticsHost: {
+            host: string;
+            /** Format: int64 */
+            viewers: number;
+        };
+        /** @description A span of days and what it came to. */
+        AnalyticsPeriod: {
+            days: components["schemas"]["AnalyticsDay"][];
+            /** Format: date */
+            from: string;
+            /** Format: date */
+            to: string;
+            totals: components["schemas"]["AnalyticsTotals"];
+        };
+        /** @description Where viewers came from. A viewer that came two ways is in both. */
+        AnalyticsSources: {
+            /**
+             * Format: int64
+             * @description Through players embedded elsewhere.
+             */
+            embeds: number;
+            /** @description Hosts that embed or link, as browsers name them, most viewers first: 50 at most. */
+            hosts: components["schemas"]["AnalyticsHost"][];
+            /**
+             * Format: int64
+             * @description From other hosts.
+             */
+            others: number;
+            /**
+             * Format: int64
+             * @description Through pages of this site.
+             */
+            pages: number;
+            /**
+             * Format: int64
+             * @description Who only read playlists: players such as VLC.
+             */
+            players: number;
+        };
+        /** @description One step of a stream. Null: nobody counted. */
+        AnalyticsStep: {
+            /**
+             * Format: date-time
+             * @description Its beginning.
+             */
+            at: string;
+            /** Format: int64 */
+            chat_lines: number | null;
+            /**
+             * Format: int64
+             * @description Open sockets; one viewer may have several.
+             */
+            connections: number | null;
+            /** Format: int64 */
+            new_followers: number | null;
+            /**
+             * Format: int64
+             * @description Of them those who only read playlists.
+             */
+            players: number | null;
+            /**
+             * Format: int64
+             * @description The most unique viewers.
+             */
+            viewers: number | null;
+        };
+        /** @description One stream of a range. */
+        AnalyticsStream: {
+            /**
+             * Format: date-time
+             * @description Null while it is on air.
+             */
+            ended_at: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            started_at: string;
+            title: string;
+            totals: components["schemas"]["AnalyticsTotals"];
+        };
+        /** @description What a span of time came to. Null: nobody counted. */
+        AnalyticsTotals: {
+            /** Format: double */
+            average_viewers: number | null;
+            /**
+             * Format: int64
+             * @description Lines of chat said while on air.
+             */
+            chat_lines: number | null;
+            /**
+             * Format: int64
+             * @description Of a range: who followed in it and still does. Of a stream: who followed while it was on air.
+             */
+            new_followers: number;
+            /** Format: int64 */
+            on_air_s: number;
+            /**
+             * Format: int64
+             * @description The most viewers at one moment.
+             */
+            peak_viewers: number | null;
+            /**
+             * Format: int64
+             * @description Streams that began in it.
+             */
+            streams: number;
+            /**
+             * Format: int64
+             * @description Of it, time in which nobody counted viewers: watch time and averages leave it out.
+             */
+            uncounted_s: number;
+            /**
+             * Format: int64
+             * @description Streams of which `unique_viewers` knows nothing: those on air, and those nobody counted.
+             */
+            unique_unknown: number;
+            /**
+             * Format: int64
+             * @description Unique viewers of each stream, added up: who came to two of them counts twice. Within about one in a hundred.
+             */
+            unique_viewers: number | null;
+            /**
+             * Format: int64
+             * @description Seconds watched by all viewers together, from one count a minute.
+             */
+            watch_s: number;
+        };
         AnswerUnbanRequest: {
             action: components["schemas"]["PleaAction"];
             /** @description What the member is told; at most 500 characters. */
@@ -1898,6 +2082,17 @@ export interface components {
             live?: components["schemas"]["Stream"] | null;
             username: string;
         };
+        /** @description A channel over a range of days. */
+        ChannelAnalytics: {
+            /** @description As many days, just before. */
+            before: components["schemas"]["AnalyticsPeriod"];
+            /** @description Streams before them are in the sums only. */
+            is_cut: boolean;
+            range: components["schemas"]["AnalyticsPeriod"];
+            sources: components["schemas"]["AnalyticsSources"];
+            /** @description The latest 200 streams of the range. */
+            streams: components["schemas"]["AnalyticsStream"][];
+        };
         /** @description A channel's name and face. */
         ChannelRef: {
             avatar_url?: string | null;
@@ -1943,6 +2138,8 @@ export interface components {
             /** @description At most 500 characters. */
             note?: string;
         };
+        /** @enum {string} */
+        DigestEvery: "off" | "daily" | "weekly";
         /** @description An emote of a channel. */
         Emote: {
             /** Format: date-time */
@@ -2039,6 +2236,9 @@ export interface components {
         Friend: {
             avatar_url?: string | null;
             display_name: string;
+            /** Format: uuid */
+            id: string;
+            presence?: components["schemas"]["Presence"] | null;
             /** Format: date-time */
             since: string;
             state: components["schemas"]["Bond"];
@@ -2272,9 +2472,24 @@ export interface components {
             /** @description Where mail goes from now on. */
             address: string;
         };
+        /** @description Mail that is collected: all of a day or a week is one letter. */
+        MailDigest: {
+            /**
+             * Format: int32
+             * @description 1, Monday, to 7. Of a weekly one.
+             */
+            day: number;
+            every: components["schemas"]["DigestEvery"];
+            /**
+             * Format: int32
+             * @description 0 to 23, by the clock of the caller's time zone.
+             */
+            hour: number;
+        };
         /** @description Whether and how the caller is written to. */
         MailState: {
             address: string;
+            digest: components["schemas"]["MailDigest"];
             /** @description Nothing but the question goes to an address before its owner has answered. */
             is_confirmed: boolean;
             /** @description Whether this site sends mail at all. */
@@ -2384,17 +2599,20 @@ export interface components {
         /** @description One line in the caller's list. */
         Notification: {
             actor?: components["schemas"]["ChannelRef"] | null;
+            channel?: components["schemas"]["ChannelRef"] | null;
             /** Format: date-time */
             created_at: string;
+            /** @description A group's name; of an answer, `accepted` or `denied`. */
+            detail?: string | null;
             /** Format: uuid */
             entity_id: string;
-            /** @description What `entity_id` names: `stream`, `vod`, `user`. */
+            /** @description What `entity_id` names: `stream`, `vod`, `user`, `message`, `room`, `unban_request`. */
             entity_type: string;
             /** Format: uuid */
             id: string;
             is_read: boolean;
             message: string;
-            /** @description `stream_online`, `vod_ready`, `new_follower`; later features add more. */
+            /** @description `stream_online`, `vod_ready`, `new_follower`, `mention`, …; later features add more. */
             type: string;
         };
         /** @description One kind and where the caller hears of it. */
@@ -2421,6 +2639,12 @@ export interface components {
         };
         NotificationSettings: {
             mail: components["schemas"]["MailState"];
+            quiet_hours?: components["schemas"]["QuietSpan"] | null;
+            /**
+             * @description Its name in the IANA database.
+             * @example Asia/Ho_Chi_Minh
+             */
+            time_zone: string;
             types: components["schemas"]["NotificationChoice"][];
         };
         /** @description The caller's ban, as they see it. */
@@ -2474,10 +2698,20 @@ export interface components {
         };
         /** @enum {string} */
         PleaAction: "accept" | "deny";
+        /** @description Whether a member is there, and when they were there last. */
+        Presence: {
+            is_online: boolean;
+            /**
+             * Format: date-time
+             * @description To the minute; not of who is there.
+             */
+            last_seen_at?: string | null;
+        };
         /** @description Whom the caller lets near. */
         Privacy: {
             friend_requests: components["schemas"]["Circle"];
             messages: components["schemas"]["Letters"];
+            presence: components["schemas"]["Sight"];
         };
         /** @description The body as it is sent; also its OpenAPI schema. */
         Problem: {
@@ -2528,6 +2762,19 @@ export interface components {
             position?: number;
             /** @description At most ten of at most 25 characters. */
             tags?: string[];
+        };
+        /** @description When the caller is left alone: nothing is sent to browsers or by mail. What falls in comes afterwards, unless it is over. */
+        QuietSpan: {
+            /**
+             * @description As `22:30`, by the clock of the caller's time zone.
+             * @example 22:30
+             */
+            from: string;
+            /**
+             * @description An earlier time than `from` is on the next day.
+             * @example 07:00
+             */
+            to: string;
         };
         /** @description Several notifications, such as those shown as one line. */
         ReadNotifications: {
@@ -2716,6 +2963,7 @@ export interface components {
             id: string;
             /** @description False: the account is not in use now. */
             is_active: boolean;
+            presence?: components["schemas"]["Presence"] | null;
             username: string;
         };
         /** @enum {string} */
@@ -2759,6 +3007,11 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["User"];
         };
+        /**
+         * @description Who may know when the caller is there.
+         * @enum {string}
+         */
+        Sight: "friends" | "nobody";
         /** @description What the site's staff did. */
         SiteLogEntry: {
             /** Format: uuid */
@@ -2845,6 +3098,21 @@ export interface components {
             viewers_stale?: boolean;
             visibility: components["schemas"]["Visibility"];
         };
+        /** @description One stream, minute by minute. */
+        StreamAnalytics: {
+            is_live: boolean;
+            /** @description Older minutes were kept long enough (`analytics.keep_days`): they are in the totals only. */
+            is_thinned: boolean;
+            /** @description In order of time, gaps included. */
+            items: components["schemas"]["AnalyticsStep"][];
+            sources: components["schemas"]["AnalyticsSources"] | null;
+            /**
+             * Format: int32
+             * @description Minutes of a step. More than 1: a long stream.
+             */
+            step_minutes: number;
+            stream: components["schemas"]["AnalyticsStream"];
+        };
         /** @description Where to publish, and with which key. */
         StreamKey: {
             /** @description OBS calls it "Server". */
@@ -2927,13 +3195,17 @@ export interface components {
         };
         /** @description What is not mentioned stays as it is. */
         UpdateNotificationSettings: {
+            mail_digest?: components["schemas"]["MailDigest"] | null;
             /** @description The language of mails: `en` or `vi`. */
             mail_language?: string | null;
+            quiet_hours?: components["schemas"]["QuietSpan"] | null;
+            time_zone?: string | null;
             types?: components["schemas"]["ChangeNotificationChoice"][];
         };
         UpdatePrivacy: {
             friend_requests?: components["schemas"]["Circle"] | null;
             messages?: components["schemas"]["Letters"] | null;
+            presence?: components["schemas"]["Sight"] | null;
         };
         UpdateRoom: {
             /** @description By the owner. An archived group can be read and nothing more. */
@@ -4713,6 +4985,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    my_analytics: {
+        parameters: {
+            query?: {
+                /** @description The first day (UTC), such as `2026-01-31`; 28 days before the end unless said. */
+                from?: string;
+                /** @description The last day, included; today unless said. A range has at most 366 days. */
+                to?: string;
+                /** @description `csv`, as a file; so does `Accept: text/csv`. */
+                format?: "json" | "csv";
+                /** @description Of a CSV: the days, the streams or where viewers came from. */
+                table?: "days" | "streams" | "sources";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sums, days, streams and sources; or one table as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelAnalytics"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    my_stream_analytics: {
+        parameters: {
+            query?: {
+                /** @description `csv`, as a file; so does `Accept: text/csv`. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path: {
+                /** @description The stream's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sums, minutes and sources; or the minutes as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamAnalytics"];
                 };
             };
             /** @description What went wrong */

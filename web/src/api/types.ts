@@ -10,6 +10,8 @@ export type Friend = Schemas["Friend"];
 export type FriendPage = Schemas["FriendPage"];
 export type Circle = Schemas["Circle"];
 export type Letters = Schemas["Letters"];
+export type Sight = Schemas["Sight"];
+export type Presence = Schemas["Presence"];
 export type Room = Schemas["Room"];
 export type RoomPage = Schemas["RoomPage"];
 export type RoomPerson = Schemas["RoomPerson"];
@@ -23,6 +25,7 @@ export type Category = Schemas["Category"];
 export type Notification = Schemas["Notification"];
 export type NotificationPage = Schemas["NotificationPage"];
 export type NotificationSettings = Schemas["NotificationSettings"];
+export type UpdateNotificationSettings = Schemas["UpdateNotificationSettings"];
 export type Bell = Schemas["Bell"];
 export type StreamSettings = Schemas["StreamSettings"];
 export type StreamKey = Schemas["StreamKey"];
@@ -37,6 +40,10 @@ export type IngestHealth = Schemas["IngestHealth"];
 export type IngestSample = Schemas["IngestSample"];
 export type IngestFinding = Schemas["IngestFinding"];
 export type IngestIssue = Schemas["IngestIssue"];
+export type ChannelAnalytics = Schemas["ChannelAnalytics"];
+export type StreamAnalytics = Schemas["StreamAnalytics"];
+export type AnalyticsStep = Schemas["AnalyticsStep"];
+export type AnalyticsSources = Schemas["AnalyticsSources"];
 export type IngestVerdict = Schemas["IngestVerdict"];
 
 /** The author of a message in a room. Without names: the account is gone or not in use. */

@@ -13,12 +13,14 @@ import type {
   ModAct,
   ModDeed,
   Notification,
+  Presence,
   ReportCase,
   RoomMessage,
   RoomReaction,
   UnbanRequest,
 } from "@/api/types";
 import { viewerId } from "@/lib/ids";
+import type { Arrival } from "./arrival";
 
 const ACK_TIMEOUT_MS = 8_000;
 
@@ -64,6 +66,7 @@ type ServerEvents = {
   }) => void;
   "room:read": (event: { room_id: string; user_id: string; id: string }) => void;
   "room:changed": (event: { room_id?: string }) => void;
+  "presence:changed": (event: { items: { user_id: string; presence: Presence | null }[] }) => void;
   notification: (notification: Notification) => void;
   "notification:read": (event: { ids?: string[]; all?: boolean; unread_count: number }) => void;
   "ingest:health": (second: IngestSample & { stream_id: string }) => void;
@@ -74,7 +77,12 @@ type Ack<T> = ({ ok: true } & T) | Refusal;
 
 type ClientEvents = {
   "stream:join": (
-    body: { username: string; stream_id?: string; last_id?: string; since?: string },
+    body: {
+      username: string;
+      stream_id?: string;
+      last_id?: string;
+      since?: string;
+    } & Partial<Arrival>,
     ack: (
       answer: Ack<{
         viewers: number;
@@ -153,6 +161,10 @@ type ClientEvents = {
       }>,
     ) => void,
   ) => void;
+  "room:search": (
+    body: { q: string; room_id?: string; before?: string; limit: number },
+    ack: (answer: Ack<{ items: RoomMessage[]; next: string | null }>) => void,
+  ) => void;
   "room:edit": (
     body: { id: string; text: string },
     ack: (answer: Ack<{ message: RoomMessage }>) => void,
@@ -163,6 +175,10 @@ type ClientEvents = {
     ack: (answer: Ack<{ reactions: RoomReaction[] }>) => void,
   ) => void;
   "room:typing": (body: { room_id: string }, ack: (answer: Ack<object>) => void) => void;
+  "presence:watch": (
+    body: { user_ids: string[] },
+    ack: (answer: Ack<{ items: { user_id: string; presence: Presence | null }[] }>) => void,
+  ) => void;
   "room:read": (body: { room_id: string; id: string }, ack: (answer: Ack<object>) => void) => void;
 };
 

@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useLocation } from "@tanstack/react-router";
 import { MessageSquare, PanelRightClose } from "lucide-react";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { channel as channelQuery, stream as streamQuery, vods } from "@/api/queries";
 import { useSession } from "@/api/session";
@@ -73,6 +74,11 @@ function Page({
   const { t } = useTranslation();
   const isChatOpen = usePrefs((prefs) => prefs.isChatOpen);
   const isWide = useMedia("(min-width: 1024px)");
+  const isForChat = useLocation({ select: (location) => location.hash === "chat" });
+  useEffect(() => {
+    // Whoever was called into the chat finds it open.
+    if (isForChat) usePrefs.setState({ isChatOpen: true });
+  }, [isForChat]);
   return (
     <div className="flex flex-col lg:min-h-[calc(100dvh-var(--header-h))] lg:flex-row">
       <div className="min-w-0 flex-1">

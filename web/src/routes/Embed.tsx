@@ -11,6 +11,7 @@ import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
+import { arrival } from "@/realtime/arrival";
 import { getSocket } from "@/realtime/socket";
 import { usePage } from "@/shell/usePage";
 import { Button } from "@/ui/button";
@@ -68,7 +69,7 @@ export function EmbedChannel() {
   const refetch = query.refetch;
   useEffect(() => {
     const socket = getSocket();
-    const join = () => socket.emit("stream:join", { username }, () => undefined);
+    const join = () => socket.emit("stream:join", { username, ...arrival(username) }, () => undefined);
     const changed = (event: { username: string }) => {
       if (event.username.toLowerCase() === username.toLowerCase()) void refetch();
     };

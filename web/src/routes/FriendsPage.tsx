@@ -6,6 +6,8 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Friend } from "@/api/types";
 import { type FriendList, friendList, useBondChange } from "@/features/friends/friends";
+import { usePresenceText, WithPresence } from "@/features/presence/Presence";
+import { usePresence } from "@/features/presence/usePresence";
 import { useOpenRoom } from "@/features/rooms/rooms";
 import { useLang } from "@/i18n/useLang";
 import { ago } from "@/lib/time";
@@ -153,7 +155,6 @@ function People({
   actions: (friend: Friend) => ReactNode;
 }) {
   const { t } = useTranslation();
-  const lang = useLang();
   const list = useInfiniteQuery(friendList(of));
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
   const isMain = empty !== undefined;
@@ -173,24 +174,7 @@ function People({
               data-username={friend.username}
               className="flex items-center gap-2 rounded-md px-2 py-2"
             >
-              <Link
-                to="/c/$username"
-                params={{ username: friend.username }}
-                className="flex min-w-0 flex-1 items-center gap-3.5 rounded-sm"
-              >
-                <Avatar
-                  name={friend.display_name}
-                  username={friend.username}
-                  url={friend.avatar_url}
-                  size={42}
-                />
-                <span className="min-w-0 flex-1">
-                  <span className="block truncate font-semibold">{friend.display_name}</span>
-                  <span className="block truncate text-faint text-sm">
-                    {t("channel.handle", { username: friend.username })} · {ago(friend.since, lang)}
-                  </span>
-                </span>
-              </Link>
+              <Face friend={friend} isFriend={of === "accepted"} />
               {actions(friend)}
             </li>
           ))}
@@ -204,5 +188,31 @@ function People({
         </div>
       )}
     </section>
+  );
+}
+
+/** Who it is, and of a friend whether they are there. */
+function Face({ friend, isFriend }: { friend: Friend; isFriend: boolean }) {
+  const { t } = useTranslation();
+  const lang = useLang();
+  const presence = usePresence(isFriend ? friend.id : undefined, friend.presence);
+  const said = usePresenceText(presence);
+  const note = said ?? ago(friend.since, lang);
+  return (
+    <Link
+      to="/c/$username"
+      params={{ username: friend.username }}
+      className="flex min-w-0 flex-1 items-center gap-3.5 rounded-sm"
+    >
+      <WithPresence presence={presence} isSaid>
+        <Avatar name={friend.display_name} username={friend.username} url={friend.avatar_url} size={42} />
+      </WithPresence>
+      <span className="min-w-0 flex-1">
+        <span className="block truncate font-semibold">{friend.display_name}</span>
+        <span className="block truncate text-faint text-sm">
+          {t("channel.handle", { username: friend.username })} · {note}
+        </span>
+      </span>
+    </Link>
   );
 }

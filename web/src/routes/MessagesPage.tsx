@@ -4,9 +4,12 @@ import { Check, SquarePen, Users, X } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Room } from "@/api/types";
+import { WithPresence } from "@/features/presence/Presence";
+import { usePresence } from "@/features/presence/usePresence";
 import { Conversation } from "@/features/rooms/Conversation";
 import { NewRoomDialog } from "@/features/rooms/NewRoomDialog";
 import { myInvites, roomList, roomName, useAnswerInvite } from "@/features/rooms/rooms";
+import { Found, SearchField, useIsSearching } from "@/features/rooms/Search";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago } from "@/lib/time";
@@ -20,6 +23,7 @@ import { RequireUser } from "./RequireUser";
 export function MessagesPage() {
   const { t } = useTranslation();
   const { room } = useParams({ strict: false });
+  const isSearching = useIsSearching();
   const [isBeginning, setBeginning] = useState(false);
   return (
     <RequireUser>
@@ -50,8 +54,15 @@ export function MessagesPage() {
                 <SquarePen />
               </Button>
             </div>
-            <Invitations />
-            <Rooms open={room} me={user.id} onBegin={() => setBeginning(true)} />
+            <SearchField />
+            {isSearching ? (
+              <Found open={room} />
+            ) : (
+              <>
+                <Invitations />
+                <Rooms open={room} me={user.id} onBegin={() => setBeginning(true)} />
+              </>
+            )}
           </div>
           <div className={cx("flex min-h-0 min-w-0 flex-1 flex-col", !room && "max-md:hidden")}>
             {room ? (
@@ -176,6 +187,7 @@ function Row({ room, isOpen, me }: { room: Room; isOpen: boolean; me: string }) 
   const isNew = room.unread_count > 0;
   const name = roomName(room, t("rooms.gone_member"));
   const other = room.with?.is_active ? room.with : null;
+  const presence = usePresence(other?.id, other?.presence);
   return (
     <Link
       to="/messages/$room"
@@ -186,7 +198,9 @@ function Row({ room, isOpen, me }: { room: Room; isOpen: boolean; me: string }) 
       data-name={other?.username ?? name}
       className={cx("flex items-center gap-3 rounded-md px-3 py-2.5 hover:bg-raised", isOpen && "bg-raised")}
     >
-      <Avatar name={name} username={other?.username ?? room.id} url={other?.avatar_url} size={42} />
+      <WithPresence presence={presence}>
+        <Avatar name={name} username={other?.username ?? room.id} url={other?.avatar_url} size={42} />
+      </WithPresence>
       <span className="min-w-0 flex-1">
         <span className="flex items-baseline gap-2">
           <span className="flex min-w-0 flex-1 items-center gap-1.5 font-semibold">

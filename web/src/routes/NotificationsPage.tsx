@@ -12,7 +12,15 @@ import { Button, buttonClass } from "@/ui/button";
 import { Segmented } from "@/ui/segmented";
 import { RequireUser } from "./RequireUser";
 
-const FILTERS = ["all", "unread", "stream_online", "vod_ready", "new_follower"] as const;
+const FILTERS = [
+  "all",
+  "unread",
+  "stream_online",
+  "vod_ready",
+  "new_follower",
+  "mention",
+  "message",
+] as const;
 type FilterName = (typeof FILTERS)[number];
 
 function filterOf(name: FilterName): NoticeFilter | undefined {

@@ -12,6 +12,7 @@ import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
 import { PushDevices } from "@/features/notifications/PushDevices";
+import { TimeSettings } from "@/features/notifications/TimeSettings";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
 import { errorText } from "@/i18n/errorText";
@@ -52,6 +53,7 @@ function Settings({ user }: { user: User }) {
           <NotificationChoices />
           <PushDevices />
           <MailSettings />
+          <TimeSettings />
         </Section>
         <Section title={t("settings.privacy")}>
           <PrivacyForm />
@@ -232,6 +234,18 @@ function PrivacyForm() {
           }))}
         />
         <p className="mt-1.5 text-faint text-sm">{t("settings.messages_hint")}</p>
+      </div>
+      <div className="mt-3" data-testid="privacy-presence">
+        <Segmented
+          label={t("settings.presence")}
+          value={chosen.presence}
+          onChange={(presence) => save.mutate({ presence })}
+          options={(["friends", "nobody"] as const).map((value) => ({
+            value,
+            label: t(`settings.sight.${value}`),
+          }))}
+        />
+        <p className="mt-1.5 text-faint text-sm">{t("settings.presence_hint")}</p>
       </div>
       <p className="text-faint text-sm">
         <Link to="/friends" className="text-melt underline-offset-4 hover:underline">

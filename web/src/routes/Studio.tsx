@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ExternalLink, ShieldCheck, Smile, TriangleAlert, Webhook } from "lucide-react";
+import { ChartLine, ExternalLink, ShieldCheck, Smile, TriangleAlert, Webhook } from "lucide-react";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { channel as channelQuery, streamSettings } from "@/api/queries";
@@ -46,6 +46,10 @@ function Room({ user }: { user: User }) {
     <div className="container-page max-w-[1440px] pt-8">
       <PageHead title={t("studio.title")}>
         <div className="flex flex-wrap gap-2">
+          <Link to="/studio/analytics" className={buttonClass("soft", "s")} data-testid="to-analytics">
+            <ChartLine />
+            {t("analytics.title")}
+          </Link>
           <Link to="/mod/$username" params={{ username: user.username }} className={buttonClass("soft", "s")}>
             <ShieldCheck />
             {t("mod.open")}

@@ -11,7 +11,7 @@ import { getSocket } from "@/realtime/socket";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
-import { NoticeRow, useMarkRead, useOpenNotice } from "./notices";
+import { NoticeRow, noticeText, useMarkRead, useOpenNotice } from "./notices";
 
 const PANEL_MAX = 12;
 
@@ -38,7 +38,9 @@ export function Bell() {
       });
       if (!client.getQueryData(key)) void client.invalidateQueries({ queryKey: key });
       if (notice.type === "stream_online") void client.invalidateQueries({ queryKey: following().queryKey });
-      if (!known) toast({ title: notice.message });
+      if (!known) {
+        toast({ title: noticeText(t, { head: notice, notices: [notice], isRead: notice.is_read }) });
+      }
     };
     // What was missed while the line was down is on the server.
     const onConnect = () => void client.invalidateQueries({ queryKey: key });
@@ -54,7 +56,7 @@ export function Bell() {
       socket.off("notification:read", onRead);
       socket.io.off("reconnect", onConnect);
     };
-  }, [client]);
+  }, [client, t]);
 
   const unread = list.data?.pages[0]?.unread_count ?? 0;
   const groups = grouped(list.data?.pages.flatMap((page) => page.items) ?? []).slice(0, PANEL_MAX);

@@ -1,12 +1,24 @@
 // Notifications: what they look like and where they lead. The bell's panel and the page share this.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Clapperboard, HardDrive, Radio, UserCheck, UserPlus, Webhook } from "lucide-react";
+import type { TFunction } from "i18next";
+import {
+  AtSign,
+  Clapperboard,
+  DoorOpen,
+  HardDrive,
+  MessageCircle,
+  Radio,
+  UserCheck,
+  UserPlus,
+  Users,
+  Webhook,
+} from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { type NotificationPages, notifications, stream as streamQuery, withRead } from "@/api/queries";
 import { useSession } from "@/api/session";
-import type { NoticeGroup } from "@/features/notifications/groups";
+import { type NoticeGroup, othersIn } from "@/features/notifications/groups";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -41,7 +53,14 @@ export function useOpenNotice() {
   const me = useSession((session) => session.user);
   return async ({ head: notice, notices, isRead }: NoticeGroup) => {
     if (!isRead) markRead.mutate(notices.map((one) => one.id));
-    if (notices.length > 1 && me) {
+    if (notice.type === "message") {
+      await navigate({ to: "/messages/$room", params: { room: notice.entity_id } });
+    } else if (notice.type === "room_invite") {
+      await navigate({ to: "/messages" });
+    } else if (notice.type === "mention" || notice.type === "unban_answer") {
+      const name = notice.channel?.username ?? notice.actor?.username;
+      if (name) await navigate({ to: "/c/$username", params: { username: name }, hash: "chat" });
+    } else if (notices.length > 1 && me) {
       await navigate({ to: "/c/$username", params: { username: me.username } });
     } else if (notice.type === "recording_stopped") {
       await navigate({ to: "/studio" });
@@ -70,17 +89,46 @@ const icons = {
   friend_accepted: UserCheck,
   recording_stopped: HardDrive,
   webhook_disabled: Webhook,
+  mention: AtSign,
+  room_invite: Users,
+  message: MessageCircle,
+  unban_answer: DoorOpen,
 } as const;
+
+/** Kinds of which a name says all. */
+type PlainKind = Exclude<keyof typeof icons, "mention" | "room_invite" | "unban_answer">;
+
+/** What a line says, in the language of the page where its kind is known. */
+export function noticeText(t: TFunction, group: NoticeGroup): string {
+  const { head: notice, notices } = group;
+  const name = notice.actor?.display_name;
+  const channel = notice.channel?.display_name;
+  const detail = notice.detail;
+  if (notice.type === "unban_answer" && channel) {
+    return t(detail === "accepted" ? "notice.unban_accepted" : "notice.unban_denied", { channel });
+  }
+  if (!name || !(notice.type in icons)) return notice.message;
+  if (notice.type === "message" && detail) return t("notice.message_in", { name, room: detail });
+  if (notice.type === "room_invite") {
+    return detail ? t("notice.room_invite", { name, room: detail }) : notice.message;
+  }
+  if (notice.type === "mention") {
+    if (!channel) return notice.message;
+    const others = othersIn(group);
+    if (others > 0) return t("notice.mention_others", { name, channel, count: others });
+    return notices.length > 1
+      ? t("notice.mention_times", { name, channel, count: notices.length })
+      : t("notice.mention", { name, channel });
+  }
+  if (notices.length > 1) return t("notice.new_followers", { name, count: notices.length - 1 });
+  return t(`notice.${notice.type as PlainKind}`, { name });
+}
 
 export function NoticeRow({ group, onOpen }: { group: NoticeGroup; onOpen: (group: NoticeGroup) => void }) {
   const { t } = useTranslation();
   const lang = useLang();
   const { head: notice, notices, isRead } = group;
   const Icon = icons[notice.type as keyof typeof icons] ?? Radio;
-  const name = notice.actor?.display_name;
-  let text = notice.message;
-  if (name && notices.length > 1) text = t("notice.new_followers", { name, count: notices.length - 1 });
-  else if (name && notice.type in icons) text = t(`notice.${notice.type as keyof typeof icons}`, { name });
   return (
     <button
       type="button"
@@ -100,7 +148,7 @@ export function NoticeRow({ group, onOpen }: { group: NoticeGroup; onOpen: (grou
       </span>
       <span className="min-w-0 flex-1">
         <span className={cx("block text-[15px] leading-snug", isRead ? "text-soft" : "font-semibold")}>
-          {text}
+          {noticeText(t, group)}
         </span>
         <span className="text-faint text-sm">{ago(notice.created_at, lang)}</span>
       </span>

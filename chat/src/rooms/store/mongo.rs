@@ -1,7 +1,10 @@
 //! Rooms in MongoDB, beside the channels' chat and through the same client.
 
 use async_trait::async_trait;
+use std::time::Duration;
+
 use domain::chat::reaction::KINDS_MAX;
+use domain::words::{Sought, words};
 use domain::{MessageId, RoomId, Timestamp, UserId};
 use futures::TryStreamExt;
 use kit::Secret;
@@ -16,6 +19,8 @@ use crate::history::mongo::{id, ids_of, is_duplicate, moment, open, timestamp, u
 use crate::history::{HistoryError, Result};
 
 const COLLECTION: &str = "room_messages";
+/// Longest a search may take.
+const SEARCH_MAX: Duration = Duration::from_millis(1_200);
 
 /// The collection `room_messages`.
 #[derive(Debug)]
@@ -32,6 +37,9 @@ struct Stone {
     room_id: Uuid,
     user_id: Uuid,
     text: String,
+    /// As they are looked for.
+    #[serde(default)]
+    words: Vec<String>,
     client_id: String,
     sent_at: DateTime,
     reply_to: Option<Uuid>,
@@ -70,6 +78,7 @@ impl MongoRooms {
                     IndexModel::builder().keys(doc! { "user_id": 1, "client_id": 1 }).options(unique).build(),
                     IndexModel::builder().keys(doc! { "room_id": 1, "_id": -1 }).build(),
                     IndexModel::builder().keys(doc! { "room_id": 1, "changed_at": 1 }).build(),
+                    IndexModel::builder().keys(doc! { "room_id": 1, "words": 1 }).build(),
                 ])
                 .await
                 .map(drop)
@@ -119,6 +128,27 @@ impl RoomHistory for MongoRooms {
         Ok(page)
     }
 
+    async fn search(
+        &self,
+        rooms: &[RoomId],
+        sought: &Sought,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<RoomMessage>> {
+        let rooms: Vec<_> = rooms.iter().map(|room| id(room.as_uuid())).collect();
+        // Words are letters and digits: nothing in them means anything to an expression. The longest first: an index serves one of them.
+        let mut words: Vec<&String> = sought.words().iter().collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let begins = words.into_iter().map(|word| doc! { "words": { "$regex": format!("^{word}") } });
+        let mut filter = doc! { "room_id": { "$in": rooms }, "deleted_at": null, "$and": begins.collect::<Vec<_>>() };
+        if let Some(before) = before {
+            filter.insert("_id", doc! { "$lt": id(before.as_uuid()) });
+        }
+        let found = self.messages().await?.find(filter).sort(doc! { "_id": -1 }).limit(i64::from(limit));
+        let stones: Vec<Stone> = found.max_time(SEARCH_MAX).await?.try_collect().await?;
+        Ok(stones.into_iter().map(message_of).collect())
+    }
+
     async fn find_all(&self, ids: &[MessageId]) -> Result<Vec<Kept>> {
         let found = self.messages().await?.find(doc! { "_id": { "$in": ids_of(ids) } }).await?;
         let stones: Vec<Stone> = found.try_collect().await?;
@@ -133,7 +163,8 @@ impl RoomHistory for MongoRooms {
 
     async fn edit(&self, message: MessageId, author: UserId, text: &str, at: Timestamp) -> Result<Option<RoomMessage>> {
         let filter = doc! { "_id": id(message.as_uuid()), "user_id": id(author.as_uuid()), "deleted_at": null };
-        let change = doc! { "$set": { "text": text, "edited_at": moment(at), "changed_at": moment(at) } };
+        let change =
+            doc! { "$set": { "text": text, "words": words(text), "edited_at": moment(at), "changed_at": moment(at) } };
         let messages = self.messages().await?;
         let after = messages.find_one_and_update(filter, change).return_document(ReturnDocument::After).await?;
         Ok(after.map(message_of))
@@ -173,6 +204,7 @@ fn stone_of(message: &RoomMessage) -> Stone {
         room_id: id(message.room.as_uuid()),
         user_id: id(message.author.as_uuid()),
         text: message.text.clone(),
+        words: words(&message.text),
         client_id: message.client_id.clone(),
         sent_at: moment(message.sent_at),
         reply_to: message.reply_to.map(|reply_to| id(reply_to.as_uuid())),

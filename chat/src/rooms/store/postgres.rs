@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use db::rooms::RoomMessageRow;
 use domain::chat::reaction::KINDS_MAX;
+use domain::words::Sought;
 use domain::{MessageId, RoomId, Timestamp, UserId};
 
 use super::{Kept, Reacted, RoomHistory, RoomMessage, Span, Stored};
@@ -40,6 +41,17 @@ impl RoomHistory for PostgresRooms {
     async fn page(&self, room: RoomId, span: Span<MessageId>, limit: u32) -> Result<Vec<RoomMessage>> {
         let mut connection = self.connection().await?;
         let rows = db::rooms::page(&mut connection, room, span, i64::from(limit)).await?;
+        Ok(rows.into_iter().map(message_of).collect())
+    }
+
+    async fn search(
+        &self,
+        rooms: &[RoomId],
+        sought: &Sought,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<RoomMessage>> {
+        let rows = db::rooms::search(&self.pool, rooms, sought, before, i64::from(limit)).await?;
         Ok(rows.into_iter().map(message_of).collect())
     }
 

@@ -190,6 +190,29 @@ pub async fn answer(
     Ok(row.map(|row| Answered { user: UserId::from_uuid(row.user_id), ban: row.ban_id }))
 }
 
+/// How a request was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    pub channel: UserId,
+    pub user: UserId,
+    pub is_accepted: bool,
+}
+
+/// `None`: it waits, or there is no such request.
+pub async fn decided(conn: &mut Conn, id: Uuid) -> Result<Option<Decided>> {
+    let row = sqlx::query!(
+        "SELECT channel_id, user_id, state FROM unban_requests WHERE request_id = $1 AND state <> 'open'",
+        id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Decided {
+        channel: UserId::from_uuid(row.channel_id),
+        user: UserId::from_uuid(row.user_id),
+        is_accepted: row.state == "accepted",
+    }))
+}
+
 /// The name of who answered a request, if somebody did.
 pub async fn answered_by(conn: &mut Conn, channel: UserId, id: Uuid) -> Result<Option<String>> {
     let name = sqlx::query_scalar!(

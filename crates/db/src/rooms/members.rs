@@ -310,10 +310,18 @@ pub async fn is_invited(conn: &mut Conn, room: RoomId, user: UserId) -> Result<b
 
 /// Takes an invitation back, or says no to it. False: there was none.
 pub async fn decline(conn: &mut Conn, room: RoomId, user: UserId) -> Result<bool> {
-    let done =
-        sqlx::query!("DELETE FROM room_invites WHERE room_id = $1 AND user_id = $2", room.as_uuid(), user.as_uuid(),)
-            .execute(conn)
-            .await?;
+    let done = sqlx::query!(
+        r#"
+        WITH told AS (
+            DELETE FROM notifications WHERE user_id = $2 AND type = 'room_invite' AND entity_id = $1
+        )
+        DELETE FROM room_invites WHERE room_id = $1 AND user_id = $2
+        "#,
+        room.as_uuid(),
+        user.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -25,18 +25,18 @@ pub struct RoomMessageRow {
 }
 
 /// The columns of a message, as every query here names them.
-struct Row {
-    message_id: Uuid,
-    room_id: Uuid,
-    user_id: Uuid,
-    text: String,
-    client_id: String,
-    sent_at: Timestamp,
-    reply_to: Option<Uuid>,
-    edited_at: Option<Timestamp>,
-    changed_at: Option<Timestamp>,
-    is_deleted: bool,
-    reactions: Option<serde_json::Value>,
+pub(super) struct Row {
+    pub(super) message_id: Uuid,
+    pub(super) room_id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) text: String,
+    pub(super) client_id: String,
+    pub(super) sent_at: Timestamp,
+    pub(super) reply_to: Option<Uuid>,
+    pub(super) edited_at: Option<Timestamp>,
+    pub(super) changed_at: Option<Timestamp>,
+    pub(super) is_deleted: bool,
+    pub(super) reactions: Option<serde_json::Value>,
 }
 
 impl TryFrom<Row> for RoomMessageRow {
@@ -60,7 +60,7 @@ impl TryFrom<Row> for RoomMessageRow {
     }
 }
 
-fn messages(rows: Vec<Row>) -> Result<Vec<RoomMessageRow>> {
+pub(super) fn messages(rows: Vec<Row>) -> Result<Vec<RoomMessageRow>> {
     rows.into_iter().map(RoomMessageRow::try_from).collect()
 }
 
@@ -68,8 +68,10 @@ fn messages(rows: Vec<Row>) -> Result<Vec<RoomMessageRow>> {
 pub async fn insert(conn: &mut Conn, message: &RoomMessageRow) -> Result<bool> {
     let done = sqlx::query!(
         r#"
-        INSERT INTO room_messages (message_id, room_id, user_id, text, client_id, sent_at, reply_to)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO room_messages (message_id, room_id, user_id, text, client_id, sent_at, reply_to, words)
+        VALUES ($1, $2, $3, $4, $5, $6, $7,
+                array_to_tsvector(ARRAY(SELECT right(replace($2::uuid::text, '-', ''), 12) || word
+                                          FROM unnest($8::text[]) AS word)))
         ON CONFLICT (user_id, client_id) DO NOTHING
         "#,
         message.id.as_uuid(),
@@ -79,6 +81,7 @@ pub async fn insert(conn: &mut Conn, message: &RoomMessageRow) -> Result<bool> {
         message.client_id,
         message.sent_at,
         message.reply_to.map(MessageId::as_uuid),
+        &domain::words::words(&message.text),
     )
     .execute(conn)
     .await?;
@@ -206,7 +209,9 @@ pub async fn edit(
         Row,
         r#"
         UPDATE room_messages m
-           SET text = $3, edited_at = $4, changed_at = $4
+           SET text = $3, edited_at = $4, changed_at = $4,
+               words = array_to_tsvector(ARRAY(SELECT right(replace(m.room_id::text, '-', ''), 12) || word
+                                                 FROM unnest($5::text[]) AS word))
          WHERE message_id = $1 AND user_id = $2 AND deleted_at IS NULL
         RETURNING message_id, room_id, user_id, text, client_id, sent_at, reply_to, edited_at, changed_at,
                   false AS "is_deleted!",
@@ -217,6 +222,7 @@ pub async fn edit(
         author.as_uuid(),
         text,
         at,
+        &domain::words::words(text),
     )
     .fetch_optional(conn)
     .await?;

@@ -1,5 +1,7 @@
 //! What the pool promises whatever becomes of its callers, on a real Postgres.
 
+mod analytics;
+
 use kit::Secret;
 use kit::config::DatabaseConfig;
 use testkit::services;

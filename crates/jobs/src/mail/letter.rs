@@ -15,6 +15,8 @@ const TEXT: &str = "letter.txt";
 const HTML: &str = "letter.html";
 /// Names and titles are cut to this much.
 const WORD_CHARS_MAX: usize = 200;
+/// Things one letter tells of. The rest is a number and a link.
+const ITEMS_MAX: usize = 20;
 
 /// One mail, ready to be sent.
 #[derive(Debug)]
@@ -73,11 +75,19 @@ impl Desk {
     pub(super) fn notice(&self, owed: &[&Owed]) -> anyhow::Result<Letter> {
         let first = owed.first().context("a letter about nothing")?;
         let language = Language::parse(&first.language).unwrap_or_default();
-        let items = owed.iter().map(|owed| self.item(language, owed)).collect::<anyhow::Result<Vec<_>>>()?;
+        let shown = owed.iter().take(ITEMS_MAX);
+        let mut items = shown.map(|owed| self.item(language, owed)).collect::<anyhow::Result<Vec<_>>>()?;
         let subject = match items.as_slice() {
             [one] => one.line.clone(),
-            several => self.say(language, "several", context! { count => several.len(), site => &self.site })?,
+            _several => self.say(language, "several", context! { count => owed.len(), site => &self.site })?,
         };
+        if owed.len() > ITEMS_MAX {
+            items.push(Item {
+                line: self.say(language, "more", context! { count => owed.len() - ITEMS_MAX })?,
+                url: format!("{}/notifications", self.site_url),
+                button: self.say(language, "open", context! {})?,
+            });
+        }
         let kind = NotificationType::parse(&first.kind).filter(|_| owed.iter().all(|one| one.kind == first.kind));
         let token = self.links.unsubscribe(UserId::from_uuid(first.user_id), kind);
         let stop = self.say(language, if kind.is_some() { "stop_kind" } else { "stop_all" }, context! {})?;
@@ -116,7 +126,9 @@ impl Desk {
             Some(kind) => {
                 let name = plain(owed.actor_name.as_deref().unwrap_or_default());
                 let title = plain(owed.title.as_deref().unwrap_or_default());
-                self.say(language, kind.as_str(), context! { name, title })?
+                let channel = plain(owed.channel_name.as_deref().unwrap_or_default());
+                let detail = plain(owed.detail.as_deref().unwrap_or_default());
+                self.say(language, kind.as_str(), context! { name, title, channel, detail })?
             }
             // Of a kind that a newer version knows.
             None => plain(&owed.message),
@@ -125,7 +137,8 @@ impl Desk {
             Some(NotificationType::StreamOnline | NotificationType::VodReady) => "watch",
             _ => "open",
         };
-        let place = notify::place(&owed.kind, owed.entity_id, owed.actor_username.as_deref());
+        let (actor, channel) = (owed.actor_username.as_deref(), owed.channel_username.as_deref());
+        let place = notify::place(&owed.kind, owed.entity_id, actor, channel);
         Ok(Item { line, url: format!("{}{place}", self.site_url), button: self.say(language, button, context! {})? })
     }
 
@@ -195,6 +208,9 @@ mod tests {
             title: Some(title.to_owned()),
             actor_username: Some("alice".to_owned()),
             actor_name: Some("Alice & <Co>".to_owned()),
+            channel_username: None,
+            channel_name: None,
+            detail: None,
             is_moot: false,
         }
     }
@@ -244,6 +260,28 @@ mod tests {
         assert_eq!(read(&both), None);
         assert!(both.text.contains("Alice & <Co> is live: Hello\nhttps://tv.example/c/alice\n\n"), "{}", both.text);
         assert!(both.text.contains("\n-- \nYou asked for mail"), "{}", both.text);
+    }
+
+    #[test]
+    fn what_was_collected_is_one_letter_of_a_bearable_length() {
+        let desk = desk();
+        let all = vec![owed("new_follower", "", "en"); 25];
+        let letter = desk.notice(&all.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(letter.subject, "25 new notifications on tv.example");
+        assert_eq!(letter.text.matches("follows you now").count(), 20);
+        assert!(letter.text.contains("And 5 more\nhttps://tv.example/notifications\n"), "{}", letter.text);
+    }
+
+    #[test]
+    fn a_mention_says_where_and_leads_there() {
+        let line = Owed {
+            channel_username: Some("chloe".to_owned()),
+            channel_name: Some("Chloé".to_owned()),
+            ..owed("mention", "", "en")
+        };
+        let letter = desk().notice(&[&line]).unwrap();
+        assert_eq!(letter.subject, "Alice & <Co> mentioned you in the chat of Chloé");
+        assert!(letter.text.contains("https://tv.example/c/chloe#chat\n"), "{}", letter.text);
     }
 
     #[test]

@@ -32,10 +32,10 @@ struct State {
 
 /// A mail server.
 #[derive(Clone, Default)]
-struct MailServer(Arc<Mutex<State>>);
+pub struct MailServer(Arc<Mutex<State>>);
 
 impl MailServer {
-    async fn start(&self) -> (SocketAddr, JoinSet<()>) {
+    pub async fn start(&self) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (server, mut tasks) = (self.clone(), JoinSet::new());
@@ -102,19 +102,19 @@ impl MailServer {
     }
 
     /// Who was written to, sorted.
-    fn recipients(&self) -> Vec<String> {
+    pub fn recipients(&self) -> Vec<String> {
         let mut all: Vec<_> = self.0.lock().unwrap().taken.iter().map(|(recipient, _)| recipient.clone()).collect();
         all.sort();
         all
     }
 
-    fn mail_to(&self, recipient: &str) -> Vec<u8> {
+    pub fn mail_to(&self, recipient: &str) -> Vec<u8> {
         let state = self.0.lock().unwrap();
         state.taken.iter().find(|(to, _)| to == recipient).map(|(_, message)| message.clone()).unwrap()
     }
 }
 
-async fn site(addr: SocketAddr) -> Site {
+pub async fn site(addr: SocketAddr) -> Site {
     Site::start(|config| {
         config.auth.secret = Secret::new("a site secret");
         config.http.public_url = "https://tv.example/".to_owned();
@@ -125,7 +125,7 @@ async fn site(addr: SocketAddr) -> Site {
 }
 
 /// A follower of the channel whose address is confirmed.
-async fn follower(site: &Site, channel: UserId, name: &str, language: &str) -> UserId {
+pub async fn follower(site: &Site, channel: UserId, name: &str, language: &str) -> UserId {
     let user = site.channel(name).await;
     site.execute(&format!(
         "INSERT INTO follows (channel_id, follower_id) VALUES ('{channel}', '{user}');

@@ -1,10 +1,14 @@
 //! The outbox, the queue and what they owe, on real Postgres and Redis.
 
+mod analytics;
 mod fanout;
 mod hooks;
 mod long;
 mod mail;
+mod mentions;
 mod push;
+mod quiet;
+mod rooms;
 mod storage;
 mod views;
 mod webhooks;

@@ -22,13 +22,13 @@ const PUBLIC_KEY: &str = "042571b2becdfde360551aaf1ed0f4cd366c11cebe555f89bcb7b1
 
 /// A push service: what came, in order, and what it answers from now on.
 #[derive(Clone, Default)]
-struct Service {
+pub struct Service {
     taken: Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>,
     status: Arc<Mutex<Option<u16>>>,
 }
 
 impl Service {
-    async fn start(&self) -> (SocketAddr, JoinSet<()>) {
+    pub async fn start(&self) -> (SocketAddr, JoinSet<()>) {
         let take = |State(service): State<Self>, Path(name): Path<String>, headers: HeaderMap, body: Bytes| async move {
             let status = service.status.lock().unwrap().unwrap_or(201);
             service.taken.lock().unwrap().push((name, headers, body));
@@ -46,14 +46,14 @@ impl Service {
         *self.status.lock().unwrap() = Some(status);
     }
 
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.taken.lock().unwrap().iter().map(|(name, ..)| name.clone()).collect();
         names.sort();
         names
     }
 }
 
-async fn subscribe(site: &Site, user: UserId, endpoint: &str) {
+pub async fn subscribe(site: &Site, user: UserId, endpoint: &str) {
     site.execute(&format!(
         "INSERT INTO push_subscriptions (subscription_id, user_id, endpoint, public_key, auth, label)
          VALUES (gen_random_uuid(), '{user}', '{endpoint}', '\\x{PUBLIC_KEY}', '\\x000102030405060708090a0b0c0d0e0f', 'x')"

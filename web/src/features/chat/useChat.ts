@@ -6,6 +6,7 @@ import { channel as channelQuery, patchChannel, stream as streamQuery } from "@/
 import type { ChatReaction, ChatStanding } from "@/api/types";
 import { channelEmotes } from "@/features/emotes/emotes";
 import { uuid } from "@/lib/ids";
+import { arrival } from "@/realtime/arrival";
 import { ask, getSocket } from "@/realtime/socket";
 import { emptyRoom, type Room, room } from "./room";
 
@@ -86,6 +87,7 @@ export function useChat(username: string, link?: string): ChatRoom {
         const lastId = lines.at(-1)?.id;
         const answer = await ask("stream:join", {
           username,
+          ...arrival(username),
           ...(link ? { stream_id: link } : {}),
           ...(lastId ? { last_id: lastId } : {}),
           ...(lastId && since ? { since } : {}),

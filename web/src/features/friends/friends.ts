@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
-import type { Circle, FriendPage, Letters } from "@/api/types";
+import type { Circle, FriendPage, Letters, Sight } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
 import { toast } from "@/ui/toast";
 
@@ -53,10 +53,15 @@ export function useSetPrivacy() {
   const { t } = useTranslation();
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (change: { friend_requests?: Circle; messages?: Letters }) =>
+    mutationFn: (change: { friend_requests?: Circle; messages?: Letters; presence?: Sight }) =>
       unwrap(api.PATCH("/api/v1/me/privacy", { body: change })),
-    onSuccess: (now) => {
+    onSuccess: (now, { presence }) => {
       client.setQueryData(privacy().queryKey, now);
+      // Who hides it does not see theirs.
+      if (presence) {
+        void client.invalidateQueries({ queryKey: FRIENDS });
+        void client.invalidateQueries({ queryKey: ["rooms"] });
+      }
       toast({ kind: "good", title: t("saved") });
     },
     onError: (error) => toast({ kind: "error", title: errorText(t, error) }),

@@ -7,7 +7,14 @@ const settings: NotificationSettings = {
     { type: "stream_online", in_app: true, is_fixed: false, push: true, mail: false },
     { type: "vod_ready", in_app: true, is_fixed: false, push: true, mail: false },
   ],
-  mail: { is_offered: true, address: "a@b.example", is_confirmed: true, language: "en" },
+  mail: {
+    is_offered: true,
+    address: "a@b.example",
+    is_confirmed: true,
+    language: "en",
+    digest: { every: "off", hour: 8, day: 1 },
+  },
+  time_zone: "UTC",
 };
 
 it("one choice changes and nothing else", () => {

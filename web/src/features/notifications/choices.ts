@@ -9,6 +9,10 @@ export const KNOWN_KINDS = [
   "friend_accepted",
   "recording_stopped",
   "webhook_disabled",
+  "mention",
+  "room_invite",
+  "message",
+  "unban_answer",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Notification } from "@/api/types";
-import { GROUP_MAX, grouped } from "./groups";
+import { GROUP_MAX, grouped, othersIn } from "./groups";
 
 let counter = 0;
 const notice = (type: string, minutesAgo: number, isRead = false): Notification => {
@@ -32,6 +32,27 @@ it("followers of one hour are one line, whatever happened between them", () => {
 it("other kinds stay alone", () => {
   expect(sizes(notice("stream_online", 0), notice("stream_online", 1), notice("vod_ready", 2))).toEqual([
     1, 1, 1,
+  ]);
+});
+
+const mention = (who: string, where: string, minutesAgo: number): Notification => ({
+  ...notice("mention", minutesAgo),
+  actor: { username: who, display_name: who, avatar_url: null },
+  channel: { username: where, display_name: where, avatar_url: null },
+});
+
+it("mentions in one chat are one line, and its people are counted once each", () => {
+  const groups = grouped([
+    mention("ana", "cho", 0),
+    mention("bo", "dan", 1),
+    mention("bo", "cho", 2),
+    mention("ana", "cho", 3),
+    mention("eve", "cho", 90),
+  ]);
+  expect(groups.map((group) => [group.notices.length, othersIn(group)])).toEqual([
+    [3, 1],
+    [1, 0],
+    [1, 0],
   ]);
 });
 

@@ -24,11 +24,13 @@ type Props = Pick<
 > & {
   message: RoomMessage;
   isFirst: boolean;
+  /** What was looked for and found. */
+  isSought: boolean;
   /** Said above it, where a day begins. */
   day: string | null;
 };
 
-export const Bubble = memo(function Bubble({ message, isFirst, day, ...rest }: Props) {
+export const Bubble = memo(function Bubble({ message, isFirst, isSought, day, ...rest }: Props) {
   const { t } = useTranslation();
   const lang = useLang();
   const { me, isGroup } = rest;
@@ -45,8 +47,10 @@ export const Bubble = memo(function Bubble({ message, isFirst, day, ...rest }: P
         data-testid="room-message"
         data-id={message.id}
         data-mine={isMine}
+        data-sought={isSought || undefined}
+        tabIndex={isSought ? -1 : undefined}
         className={cx(
-          "group relative flex gap-2.5",
+          "group relative flex gap-2.5 rounded-lg outline-none",
           isFirst ? "mt-3" : "mt-1",
           isMine ? "flex-row-reverse" : "flex-row",
         )}
@@ -74,6 +78,7 @@ export const Bubble = memo(function Bubble({ message, isFirst, day, ...rest }: P
             className={cx(
               "max-w-full rounded-lg px-3.5 py-2",
               isMine ? "bg-melt-wash" : "border border-line bg-raised",
+              isSought && "ring-2 ring-melt ring-offset-2 ring-offset-ground",
             )}
           >
             <span className="sr-only">{isMine ? t("rooms.you") : name}</span>
@@ -187,7 +192,10 @@ function Tools({
   onEdit,
   onRemove,
   onReact,
-}: { message: RoomMessage; isMine: boolean; name: string } & Omit<Props, "message" | "isFirst" | "day">) {
+}: { message: RoomMessage; isMine: boolean; name: string } & Omit<
+  Props,
+  "message" | "isFirst" | "isSought" | "day"
+>) {
   const { t } = useTranslation();
   const mayEdit = isMine && mayWrite && Date.now() - Date.parse(message.sent_at) < EDIT_FOR_MS;
   const mayRemove = isMine || keepsOrder;

@@ -1,9 +1,11 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useSearch } from "@tanstack/react-router";
 import { ArrowLeft, RotateCw, Users, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Room, RoomMessage } from "@/api/types";
+import { usePresenceText, WithPresence } from "@/features/presence/Presence";
+import { usePresence } from "@/features/presence/usePresence";
 import { errorText } from "@/i18n/errorText";
 import { ask, getSocket, useLine } from "@/realtime/socket";
 import { Avatar } from "@/ui/avatar";
@@ -12,6 +14,7 @@ import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { Composer } from "./Composer";
 import { GroupDialog } from "./GroupDialog";
+import { Past } from "./Past";
 import { ROOMS, roomName, roomOf } from "./rooms";
 import { Said } from "./Said";
 import { useTalk } from "./useTalk";
@@ -50,7 +53,10 @@ function Open({ room, me }: { room: Room; me: string }) {
   const [editing, setEditing] = useState<RoomMessage | null>(null);
   const name = roomName(room, t("rooms.gone_member"));
   const items = talk.data?.items ?? [];
-  const otherRead = useMarkers(room, items, me);
+  const { at: sought } = useSearch({ strict: false });
+  const isPast = sought !== undefined && talk.data !== undefined && !items.some(({ id }) => id === sought);
+  // Further back nothing new is in sight.
+  const otherRead = useMarkers(room, isPast ? [] : items, me);
   const isGroup = room.kind === "group";
   const mine = items.findLast((item) => item.user.id === me)?.id;
   const isSeen = !isGroup && mine !== undefined && mine === items.at(-1)?.id && (otherRead ?? "") >= mine;
@@ -66,6 +72,17 @@ function Open({ room, me }: { room: Room; me: string }) {
           ? t("rooms.seen")
           : "";
   const mayWrite = !room.refusal;
+  if (isPast)
+    return (
+      <section
+        aria-label={t("rooms.with", { name })}
+        className="flex min-h-0 flex-1 flex-col"
+        data-testid="conversation"
+      >
+        <Head room={room} name={name} me={me} />
+        <Past key={sought} room={room} me={me} at={sought} />
+      </section>
+    );
   return (
     <section
       aria-label={t("rooms.with", { name })}
@@ -86,6 +103,7 @@ function Open({ room, me }: { room: Room; me: string }) {
           keepsOrder={room.role !== "member"}
           isGroup={isGroup}
           mayWrite={mayWrite}
+          sought={sought}
           waiting={drafts.map((draft) => `${draft.client_id} ${draft.error !== null}`).join()}
           onOlder={() => older().catch(refuse)}
           onAnswer={(message) => {
@@ -173,15 +191,19 @@ function Head({ room, name, me }: { room: Room; name: string; me: string }) {
   const { t } = useTranslation();
   const [isOpen, setOpen] = useState(false);
   const other = room.with?.is_active ? room.with : null;
+  const presence = usePresence(other?.id, other?.presence);
+  const said = usePresenceText(presence);
   const face = (
     <>
-      <Avatar name={name} username={other?.username ?? room.id} url={other?.avatar_url} size={38} />
+      <WithPresence presence={presence} isSaid>
+        <Avatar name={name} username={other?.username ?? room.id} url={other?.avatar_url} size={38} />
+      </WithPresence>
       <span className="min-w-0 text-left">
         <span className="block truncate font-semibold">{name}</span>
-        <span className="block truncate text-faint text-sm">
+        <span className="block truncate text-faint text-sm" data-testid="room-note">
           {room.kind === "group"
             ? t("rooms.members_count", { count: room.members_count })
-            : other && t("channel.handle", { username: other.username })}
+            : other && [t("channel.handle", { username: other.username }), said].filter(Boolean).join(" · ")}
         </span>
       </span>
     </>

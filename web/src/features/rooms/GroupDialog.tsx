@@ -4,8 +4,10 @@ import type { TFunction } from "i18next";
 import { ArrowDown, ArrowUp, Crown, UserMinus, UserPlus, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Room, RoomMember } from "@/api/types";
+import type { Presence, Room, RoomMember } from "@/api/types";
 import { friendList } from "@/features/friends/friends";
+import { usePresenceText, WithPresence } from "@/features/presence/Presence";
+import { usePresence } from "@/features/presence/usePresence";
 import { Avatar } from "@/ui/avatar";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
@@ -57,7 +59,7 @@ export function GroupDialog({ room, me, onClose }: { room: Room; me: string; onC
           )}
           <ul className="flex max-h-[38dvh] flex-col gap-0.5 overflow-y-auto">
             {members.data?.items.map((member) => (
-              <Person key={member.id} person={member} note={roleNote(t, member)}>
+              <Person key={member.id} person={member} watched={member.id} note={roleNote(t, member)}>
                 {isOwner && member.id !== me && (
                   <>
                     <Button
@@ -171,19 +173,31 @@ function roleNote(t: TFunction, member: RoomMember): string {
 
 function Person({
   person,
+  watched,
   note,
   children,
 }: {
-  person: { username: string; display_name: string; avatar_url?: string | null };
+  person: {
+    username: string;
+    display_name: string;
+    avatar_url?: string | null;
+    presence?: Presence | null;
+  };
+  /** Whose presence is shown: that of who sits in the group. */
+  watched?: string;
   note: string;
   children: ReactNode;
 }) {
+  const presence = usePresence(watched, person.presence);
+  const said = usePresenceText(presence);
   return (
     <li className="flex items-center gap-3 rounded-md px-1 py-1.5" data-username={person.username}>
-      <Avatar name={person.display_name} username={person.username} url={person.avatar_url} size={34} />
+      <WithPresence presence={presence} isSaid>
+        <Avatar name={person.display_name} username={person.username} url={person.avatar_url} size={34} />
+      </WithPresence>
       <span className="min-w-0 flex-1">
         <span className="block truncate font-semibold text-[15px]">{person.display_name}</span>
-        <span className="block truncate text-faint text-sm">{note}</span>
+        <span className="block truncate text-faint text-sm">{said ? `${note} · ${said}` : note}</span>
       </span>
       {children}
     </li>

@@ -27,10 +27,12 @@ export type SaidProps = {
   /** What waits to be stored, and a word that changes with it. */
   children: ReactNode[];
   waiting: string;
+  /** A message to be brought into sight. */
+  sought?: string | undefined;
 };
 
 /** Everything that was said, the latest in sight unless one has scrolled away from it. */
-export function Said({ items, isLoading, hasOlder, onOlder, children, waiting, ...rest }: SaidProps) {
+export function Said({ items, isLoading, hasOlder, onOlder, children, waiting, sought, ...rest }: SaidProps) {
   const { t } = useTranslation();
   const lang = useLang();
   const box = useRef<HTMLDivElement>(null);
@@ -42,6 +44,15 @@ export function Said({ items, isLoading, hasOlder, onOlder, children, waiting, .
     if (!box.current) return;
     if (isAtEnd.current || lastMine || waiting) box.current.scrollTop = box.current.scrollHeight;
   }, [last, lastMine, waiting]);
+  // Once: who scrolls on from there is not brought back.
+  const isThere = sought !== undefined && items.some((item) => item.id === sought);
+  useLayoutEffect(() => {
+    if (!isThere) return;
+    const line = box.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(sought)}"]`);
+    isAtEnd.current = false;
+    line?.scrollIntoView({ block: "center" });
+    line?.focus({ preventScroll: true });
+  }, [isThere, sought]);
   const showOlder = async () => {
     const element = box.current;
     const below = element ? element.scrollHeight - element.scrollTop : 0;
@@ -91,6 +102,7 @@ export function Said({ items, isLoading, hasOlder, onOlder, children, waiting, .
             key={message.id}
             message={message}
             isFirst={isFirst}
+            isSought={message.id === sought}
             day={isNewDay ? day(message.sent_at, lang) : null}
             {...rest}
           />
