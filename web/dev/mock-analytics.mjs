@@ -17,6 +17,27 @@ const dayOf = (ms) => new Date(ms).toISOString().slice(0, 10);
 /** 0 to 1, the same for the same number. */
 const noise = (n) => Math.abs((Math.sin(n * 127.1) * 43_758.5453) % 1);
 
+/** A table as the server writes it: a column for each of a row's parts, and no cell a formula. */
+function csvOf(rows) {
+  const cell = (value) => {
+    const text = String(value ?? "");
+    const plain = /^\s*[=+\-@]/.test(text) ? `'${text}` : text;
+    return /["\r\n,]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+  };
+  return [Object.keys(rows[0] ?? {}), ...rows.map(Object.values)]
+    .map((cells) => `${cells.map(cell).join(",")}\r\n`)
+    .join("");
+}
+const tables = {
+  days: (days) => days,
+  streams: (_, streams) => streams.map(({ totals, ...head }) => ({ ...head, ...totals })),
+  sources: (_, __, { hosts, others, ...ways }) => [
+    ...Object.entries(ways).map(([kind, viewers]) => ({ kind, host: "", viewers })),
+    ...hosts.map(({ host, viewers }) => ({ kind: "host", host, viewers })),
+    { kind: "other-hosts", host: "", viewers: others },
+  ],
+};
+
 export function analytics({ scene, uuid7, problem }) {
   const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
   const evenings = [];
@@ -89,18 +110,21 @@ export function analytics({ scene, uuid7, problem }) {
     const from = Date.parse(q.get("from") ?? dayOf(to - 27 * DAY_MS));
     const count = Math.round((to - from) / DAY_MS) + 1;
     const now = period(from, count);
-    if (q.get("format") === "csv") return { body: "date,watch_s\r\n" };
+    const streams = now.within.slice(0, 200).map(streamOf);
+    const sources = sourcesOf(scene.empty ? 0 : count / 28);
+    if (q.get("format") === "csv")
+      return { csv: csvOf(tables[q.get("table") ?? "days"](now.body.days, streams, sources)) };
     return {
       body: {
         range: now.body,
         before: period(from - count * DAY_MS, count).body,
-        sources: sourcesOf(scene.empty ? 0 : count / 28),
-        streams: now.within.slice(0, 200).map(streamOf),
+        sources,
+        streams,
         is_cut: false,
       },
     };
   };
-  const stream = ([id]) => {
+  const stream = ([id], _, q) => {
     const one = evenings.find((evening) => evening.id === id) ?? (id === "latest" ? evenings[0] : null);
     if (!one) return problem(404, "stream.not-found", "there is no such stream");
     const items = Array.from({ length: one.minutes }, (_, i) => {
@@ -115,6 +139,7 @@ export function analytics({ scene, uuid7, problem }) {
         new_followers: noise(i + 8) > 0.9 ? 1 : 0,
       };
     });
+    if (q.get("format") === "csv") return { csv: csvOf(items) };
     return {
       body: {
         stream: streamOf(one),

@@ -12,6 +12,8 @@ import { extname, join, normalize } from "node:path";
 import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
 import { order } from "./mock-order.mjs";
+import { presence, presenceOf } from "./mock-presence.mjs";
+import { webhooks } from "./mock-webhooks.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
 const dist = new URL("../dist/", import.meta.url).pathname;
@@ -154,7 +156,7 @@ const choices = [...kinds, "recording_stopped", "mention", "room_invite", "messa
 const mail = {
   is_offered: true,
   address: "you@mail.example",
-  is_confirmed: false,
+  is_confirmed: true,
   language: "en",
   digest: { every: "off", hour: 8, day: 1 },
 };
@@ -348,15 +350,21 @@ const bonds = new Map([
   ["rosa", "outgoing"],
   ["velodrome", "blocked"],
 ]);
-const privacy = { friend_requests: "everybody", messages: "friends" };
+const privacy = { friend_requests: "everybody", messages: "friends", presence: "friends" };
 const bonded = (state) =>
   people
     .filter((one) => !scene.empty && bonds.get(one.username) === state)
-    .map((one, i) => ({ ...ref(one), state, since: iso(7_000 * (i + 1)) }));
+    .map((one, i) => ({
+      ...{ id: one.username, ...ref(one), state, since: iso(7_000 * (i + 1)) },
+      presence: state === "accepted" ? presenceOf(one.username) : null,
+    }));
 const bondView = (name) => ({ state: bonds.get(name) ?? "none", may_ask: !bonds.has(name) });
 
 // Rooms: with two friends, and a group of all who speak in it.
-const personOf = (who) => ({ id: who.id ?? who.username, ...ref(who), is_active: true });
+const personOf = (who) => ({
+  ...{ id: who.id ?? who.username, ...ref(who), is_active: true },
+  presence: presenceOf(who.id ?? who.username),
+});
 const talks = new Map();
 const invitation = { room_id: uuid7(), name: "Night photographers", members_count: 7, created_at: iso(500) };
 let invitations = [{ ...invitation, invited_by: ref(people[1]) }];
@@ -762,8 +770,9 @@ const routes = [
     /^\/notifications$/,
     (_, __, query) => {
       const type = query?.get("type");
-      const shown = notices.filter((n) => (!type || n.type === type) && !(query?.get("unread") && n.is_read));
-      return { body: page(shown, { unread_count: notices.filter((n) => !n.is_read).length }) };
+      const all = scene.empty ? [] : notices;
+      const shown = all.filter((n) => (!type || n.type === type) && !(query?.get("unread") && n.is_read));
+      return { body: page(shown, { unread_count: all.filter((n) => !n.is_read).length }) };
     },
   ],
   [
@@ -918,7 +927,9 @@ const server = createServer(async (request, response) => {
     return response.writeHead(204).end();
   }
   if (path.startsWith("/api/v1")) {
-    if (scene.fail) return answer(response, problem(503, "unavailable", "try again later"));
+    // Who is signed in stays so: what is looked at is how the pages say it.
+    if (scene.fail && !/^\/api\/v1\/(auth\/|me$)/.test(path))
+      return answer(response, problem(503, "unavailable", "try again later"));
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -940,7 +951,9 @@ const server = createServer(async (request, response) => {
   const isFile = existsSync(file) && statSync(file).isFile();
   sendFile(response, isFile ? file : join(dist, "index.html"), { "content-security-policy": policy });
 });
-function answer(response, { status = 200, body, cookie }) {
+function answer(response, { status = 200, body, csv, cookie }) {
+  if (csv !== undefined)
+    return response.writeHead(status, { "content-type": "text/csv; charset=utf-8; header=present" }).end(csv);
   const type = status >= 400 ? "application/problem+json" : "application/json";
   response
     .writeHead(status, { "content-type": type, ...(cookie ? { "set-cookie": cookie } : {}) })
@@ -1000,10 +1013,15 @@ const desk = order({
   },
   io: () => io,
 });
-routes.push(...desk.routes, ...analytics({ scene, uuid7, problem }));
+routes.push(
+  ...desk.routes,
+  ...analytics({ scene, uuid7, problem }),
+  ...webhooks({ scene, uuid7, iso, page, problem }),
+);
 
 io.on("connection", (socket) => {
   desk.events(socket);
+  presence(socket, () => (scene.empty ? [] : [...talks.values()].flatMap((room) => room.said)));
   socket.on("stream:join", ({ username }, ack) => {
     socket.join(`channel:${username}`);
     const viewers = streams.find((s) => s.channel.username === username)?.viewers ?? 0;

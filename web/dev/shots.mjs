@@ -14,6 +14,15 @@ const rooms = (await (await fetch(`${base}/api/v1/rooms`)).json()).items;
 const group = rooms.find((room) => room.kind === "group").id;
 const friend = rooms.find((room) => room.with?.username === "fieldnotes").id;
 const closed = rooms.find((room) => room.with?.username === "rosa").id;
+const NEVER_SAID = "00000000-0000-7000-8000-000000000000";
+const quiet = { quiet_hours: { from: "22:00", to: "07:00" }, time_zone: "Asia/Ho_Chi_Minh" };
+const weekly = { mail_digest: { every: "weekly", hour: 8, day: 1 } };
+const choose = (body) =>
+  fetch(`${base}/api/v1/me/notification-settings`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
 
 const pages = [
   ["home", "/"],
@@ -56,7 +65,17 @@ const pages = [
   ["analytics-year", "/studio/analytics?from=2026-01-01&to=2026-06-30&compare=false", { whole: true }],
   ["analytics-empty", "/studio/analytics", { before: ["empty"], after: ["full"] }],
   ["analytics-fail", "/studio/analytics", { before: ["fail"], after: ["heal"], wait: 5000 }],
-  ["analytics-stream", "/studio/analytics/latest", { whole: true, press: "table-toggle-viewers" }],
+  ["analytics-loading", "/studio/analytics", { stalls: /v1\/me\/analytics/ }],
+  ["analytics-offline", "/studio/analytics", { isCut: true }],
+  ["analytics-stream", "/studio/analytics/latest", { whole: true, press: ["table-toggle-viewers"] }],
+  ["analytics-stream-loading", "/studio/analytics/latest", { stalls: /v1\/me\/analytics/ }],
+  ["analytics-stream-gone", "/studio/analytics/gone"],
+  ["webhooks", "/studio/webhooks", { whole: true }],
+  ["webhooks-log", "/studio/webhooks", { whole: true, press: ["webhook-log-open", "delivery"] }],
+  ["webhooks-new", "/studio/webhooks", { press: ["webhook-new"] }],
+  ["webhooks-loading", "/studio/webhooks", { stalls: /me\/webhooks/ }],
+  ["webhooks-empty", "/studio/webhooks", { before: ["empty"], after: ["full"] }],
+  ["webhooks-fail", "/studio/webhooks", { before: ["fail"], after: ["heal"], wait: 5000 }],
   ["mod", "/mod/linh_makes"],
   ["mod-empty", "/mod/linh_makes", { before: ["empty"], after: ["full"] }],
   ["mod-fail", "/mod/linh_makes", { before: ["fail"], after: ["heal"], wait: 5000 }],
@@ -66,7 +85,19 @@ const pages = [
     { before: ["viewer", "banned"], after: ["moderates", "unbanned"], wait: 4000 },
   ],
   ["mod-forbidden", "/mod/linh_makes", { before: ["viewer"], after: ["moderates"] }],
-  ["settings", "/settings"],
+  ["settings", "/settings", { whole: true }],
+  ["settings-loading", "/settings", { stalls: /me\/(notification-settings|privacy|push)/, whole: true }],
+  ["friends", "/friends", { whole: true }],
+  ["friends-empty", "/friends", { before: ["empty"], after: ["full"] }],
+  ["friends-loading", "/friends", { stalls: /api\/v1\/friends/ }],
+  ["friends-fail", "/friends", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["friends-offline", "/friends", { isCut: true }],
+  ["messages-found", "/messages", { type: ["room-search", "the in"] }],
+  ["messages-found-none", "/messages", { type: ["room-search", "zzz"] }],
+  ["messages-found-fail", "/messages", { type: ["room-search", "fail"] }],
+  ["messages-past", `/messages/${friend}?at=${NEVER_SAID}`],
+  ["messages-members", `/messages/${group}`, { press: ["room-group"] }],
+  ["messages-offline", `/messages/${friend}`, { isCut: true }],
   ["messages", "/messages"],
   ["messages-empty", "/messages", { before: ["empty"], after: ["full"] }],
   ["messages-fail", "/messages", { before: ["fail"], after: ["heal"], wait: 5000 }],
@@ -75,6 +106,8 @@ const pages = [
   ["messages-closed", `/messages/${closed}`],
   ["messages-gone", "/messages/00000000-0000-7000-8000-000000000000"],
   ["notifications", "/notifications"],
+  ["notifications-empty", "/notifications", { before: ["empty"], after: ["full"] }],
+  ["bell", "/", { press: ["bell"] }],
   ["admin", "/admin/categories"],
   ["admin-members", "/admin/members"],
   ["admin-reports", "/admin/reports"],
@@ -104,10 +137,23 @@ const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir()
     "--autoplay-policy=no-user-gesture-required",
   ],
 });
+await choose({ ...quiet, ...weekly });
 for (const [
   name,
   path,
-  { before = [], after = [], wait = 1300, anonymous = false, focus = null, whole = false, press = null } = {},
+  {
+    before = [],
+    after = [],
+    wait = 1300,
+    anonymous = false,
+    focus = null,
+    whole = false,
+    // What is pressed, what is typed where, which requests are never answered, and whether the line is lost once the page is there.
+    press = [],
+    type = null,
+    stalls = null,
+    isCut = false,
+  } = {},
 ] of pages) {
   if (only && !new RegExp(only).test(name)) continue;
   await act(anonymous ? "signout" : "signin");
@@ -115,7 +161,10 @@ for (const [
   for (const [shape, viewport, theme, lang] of shapes) {
     const page = await browser.newPage();
     page.on("console", (message) => {
-      if (message.type() === "error" && !/status of (401|404|503)/.test(message.text()))
+      if (
+        message.type() === "error" &&
+        !/status of (401|404|503)|ERR_INTERNET_DISCONNECTED/.test(message.text())
+      )
         console.log(`${name} ${shape}: ${message.text()}`);
     });
     page.on("pageerror", (error) => console.log(`${name} ${shape}: ${error.message}`));
@@ -128,11 +177,20 @@ for (const [
       },
       [theme, lang],
     );
+    if (stalls) await page.route(stalls, () => undefined);
     await page.goto(base + path);
     await page.waitForTimeout(wait);
-    if (press) {
-      await page.getByTestId(press).click();
-      await page.waitForTimeout(300);
+    for (const id of press) {
+      await page.getByTestId(id).first().click();
+      await page.waitForTimeout(400);
+    }
+    if (type) {
+      await page.getByTestId(type[0]).fill(type[1]);
+      await page.waitForTimeout(900);
+    }
+    if (isCut) {
+      await browser.setOffline(true);
+      await page.waitForTimeout(2_500);
     }
     if (focus) {
       const part = page.getByTestId(focus);
@@ -141,6 +199,7 @@ for (const [
     }
     await page.screenshot({ path: join(out, `${name}-${shape}.png`), fullPage: whole });
     await page.close();
+    if (isCut) await browser.setOffline(false);
   }
   for (const step of after) await act(step);
 }

@@ -209,7 +209,7 @@ function Face({ friend, isFriend }: { friend: Friend; isFriend: boolean }) {
       </WithPresence>
       <span className="min-w-0 flex-1">
         <span className="block truncate font-semibold">{friend.display_name}</span>
-        <span className="block truncate text-faint text-sm">
+        <span className="block text-faint text-sm max-sm:[overflow-wrap:anywhere] sm:truncate">
           {t("channel.handle", { username: friend.username })} · {note}
         </span>
       </span>

@@ -1,7 +1,7 @@
 // One stream, minute by minute.
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { ArrowLeft, ChartLine } from "lucide-react";
+import { ArrowLeft } from "lucide-react";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
@@ -15,7 +15,7 @@ import { Tiles } from "@/features/analytics/Tiles";
 import { useLang } from "@/i18n/useLang";
 import { whole } from "@/lib/time";
 import { PageHead } from "@/shell/PageHead";
-import { Empty, ErrorState, LiveBadge, Skeleton } from "@/ui/bits";
+import { Empty, ErrorState, LiveBadge, SectionHead, Skeleton } from "@/ui/bits";
 import { buttonClass } from "@/ui/button";
 import { NotFound } from "./problems";
 import { RequireUser } from "./RequireUser";
@@ -101,27 +101,28 @@ function Stream({ data }: { data: StreamAnalytics }) {
       {data.is_thinned && <p className="text-soft text-sm">{t("analytics.thinned")}</p>}
       {items.length === 0 ? (
         <Empty title={t("analytics.no_minutes")}>
-          <ChartLine className="mb-2 size-6 text-faint" aria-hidden="true" />
           <p>{data.is_live ? t("analytics.no_minutes_yet") : t("analytics.no_minutes_text")}</p>
         </Empty>
       ) : (
-        <Graphs
-          items={items}
-          note={gaps.count > 0 ? t("analytics.gaps", { count: gaps.steps * data.step_minutes }) : undefined}
-        />
+        <section>
+          <SectionHead
+            title={t("analytics.by_minute")}
+            action={
+              <CsvButton
+                label={t("analytics.csv_of", { title: t("analytics.by_minute") })}
+                name={`stream-${stream.id}`}
+                ask={() => streamCsv(stream.id)}
+              />
+            }
+          />
+          <Graphs
+            items={items}
+            note={gaps.count > 0 ? t("analytics.gaps", { count: gaps.steps * data.step_minutes }) : undefined}
+          />
+        </section>
       )}
       {data.step_minutes > 1 && items.length > 0 && (
         <p className="text-faint text-sm">{t("analytics.steps", { count: data.step_minutes })}</p>
-      )}
-      {items.length > 0 && (
-        <div className="flex justify-end">
-          <CsvButton
-            label={t("analytics.csv_of", { title: t("analytics.minutes") })}
-            name={`stream-${stream.id}`}
-            ask={() => streamCsv(stream.id)}
-            isAlone
-          />
-        </div>
       )}
       <SourcesPanel sources={data.sources} />
     </>
@@ -164,7 +165,7 @@ function Graphs({ items, note }: { items: readonly AnalyticsStep[]; note: string
     [t],
   );
   return (
-    <>
+    <div className="flex flex-col gap-6">
       <Figure
         {...plot}
         id="viewers"
@@ -173,7 +174,7 @@ function Graphs({ items, note }: { items: readonly AnalyticsStep[]; note: string
         names={names.viewers}
         note={note}
       />
-      <div className="grid gap-6 lg:grid-cols-2">
+      <div className="grid gap-6 lg:grid-cols-2 lg:[&>:last-child:nth-child(odd)]:col-span-2">
         <Figure {...plot} id="chat" title={t("analytics.chat_over")} lines={shared.chat} names={names.chat} />
         <Figure
           {...plot}
@@ -190,6 +191,6 @@ function Graphs({ items, note }: { items: readonly AnalyticsStep[]; note: string
           names={names.connections}
         />
       </div>
-    </>
+    </div>
   );
 }

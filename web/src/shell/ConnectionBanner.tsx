@@ -22,7 +22,7 @@ export function ConnectionBanner() {
   return (
     <div role="status" data-testid="connection-banner">
       {kind && (
-        <div className="fixed left-1/2 z-50 max-md:bottom-[calc(var(--bottom-h)+12px)] md:top-[calc(var(--header-h)+10px)] flex w-max max-w-[calc(100vw-24px)] -translate-x-1/2 items-center gap-2.5 rounded-full border border-warn/50 bg-warn-wash px-4 py-2 font-semibold text-sm text-warn shadow-m [&_svg]:size-4 [&_svg]:shrink-0">
+        <div className="fixed left-1/2 top-[calc(var(--header-h)+10px)] z-50 flex w-max max-w-[calc(100vw-24px)] -translate-x-1/2 items-center gap-2.5 rounded-full border border-warn/50 bg-warn-wash px-4 py-2 font-semibold text-sm text-warn shadow-m [&_svg]:size-4 [&_svg]:shrink-0">
           {kind === "offline" ? <WifiOff /> : <CloudOff />}
           {t(`banner.${kind}`)}
         </div>

@@ -6,18 +6,7 @@ import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
 
 /** Asks for a table and hands it to the browser as a file: the token is not in any address. */
-export function CsvButton({
-  label,
-  name,
-  ask,
-  isAlone = false,
-}: {
-  label: string;
-  name: string;
-  ask: () => Promise<string>;
-  /** No heading says what it is the file of. */
-  isAlone?: boolean;
-}) {
+export function CsvButton({ label, name, ask }: { label: string; name: string; ask: () => Promise<string> }) {
   const { t } = useTranslation();
   const save = useMutation({
     mutationFn: ask,
@@ -39,11 +28,11 @@ export function CsvButton({
       size="s"
       isBusy={save.isPending}
       onClick={() => save.mutate()}
-      aria-label={isAlone ? undefined : label}
+      aria-label={label}
       data-testid={`csv-${name}`}
     >
       <Download />
-      {isAlone ? label : t("analytics.csv")}
+      {t("analytics.csv")}
     </Button>
   );
 }

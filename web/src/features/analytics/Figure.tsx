@@ -12,7 +12,7 @@ const Plot = lazy(() => import("./Plot"));
 
 const SWATCHES: Record<string, string> = {
   now: "bg-melt h-2.5 w-2.5 rounded-[2px]",
-  before: "h-0 w-3.5 border-faint border-t-2 border-dashed",
+  before: "h-2.5 w-2.5 rounded-[2px] border border-faint bg-line",
   second: "h-0 w-3.5 border-warn border-t-2 border-dashed",
 };
 
@@ -114,11 +114,11 @@ function Numbers({
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
       tabIndex={0}
       aria-label={t("analytics.table_of", { title })}
-      className="max-h-64 w-full overflow-auto rounded-md border border-line"
+      className="relative max-h-64 w-full overflow-auto rounded-md border border-line"
     >
-      <table className="tabular w-full whitespace-nowrap text-sm">
+      <table className="tabular w-full text-sm">
         <caption className="sr-only">{t("analytics.table_of", { title })}</caption>
-        <thead className="sticky top-0 bg-raised">
+        <thead className="sticky top-0 bg-raised align-bottom leading-tight">
           <tr>
             <th scope="col" className="px-3 py-2 text-left font-semibold">
               {rowName}
@@ -130,7 +130,7 @@ function Numbers({
             ))}
           </tr>
         </thead>
-        <tbody className="font-mono text-[13px]">
+        <tbody className="whitespace-nowrap font-mono text-[13px]">
           {rows.map((row, i) => (
             <tr key={i} className="border-line border-t">
               <th scope="row" className="px-3 py-1.5 text-left font-normal text-soft">

@@ -7,7 +7,11 @@ import { type Line, labelEvery } from "./numbers";
 const HEIGHT = 176;
 const INKS: Record<string, string> = { now: "--melt", before: "--text-faint", second: "--warn" };
 /** Colour is never the only difference. */
-const DASHES: Record<string, number[] | undefined> = { before: [4, 4], second: [6, 3] };
+const DASHES: Record<string, number[] | undefined> = { second: [6, 3] };
+/** What was before stands behind what is now: wider, and hollow. More of them than this have no room for an outline. */
+const OUTLINED_MAX = 100;
+const BEFORE_WIDE: uPlot.Series.BarsPathBuilderOpts = { size: [0.92, 64] };
+const NOW_WIDE: uPlot.Series.BarsPathBuilderOpts = { size: [0.56, 44] };
 
 export type PlotProps = {
   /** Seconds since 1970. */
@@ -34,7 +38,8 @@ function options({ times, lines, look, scale, show }: PlotProps, width: number, 
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    // Labels stand under the middle of what they name: the last one needs room.
+    padding: [8, isDays ? 20 : 28, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
@@ -61,17 +66,16 @@ function options({ times, lines, look, scale, show }: PlotProps, width: number, 
     ],
     series: [
       {},
-      ...lines.map((line) => {
+      ...lines.map((line): uPlot.Series => {
         const stroke = ink(INKS[line.key] ?? "--text");
-        const isBars = look === "bars" && line.key !== "before";
+        const drawn = { label: line.key, stroke, points: { show: false } };
+        if (look === "line") return { ...drawn, width: 1.75, dash: DASHES[line.key] };
+        const isBefore = line.key === "before";
         return {
-          label: line.key,
-          stroke,
-          width: isBars ? 0 : 1.75,
-          dash: DASHES[line.key],
-          ...(isBars && { fill: stroke, paths: uPlot.paths.bars?.({ size: [0.62, 48] }) }),
-          // A day between two without streams has no line to either side.
-          points: { show: isDays && !isBars, size: 5, fill: stroke },
+          ...drawn,
+          width: isBefore && times.length <= OUTLINED_MAX ? 1 : 0,
+          fill: isBefore ? ink("--line") : stroke,
+          paths: uPlot.paths.bars?.(isBefore ? BEFORE_WIDE : NOW_WIDE),
         };
       }),
     ],
@@ -85,11 +89,13 @@ export default function Plot(props: PlotProps) {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const data = [props.times, ...props.lines.map((line) => line.values)] as uPlot.AlignedData;
+    // What is drawn last is on top.
+    const lines = [...props.lines].reverse();
+    const data = [props.times, ...lines.map((line) => line.values)] as uPlot.AlignedData;
     let plot: uPlot | null = null;
     const draw = () => {
       plot?.destroy();
-      plot = new uPlot(options(props, Math.max(120, element.clientWidth), lang), data, element);
+      plot = new uPlot(options({ ...props, lines }, Math.max(120, element.clientWidth), lang), data, element);
     };
     draw();
     let width = element.clientWidth;

@@ -2,6 +2,7 @@ import { ArrowDownRight, ArrowUpRight, Equal } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useLang } from "@/i18n/useLang";
+import { cx } from "@/lib/cx";
 import { type Change, changeOf } from "./numbers";
 
 export type Tile = {
@@ -12,6 +13,8 @@ export type Tile = {
   before?: number | null;
   show: (value: number) => string;
   note?: ReactNode;
+  /** There was nothing to count: not a number that is missing. */
+  isNothing?: boolean;
 };
 
 /** The few numbers people come for. */
@@ -19,7 +22,7 @@ export function Tiles({ tiles }: { tiles: readonly Tile[] }) {
   const { t } = useTranslation();
   return (
     <dl className="grid grid-cols-2 gap-3 lg:grid-cols-4">
-      {tiles.map(({ id, label, value, before, show, note }) => (
+      {tiles.map(({ id, label, value, before, show, note, isNothing }) => (
         <div
           key={id}
           className="min-w-0 rounded-lg border border-line bg-surface p-4"
@@ -29,7 +32,9 @@ export function Tiles({ tiles }: { tiles: readonly Tile[] }) {
           <dd>
             <span className="tabular block font-bold font-display text-[26px] leading-tight">
               {value === null ? (
-                <span className="text-faint text-lg">{t("analytics.unknown")}</span>
+                <span className={cx("text-faint", !isNothing && "block text-lg leading-snug")}>
+                  {isNothing ? "–" : t("analytics.unknown")}
+                </span>
               ) : (
                 show(value)
               )}
@@ -59,8 +64,8 @@ function Moved({ change, was }: { change: Change; was: string | null }) {
       ? ""
       : new Intl.NumberFormat(lang, { style: "percent", maximumFractionDigits: 0 }).format(change.share);
   return (
-    <span className="mt-1 flex flex-wrap items-center gap-x-1 text-soft text-xs">
-      <Mark aria-hidden="true" className="size-3.5 shrink-0" />
+    <span className="mt-1 flex items-start gap-x-1 text-soft text-xs">
+      <Mark aria-hidden="true" className="mt-px size-3.5 shrink-0" />
       {t(`analytics.change.${change.kind}`, { share, was })}
     </span>
   );

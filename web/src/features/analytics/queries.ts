@@ -22,11 +22,11 @@ export const streamAnalytics = (id: string) =>
 
 export type Table = "days" | "streams" | "sources";
 
-/** One table of a range as text. */
-export const rangeCsv = (range: Range, table: Table): Promise<string> =>
+/** One table of a range as text. Whatever else a range carries with it is no part of the question. */
+export const rangeCsv = ({ from, to }: Range, table: Table): Promise<string> =>
   unwrap(
     api.GET("/api/v1/me/analytics", {
-      params: { query: { ...range, table, format: "csv" } },
+      params: { query: { from, to, table, format: "csv" } },
       parseAs: "text",
     }),
   );

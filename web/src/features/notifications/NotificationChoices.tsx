@@ -44,11 +44,15 @@ export function NotificationChoices() {
       <table className="w-full text-left">
         <thead>
           <tr className="border-line border-b text-faint text-sm">
-            <th scope="col" className="pb-2 font-semibold">
+            <th scope="col" className="pb-2 align-bottom font-semibold">
               {t("notice_settings.kind")}
             </th>
             {ways.map(({ way, title }) => (
-              <th key={way} scope="col" className="w-[62px] pb-2 text-center font-semibold sm:w-[84px]">
+              <th
+                key={way}
+                scope="col"
+                className="w-[54px] pb-2 align-bottom text-center font-semibold sm:w-[84px]"
+              >
                 {title}
               </th>
             ))}

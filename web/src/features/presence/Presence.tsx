@@ -13,7 +13,9 @@ export function usePresenceText(presence: Presence | null): string | null {
   const now = useNow(lastSeen ? 30_000 : null);
   if (!presence) return null;
   if (presence.is_online) return t("presence.online");
-  return lastSeen ? t("presence.last_seen", { ago: ago(lastSeen, lang, now) }) : t("presence.offline");
+  if (!lastSeen) return t("presence.offline");
+  // Within a sentence: "Hôm qua" is how a line begins.
+  return t("presence.last_seen", { ago: ago(lastSeen, lang, now).toLocaleLowerCase(lang) });
 }
 
 /** A face, with a mark on it while they are there. Whoever does not see it is told `says`, unless it stands beside the face anyway. */

@@ -197,7 +197,9 @@ function Person({
       </WithPresence>
       <span className="min-w-0 flex-1">
         <span className="block truncate font-semibold text-[15px]">{person.display_name}</span>
-        <span className="block truncate text-faint text-sm">{said ? `${note} · ${said}` : note}</span>
+        <span className="block text-faint text-sm max-sm:[overflow-wrap:anywhere] sm:truncate">
+          {said ? `${note} · ${said}` : note}
+        </span>
       </span>
       {children}
     </li>

@@ -1,4 +1,4 @@
-import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { RoomMessage } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
@@ -44,6 +44,18 @@ export function Said({ items, isLoading, hasOlder, onOlder, children, waiting, s
     if (!box.current) return;
     if (isAtEnd.current || lastMine || waiting) box.current.scrollTop = box.current.scrollHeight;
   }, [last, lastMine, waiting]);
+  // The end stays in sight while what is said, or the room for it, changes its size.
+  useEffect(() => {
+    const element = box.current;
+    const list = element?.querySelector("ol");
+    if (!element || !list) return;
+    const sizes = new ResizeObserver(() => {
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    sizes.observe(element);
+    sizes.observe(list);
+    return () => sizes.disconnect();
+  }, []);
   // Once: who scrolls on from there is not brought back.
   const isThere = sought !== undefined && items.some((item) => item.id === sought);
   useLayoutEffect(() => {

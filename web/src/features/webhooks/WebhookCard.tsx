@@ -48,10 +48,7 @@ export function WebhookCard({
       data-url={webhook.url}
     >
       <div className="flex items-start gap-4">
-        <div className="min-w-0 flex-1">
-          <h2 className="font-bold text-lg leading-tight [overflow-wrap:anywhere]">{name}</h2>
-          <p className="mt-1 font-mono text-[13px] text-soft [overflow-wrap:anywhere]">{webhook.url}</p>
-        </div>
+        <h2 className="min-w-0 flex-1 font-bold text-lg leading-tight [overflow-wrap:anywhere]">{name}</h2>
         <input
           type="checkbox"
           role="switch"
@@ -64,6 +61,7 @@ export function WebhookCard({
           className="relative inline-block h-6 w-11 shrink-0 cursor-pointer appearance-none rounded-full border border-line bg-sunken align-middle transition-colors before:absolute before:top-[2px] before:left-[2px] before:size-[18px] before:rounded-full before:bg-soft before:transition-transform checked:border-melt checked:bg-melt checked:before:translate-x-5 checked:before:bg-on-melt disabled:cursor-default disabled:opacity-60"
         />
       </div>
+      <p className="-mt-3 font-mono text-[13px] text-soft [overflow-wrap:anywhere]">{webhook.url}</p>
       <div className="flex flex-wrap gap-1.5">
         {webhook.events.length === 0 ? (
           <Tag>{t("webhooks.all_events")}</Tag>
