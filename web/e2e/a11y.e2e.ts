@@ -188,6 +188,48 @@ describe("by keyboard", () => {
     expect(await page.evaluate(() => document.activeElement?.getAttribute("data-testid"))).toBe("search");
   });
 
+  it("what is made, looked for and read on a member's pages needs no mouse", async () => {
+    const member = await newPerson();
+    const { page } = member;
+    await signUp(page, "keys");
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("data-testid"));
+    const press = async (id: string) => {
+      await byId(page, id).first().focus();
+      await page.keyboard.press("Enter");
+    };
+
+    await page.goto(`${base}/studio/webhooks`);
+    await byId(page, "webhook-new").waitFor();
+    await press("webhook-new");
+    await byId(page, "webhook-url").waitFor();
+    // The first stop in the dialog is its way out, the next is the form.
+    await page.keyboard.press("Tab");
+    await expect.poll(focused).toBe("webhook-url");
+    await page.keyboard.press("Escape");
+    await byId(page, "webhook-url").waitFor({ state: "detached" });
+    expect(await focused()).toBe("webhook-new");
+
+    await page.goto(`${base}/messages`);
+    await byId(page, "room-search").focus();
+    await page.keyboard.type("zzz");
+    await byId(page, "found").waitFor();
+    await page.keyboard.press("Escape");
+    await byId(page, "found").waitFor({ state: "detached" });
+    expect(await focused()).toBe("room-search");
+
+    await page.goto(`${base}/studio/analytics`);
+    await byId(page, "table-toggle-peak").waitFor();
+    await press("table-toggle-peak");
+    await byId(page, "figure-peak").locator("table").waitFor();
+    // A table scrolls, so it is a stop of its own.
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.querySelector("table") !== null)).toBe(true);
+    await byId(page, "compare").focus();
+    await page.keyboard.press("Space");
+    await page.waitForURL(/compare=false/);
+    await member.close();
+  });
+
   it("a new page takes the focus to its heading and is announced", async () => {
     const { page } = person;
     await page.goto(base);

@@ -52,6 +52,25 @@ await play("popout", async () => {
   );
   await clean(owner, "the card", "[data-testid=user-card]");
   await shot(owner, "card");
+  await owner.keyboard.press("Escape");
+  await card.waitFor({ state: "detached" });
+
+  // Out of a thread too: the card over it, not another page in this window.
+  await line(owner, "hello window").getByTestId("chat-answered").click();
+  await owner.getByTestId("chat-thread").getByTestId("chat-author").first().click();
+  await card.getByTestId("user-card-channel").waitFor();
+  check(
+    (await card.getByTestId("user-card-channel").getAttribute("target")) === "_blank",
+    "a thread does not lead the chat's window away",
+  );
+  await clean(owner, "the card over a thread", "[data-testid=user-card]");
+  await shot(owner, "thread-card");
+  await owner.keyboard.press("Escape");
+  await card.waitFor({ state: "detached" });
+  check(await owner.getByTestId("chat-thread").isVisible(), "the thread stays when its card is closed");
+  await owner.keyboard.press("Escape");
+  await owner.getByTestId("chat-thread").waitFor({ state: "detached" });
+  await words.getByTestId("chat-author").click();
   await card.getByTestId("user-card-report").click();
   await owner.getByTestId("report-dialog").waitFor();
   await owner.keyboard.press("Escape");

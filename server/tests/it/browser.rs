@@ -130,3 +130,13 @@ async fn a_broadcasters_own_server_is_told() {
     println!("measured: {measured}");
     stack.stop().await;
 }
+
+/// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.
+#[tokio::test]
+async fn three_members_in_their_rooms() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "rooms").await;
+    println!("measured: {measured}");
+    assert!(measured["away_ms"].as_u64().unwrap() <= 5_000);
+    stack.stop().await;
+}

@@ -11,7 +11,7 @@ import { ago, day } from "@/lib/time";
 import { PageHead } from "@/shell/PageHead";
 import { Avatar } from "@/ui/avatar";
 import { Empty, ErrorState, Skeleton, Tag } from "@/ui/bits";
-import { Button } from "@/ui/button";
+import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
 import { toast } from "@/ui/toast";
@@ -159,16 +159,14 @@ function Row({ member, onAsk, onEmotes }: { member: AdminMember; onAsk: () => vo
         )}
       </div>
       {member.may_suspend && !member.is_suspended && (
-        <Button
+        <IconButton
           look="ghost"
-          size="icon-s"
           onClick={onEmotes}
-          aria-label={t("emotes.of", { name: user.display_name })}
-          title={t("emotes.of", { name: user.display_name })}
+          label={t("emotes.of", { name: user.display_name })}
           data-testid="member-emotes"
         >
           <Smile />
-        </Button>
+        </IconButton>
       )}
       {member.may_suspend && (
         <Button

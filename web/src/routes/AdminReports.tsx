@@ -1,11 +1,11 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Check, X } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ReportCase } from "@/api/types";
 import { type CaseState, decideReport, siteReports } from "@/features/admin/queries";
 import { CaseFacts } from "@/features/report/CaseFacts";
+import { Verdict } from "@/features/report/Verdict";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { PageHead } from "@/shell/PageHead";
@@ -114,27 +114,21 @@ function Case({ one }: { one: ReportCase }) {
               className={cx(inputClass, "h-8! min-w-40 flex-1 px-2.5! text-sm")}
               data-testid="site-report-note"
             />
-            <Button
-              size="s"
-              look="solid"
-              disabled={decide.isPending}
-              onClick={() => decide.mutate("resolve")}
-              aria-label={t("mod.reports.resolve_named", { name })}
-              data-testid="site-report-resolve"
-            >
-              <Check />
-              {t("mod.reports.resolve")}
-            </Button>
-            <Button
-              size="s"
-              disabled={decide.isPending}
-              onClick={() => decide.mutate("dismiss")}
-              aria-label={t("mod.reports.dismiss_named", { name })}
-              data-testid="site-report-dismiss"
-            >
-              <X />
-              {t("mod.reports.dismiss")}
-            </Button>
+            <Verdict
+              isBusy={decide.isPending}
+              yes={{
+                label: t("mod.reports.resolve"),
+                named: t("mod.reports.resolve_named", { name }),
+                testId: "site-report-resolve",
+                onClick: () => decide.mutate("resolve"),
+              }}
+              no={{
+                label: t("mod.reports.dismiss"),
+                named: t("mod.reports.dismiss_named", { name }),
+                testId: "site-report-dismiss",
+                onClick: () => decide.mutate("dismiss"),
+              }}
+            />
           </>
         )}
       </div>

@@ -52,6 +52,16 @@ export const Button = forwardRef<HTMLButtonElement, ButtonProps>(function Button
   );
 });
 
+/** A button that is a picture. What it does is its name, and is shown to whoever rests on it; `hint` says less there. */
+export function IconButton({
+  label,
+  hint = label,
+  size = "icon-s",
+  ...rest
+}: Omit<ButtonProps, "title" | "aria-label"> & { label: string; hint?: string }) {
+  return <Button size={size} aria-label={label} title={hint} {...rest} />;
+}
+
 export function Spinner({ className }: { className?: string }) {
   return (
     <span

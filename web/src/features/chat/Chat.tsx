@@ -14,8 +14,8 @@ import { usePrefs } from "@/lib/prefs";
 import { useLine } from "@/realtime/socket";
 import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
+import { AsidesOf, type Pressed, useAsides } from "./Asides";
 import { Away } from "./Away";
-import { aboutOf } from "./about";
 import { Pinned, Thread, Told } from "./beside";
 import { ChatSettings } from "./ChatSettings";
 import { Composer, type Target } from "./Composer";
@@ -27,10 +27,6 @@ import { useChosenLine } from "./useChosenLine";
 import { Warning } from "./Warning";
 
 const loadModMenu = () => import("@/features/moderation/ModMenu");
-const ReportDialog = lazy(() =>
-  import("@/features/report/ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
-);
-const UserCard = lazy(() => import("./UserCard").then(({ UserCard }) => ({ default: UserCard })));
 const ModMenu = lazy(() => loadModMenu().then(({ ModMenu }) => ({ default: ModMenu })));
 
 /** Closer to the end than this counts as being there. */
@@ -142,7 +138,13 @@ export function Chat({
         {room.warning !== null && <Warning reason={room.warning} onRead={room.readWarning} />}
         {room.command && <Told command={room.command} channel={username} onDismiss={room.dismissCommand} />}
         <Composer room={room} username={username} target={target} onTarget={setTarget} onRelease={release} />
-        <Thread id={threadId} onClose={() => setThreadId(null)} />
+        <Thread
+          id={threadId}
+          channel={username}
+          mayReport={me !== null && room.isJoined}
+          isElsewhere={alone !== undefined}
+          onClose={() => setThreadId(null)}
+        />
       </section>
     </OwnEmotes>
   );
@@ -186,13 +188,13 @@ function Lines({
     [lines, pending, myId],
   );
   const count = lines.length + pending.length;
-  const [moderated, setModerated] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
-  const [reported, setReported] = useState<{ message: ChatMessage; isMember: boolean } | null>(null);
-  const [carded, setCarded] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const [moderated, setModerated] = useState<Pressed | null>(null);
+  const asides = useAsides();
+  const { onAuthor, onReport } = asides;
   const holdsOnHover = usePrefs((prefs) => prefs.isChatHeld) || isDesk;
   const [isHeld, setHeld] = useState(false);
   // A line that is about to be acted on does not move away.
-  const isPaused = ((isKeeper || holdsOnHover) && isHeld) || moderated !== null || carded !== null;
+  const isPaused = ((isKeeper || holdsOnHover) && isHeld) || moderated !== null || asides.carded !== null;
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -255,7 +257,7 @@ function Lines({
     const tell = (error: unknown) => toast({ kind: "error", title: errorText(t, error) });
     const common: LineActions = {
       onThread,
-      onAuthor: (message, anchor) => setCarded({ message, anchor }),
+      onAuthor,
       ...(isIn && {
         onReply: (message) => onTarget({ kind: "reply", message }),
         onReact: (id, emoji, on) => void react(id, emoji, on).catch(tell),
@@ -263,7 +265,7 @@ function Lines({
     };
     const viewer: LineActions = {
       ...common,
-      ...(isIn && { onReport: (message) => setReported({ message, isMember: false }) }),
+      ...(isIn && { onReport }),
     };
     const onRemove = (id: string) => void remove(id).catch(tell);
     const keeper: LineActions = {
@@ -280,7 +282,7 @@ function Lines({
         ? { ...(isKeeper ? { ...keeper, onModerate: undefined } : common), onRemove, onEdit }
         : common,
     };
-  }, [remove, act, react, pin, isIn, isKeeper, onTarget, onThread, t]);
+  }, [remove, act, react, pin, isIn, isKeeper, onAuthor, onReport, onTarget, onThread, t]);
   const actionsOf = (message: ChatMessage) => (message.user.id === myId ? actions.mine : actions.others);
   const chosen = useChosenLine({ scroller, virtual, lines, isOn: isKeeper && isIn, actionsOf });
   useEffect(() => {
@@ -344,40 +346,13 @@ function Lines({
           />
         </Suspense>
       )}
-      {carded && (
-        <Suspense>
-          <UserCard
-            key={carded.message.id}
-            user={carded.message.user}
-            anchor={carded.anchor}
-            isElsewhere={isAlone}
-            onModerate={
-              actionsOf(carded.message).onModerate &&
-              (() => {
-                setModerated(carded);
-                setCarded(null);
-              })
-            }
-            onReport={
-              isIn && carded.message.user.id !== myId
-                ? () => {
-                    setReported({ message: carded.message, isMember: true });
-                    setCarded(null);
-                  }
-                : undefined
-            }
-            onClose={() => setCarded(null)}
-          />
-        </Suspense>
-      )}
-      {reported && (
-        <Suspense>
-          <ReportDialog
-            {...aboutOf(t, reported.message, username, reported.isMember)}
-            onClose={() => setReported(null)}
-          />
-        </Suspense>
-      )}
+      <AsidesOf
+        asides={asides}
+        channel={username}
+        mayReport={isIn}
+        isElsewhere={isAlone}
+        onModerate={(pressed) => actionsOf(pressed.message).onModerate && (() => setModerated(pressed))}
+      />
       {(!isAtEnd || unread > 0) && (
         <Button
           look="solid"

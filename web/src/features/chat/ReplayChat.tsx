@@ -1,22 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { MessageSquare, X } from "lucide-react";
-import { lazy, Suspense, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
-import type { ChatMessage } from "@/api/types";
 import { channelEmotes, noEmotes, OwnEmotes } from "@/features/emotes/emotes";
 import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { ask, useLine } from "@/realtime/socket";
 import { Button } from "@/ui/button";
-import { aboutOf } from "./about";
+import { AsidesOf, useAsides } from "./Asides";
 import { Line, type LineActions } from "./Line";
 import { need, nothing, replay, saidBy } from "./replay";
-
-const ReportDialog = lazy(() =>
-  import("@/features/report/ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
-);
-const UserCard = lazy(() => import("./UserCard").then(({ UserCard }) => ({ default: UserCard })));
 
 const PAGE = 100;
 /** So many lines are drawn: more than the list can show at once. */
@@ -79,16 +73,13 @@ export function ReplayChat({
 
   const own = useQuery(channelEmotes(channel)).data?.items ?? noEmotes;
   const me = useSession((session) => session.user);
-  const [reported, setReported] = useState<{ message: ChatMessage; isMember: boolean } | null>(null);
-  const [carded, setCarded] = useState<{ message: ChatMessage; anchor: HTMLElement } | null>(null);
+  const asides = useAsides();
+  const { onAuthor, onReport } = asides;
   const mayReport = me !== null && line === "up";
   const [mine, others] = useMemo((): [LineActions, LineActions] => {
-    const own: LineActions = { onAuthor: (message, anchor) => setCarded({ message, anchor }) };
-    return [
-      own,
-      mayReport ? { ...own, onReport: (message) => setReported({ message, isMember: false }) } : own,
-    ];
-  }, [mayReport]);
+    const own: LineActions = { onAuthor };
+    return [own, mayReport ? { ...own, onReport } : own];
+  }, [mayReport, onAuthor, onReport]);
 
   const said = saidBy(state.lines, at);
   const shown = state.lines.slice(Math.max(0, said - SHOWN_MAX), said);
@@ -158,32 +149,7 @@ export function ReplayChat({
             />
           ))}
         </div>
-        {carded && (
-          <Suspense>
-            <UserCard
-              key={carded.message.id}
-              user={carded.message.user}
-              anchor={carded.anchor}
-              onReport={
-                mayReport && carded.message.user.id !== me.id
-                  ? () => {
-                      setReported({ message: carded.message, isMember: true });
-                      setCarded(null);
-                    }
-                  : undefined
-              }
-              onClose={() => setCarded(null)}
-            />
-          </Suspense>
-        )}
-        {reported && (
-          <Suspense>
-            <ReportDialog
-              {...aboutOf(t, reported.message, channel, reported.isMember)}
-              onClose={() => setReported(null)}
-            />
-          </Suspense>
-        )}
+        <AsidesOf asides={asides} channel={channel} mayReport={mayReport} />
       </section>
     </OwnEmotes>
   );

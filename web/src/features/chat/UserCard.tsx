@@ -13,7 +13,7 @@ import { useLang } from "@/i18n/useLang";
 import { compact, day } from "@/lib/time";
 import { Avatar } from "@/ui/avatar";
 import { ErrorState, LiveBadge, Skeleton } from "@/ui/bits";
-import { Button, buttonClass } from "@/ui/button";
+import { buttonClass, IconButton } from "@/ui/button";
 
 export function UserCard({
   user,
@@ -39,8 +39,8 @@ export function UserCard({
   const about = query.data;
   return (
     <Popover.Root open={isOpen} onOpenChange={setOpen} onOpenChangeComplete={(open) => !open && onClose()}>
-      {/* The popup stays inside the page's landmark. */}
-      <Popover.Portal container={anchor.closest<HTMLElement>("section")}>
+      {/* The popup stays inside the page's landmark; out of a dialog it opens over that. */}
+      <Popover.Portal container={anchor.closest<HTMLElement>("section") ?? undefined}>
         <Popover.Positioner
           anchor={anchor}
           positionMethod="fixed"
@@ -98,28 +98,26 @@ export function UserCard({
                   </Link>
                   {me && me.username !== user.username && <FollowButton channel={about} />}
                   {onReport && (
-                    <Button
+                    <IconButton
                       look="ghost"
                       size="icon"
                       onClick={onReport}
-                      aria-label={t("report.named", { name: user.display_name })}
-                      title={t("report.named", { name: user.display_name })}
+                      label={t("report.named", { name: user.display_name })}
                       data-testid="user-card-report"
                     >
                       <Flag />
-                    </Button>
+                    </IconButton>
                   )}
                   {onModerate && (
-                    <Button
+                    <IconButton
                       look="ghost"
                       size="icon"
                       onClick={onModerate}
-                      aria-label={t("mod.act_on", { name: user.display_name })}
-                      title={t("mod.act_on", { name: user.display_name })}
+                      label={t("mod.act_on", { name: user.display_name })}
                       data-testid="user-card-moderate"
                     >
                       <Gavel />
-                    </Button>
+                    </IconButton>
                   )}
                 </div>
               </>

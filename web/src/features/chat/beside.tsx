@@ -1,6 +1,7 @@
 // What stands beside the lines: the pinned one, a thread, and what a command had to say.
 import { useQuery } from "@tanstack/react-query";
 import { Pin, X } from "lucide-react";
+import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import type { ChatMessage } from "@/api/types";
 import { useActs } from "@/features/moderation/useActs";
@@ -11,6 +12,7 @@ import { ask } from "@/realtime/socket";
 import { Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
+import { AsidesOf, useAsides } from "./Asides";
 import { Line } from "./Line";
 import type { CommandDone } from "./useChat";
 
@@ -75,11 +77,25 @@ export function Told({
   );
 }
 
-const NOTHING = {};
-
 /** Everything said in the thread a line belongs to. */
-export function Thread({ id, onClose }: { id: string | null; onClose: () => void }) {
+export function Thread({
+  id,
+  channel,
+  mayReport,
+  isElsewhere,
+  onClose,
+}: {
+  id: string | null;
+  channel: string;
+  mayReport: boolean;
+  /** It stands in a window that is for the chat only. */
+  isElsewhere: boolean;
+  onClose: () => void;
+}) {
   const { t } = useTranslation();
+  const asides = useAsides();
+  const { onAuthor } = asides;
+  const actions = useMemo(() => ({ onAuthor }), [onAuthor]);
   const query = useQuery({
     queryKey: ["chat", "thread", id],
     queryFn: () => ask("chat:thread", { id: id ?? "" }),
@@ -93,9 +109,10 @@ export function Thread({ id, onClose }: { id: string | null; onClose: () => void
         {query.isError && <p className="px-4 text-danger">{errorText(t, query.error)}</p>}
         {query.isPending && id !== null && <Skeleton className="mx-4 h-16" />}
         {query.data?.items.map((message) => (
-          <Line key={message.id} message={message} myName={null} actions={NOTHING} />
+          <Line key={message.id} message={message} myName={null} actions={actions} />
         ))}
       </div>
+      <AsidesOf asides={asides} channel={channel} mayReport={mayReport} isElsewhere={isElsewhere} />
     </Dialog>
   );
 }

@@ -1,16 +1,15 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Check, X } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { UnbanRequest } from "@/api/types";
+import { Verdict } from "@/features/report/Verdict";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago } from "@/lib/time";
 import { Avatar } from "@/ui/avatar";
-import { ErrorState, Skeleton } from "@/ui/bits";
-import { Button } from "@/ui/button";
 import { inputClass } from "@/ui/field";
 import { REASON_CHARS_MAX } from "./acts";
+import { Listed } from "./Listed";
 import { requests, useRequestAnswer } from "./queries";
 
 /** Banned members who ask to be let in again, the oldest first. */
@@ -19,23 +18,13 @@ export function RequestsPanel({ channel }: { channel: string }) {
   const query = useInfiniteQuery(requests(channel));
   const items = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
-    <>
-      {query.isPending && <Skeleton className="h-20" />}
-      {query.isError && !query.data && (
-        <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      )}
-      {query.data && items.length === 0 && <p className="text-faint text-sm">{t("mod.requests.empty")}</p>}
+    <Listed query={query} empty={items.length === 0 ? t("mod.requests.empty") : null}>
       <ul className="flex flex-col gap-4" aria-label={t("mod.panel.requests")}>
         {items.map((one) => (
           <Request key={one.id} channel={channel} one={one} />
         ))}
       </ul>
-      {query.hasNextPage && (
-        <Button size="s" className="mt-3" onClick={() => void query.fetchNextPage()}>
-          {t("actions.more")}
-        </Button>
-      )}
-    </>
+    </Listed>
   );
 }
 
@@ -77,27 +66,21 @@ function Request({ channel, one }: { channel: string; one: UnbanRequest }) {
             className={cx(inputClass, "h-8! min-w-32 flex-1 px-2.5! text-sm")}
             data-testid="request-note"
           />
-          <Button
-            size="s"
-            look="solid"
-            disabled={answer.isPending}
-            onClick={() => to("accept")}
-            aria-label={t("mod.requests.accept_named", { name })}
-            data-testid="request-accept"
-          >
-            <Check />
-            {t("mod.unban")}
-          </Button>
-          <Button
-            size="s"
-            disabled={answer.isPending}
-            onClick={() => to("deny")}
-            aria-label={t("mod.requests.deny_named", { name })}
-            data-testid="request-deny"
-          >
-            <X />
-            {t("mod.requests.deny")}
-          </Button>
+          <Verdict
+            isBusy={answer.isPending}
+            yes={{
+              label: t("mod.unban"),
+              named: t("mod.requests.accept_named", { name }),
+              testId: "request-accept",
+              onClick: () => to("accept"),
+            }}
+            no={{
+              label: t("mod.requests.deny"),
+              named: t("mod.requests.deny_named", { name }),
+              testId: "request-deny",
+              onClick: () => to("deny"),
+            }}
+          />
         </div>
       </div>
     </li>

@@ -8,10 +8,10 @@ import { serverTime } from "@/lib/serverClock";
 import { ago, secondsUntil } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 import { Avatar } from "@/ui/avatar";
-import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { inputClass } from "@/ui/field";
 import { ActDialog } from "./ActDialog";
+import { Listed } from "./Listed";
 import { sanctions } from "./queries";
 import { useActs } from "./useActs";
 import { span } from "./words";
@@ -68,50 +68,42 @@ export function SanctionsPanel({ channel }: { channel: string }) {
           }}
         />
       )}
-      {query.isPending && <Skeleton className="h-20" />}
-      {query.isError && !query.data && (
-        <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      )}
-      {query.data && items.length === 0 && <p className="text-faint text-sm">{t("mod.sanctions.empty")}</p>}
-      <ul className="flex flex-col gap-2.5" aria-label={t("mod.sanctions.title")}>
-        {items.map(({ user, until, reason, by, at, act_id }) => (
-          <li
-            key={act_id}
-            className="flex items-start gap-2.5 text-sm leading-snug"
-            data-testid="sanction"
-            data-username={user.username}
-          >
-            <Avatar name={user.display_name} username={user.username} url={user.avatar_url} size={28} />
-            <div className="min-w-0 flex-1 [overflow-wrap:anywhere]">
-              <p className="font-semibold">{user.display_name}</p>
-              <p className="text-soft">
-                {until
-                  ? t("mod.sanctions.left", { span: span(left(until, now), lang) })
-                  : t("mod.sanctions.banned")}
-                {reason && ` · ${reason}`}
-              </p>
-              <p className="text-faint text-xs">
-                {by
-                  ? t("mod.sanctions.by", { name: by.username, ago: ago(at, lang, now) })
-                  : ago(at, lang, now)}
-              </p>
-            </div>
-            <Button
-              size="s"
-              onClick={() => void act({ action: "unban", member: user.username })}
-              aria-label={t("mod.unban_named", { name: user.display_name })}
-              data-testid="unban"
+      <Listed query={query} empty={items.length === 0 ? t("mod.sanctions.empty") : null}>
+        <ul className="flex flex-col gap-2.5" aria-label={t("mod.sanctions.title")}>
+          {items.map(({ user, until, reason, by, at, act_id }) => (
+            <li
+              key={act_id}
+              className="flex items-start gap-2.5 text-sm leading-snug"
+              data-testid="sanction"
+              data-username={user.username}
             >
-              {t("mod.unban")}
-            </Button>
-          </li>
-        ))}
-      </ul>
-      {query.hasNextPage && (
-        <Button size="s" className="mt-3" onClick={() => void query.fetchNextPage()}>
-          {t("actions.more")}
-        </Button>
-      )}
+              <Avatar name={user.display_name} username={user.username} url={user.avatar_url} size={28} />
+              <div className="min-w-0 flex-1 [overflow-wrap:anywhere]">
+                <p className="font-semibold">{user.display_name}</p>
+                <p className="text-soft">
+                  {until
+                    ? t("mod.sanctions.left", { span: span(left(until, now), lang) })
+                    : t("mod.sanctions.banned")}
+                  {reason && ` · ${reason}`}
+                </p>
+                <p className="text-faint text-xs">
+                  {by
+                    ? t("mod.sanctions.by", { name: by.username, ago: ago(at, lang, now) })
+                    : ago(at, lang, now)}
+                </p>
+              </div>
+              <Button
+                size="s"
+                onClick={() => void act({ action: "unban", member: user.username })}
+                aria-label={t("mod.unban_named", { name: user.display_name })}
+                data-testid="unban"
+              >
+                {t("mod.unban")}
+              </Button>
+            </li>
+          ))}
+        </ul>
+      </Listed>
     </>
   );
 }

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { Presence } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
-import { ago } from "@/lib/time";
+import { ago, secondsSince } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 
 /** "Online", "Last seen 3 minutes ago"; nothing where nobody knows. */
@@ -14,6 +14,7 @@ export function usePresenceText(presence: Presence | null): string | null {
   if (!presence) return null;
   if (presence.is_online) return t("presence.online");
   if (!lastSeen) return t("presence.offline");
+  if (secondsSince(lastSeen, now) < 60) return t("presence.just_left");
   // Within a sentence: "Hôm qua" is how a line begins.
   return t("presence.last_seen", { ago: ago(lastSeen, lang, now).toLocaleLowerCase(lang) });
 }
