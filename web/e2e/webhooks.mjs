@@ -42,6 +42,16 @@ const kinds = () => heard.map(({ body }) => JSON.parse(body).type);
 const state = (page, type, value) =>
   page.locator(`[data-testid="delivery"][data-type="${type}"][data-state="${value}"]`).first();
 
+/** Runs in the page: every title a dialog has from now on, were it for a moment. */
+function titlesSeen() {
+  const seen = new Set();
+  const look = () => {
+    for (const title of document.querySelectorAll('[role="dialog"] h2')) seen.add(title.textContent);
+  };
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+  return seen;
+}
+
 await play("webhooks", async () => {
   const [alice, bob] = [await member("alice"), await member("bob")];
   const bot = await receiver();
@@ -61,11 +71,14 @@ await play("webhooks", async () => {
   await page.getByTestId("event-vod.ready").uncheck();
   await clean(page, "the form", "[role=dialog]");
   await shot(page, "form");
+  const titles = await page.evaluateHandle(titlesSeen);
   await page.keyboard.press("Enter");
   const field = page.getByTestId("webhook-secret");
   await field.waitFor();
   const key = await field.inputValue();
   await page.getByTestId("webhook-save").waitFor({ state: "detached" });
+  const seen = await titles.evaluate((set) => [...set]);
+  check(!seen.includes("Edit the webhook"), `a dialog that fades keeps its title: ${seen}`);
   check(/^whsec_[A-Za-z0-9+/=]{44}$/.test(key), `a key is shown: ${key.length} characters`);
   await clean(page, "the key", "[role=dialog]");
   await shot(page, "secret", { mask: [field] });

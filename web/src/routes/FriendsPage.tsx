@@ -1,11 +1,11 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Check, MessageCircle, UserMinus, X } from "lucide-react";
 import type { ReactNode } from "react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Friend } from "@/api/types";
-import { type FriendList, friendList, useBondChange } from "@/features/friends/friends";
+import { FRIENDS, type FriendList, friendList, useBondChange } from "@/features/friends/friends";
 import { usePresenceText, WithPresence } from "@/features/presence/Presence";
 import { usePresence } from "@/features/presence/usePresence";
 import { useOpenRoom } from "@/features/rooms/rooms";
@@ -155,15 +155,24 @@ function People({
   actions: (friend: Friend) => ReactNode;
 }) {
   const { t } = useTranslation();
+  const client = useQueryClient();
   const list = useInfiniteQuery(friendList(of));
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const main = useInfiniteQuery(friendList("accepted"));
   const isMain = empty !== undefined;
-  if (!isMain && items.length === 0 && !(list.isError && !list.data)) return null;
+  // What keeps all of them away is said once.
+  const isToSay = list.isError && !list.data && (isMain || Boolean(main.data));
+  if (!isMain && items.length === 0 && !isToSay) return null;
   return (
     <section data-testid={`friends-${of}`} aria-busy={list.isPending}>
       <SectionHead title={title} />
       {list.isPending && <Skeleton className="h-40" />}
-      {list.isError && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
+      {isToSay && (
+        <ErrorState
+          error={list.error}
+          onRetry={() => void client.refetchQueries({ queryKey: FRIENDS, type: "active" })}
+        />
+      )}
       {list.data && items.length === 0 && empty}
       {items.length > 0 && (
         <ul className="flex flex-col gap-0.5 rounded-lg border border-line bg-surface p-2">

@@ -22,7 +22,7 @@ export function ConnectionBanner() {
   return (
     <div role="status" data-testid="connection-banner">
       {kind && (
-        <div className="fixed left-1/2 top-[calc(var(--header-h)+10px)] z-50 flex w-max max-w-[calc(100vw-24px)] -translate-x-1/2 items-center gap-2.5 rounded-full border border-warn/50 bg-warn-wash px-4 py-2 font-semibold text-sm text-warn shadow-m [&_svg]:size-4 [&_svg]:shrink-0">
+        <div className="fixed z-50 flex items-center gap-2.5 border-warn/50 bg-warn-wash font-semibold text-warn max-md:inset-x-0 max-md:top-[var(--header-h)] max-md:justify-center max-md:border-b max-md:px-3 max-md:py-1.5 max-md:text-xs md:top-[calc(var(--header-h)+10px)] md:left-1/2 md:w-max md:-translate-x-1/2 md:rounded-full md:border md:px-4 md:py-2 md:text-sm md:shadow-m [&_svg]:size-4 [&_svg]:shrink-0">
           {kind === "offline" ? <WifiOff /> : <CloudOff />}
           {t(`banner.${kind}`)}
         </div>
