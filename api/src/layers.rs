@@ -30,7 +30,14 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A picture may come over a slow line.
 pub(crate) const UPLOAD_WAIT_MAX: Duration = Duration::from_secs(60);
+/// A line slower than this, in bytes a second, is too slow for a large file.
+const UPLOAD_BYTES_PER_S_MIN: usize = 64 * 1024;
 const COMPRESS_BYTES_MIN: u64 = 860;
+
+/// How long an upload of so many bytes may take.
+pub(crate) fn upload_wait(bytes: usize) -> Duration {
+    UPLOAD_WAIT_MAX + Duration::from_secs((bytes / UPLOAD_BYTES_PER_S_MIN) as u64)
+}
 
 /// Gives the request an id, a span and a line in the access log, and counts it.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {

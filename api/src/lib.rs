@@ -125,6 +125,7 @@ impl Api {
             audience: live::audience::Audience::new(deps.live.clone(), &deps.node),
             viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms, config.limits.viewers_per_ip),
             studio: avatar::Studio::new(),
+            intake: rooms::attachments::intake::Intake::default(),
             site: site::Site::new(&site_url, &config.storage)?,
             config,
             pool: deps.pool,

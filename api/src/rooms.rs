@@ -2,6 +2,7 @@
 //!
 //! For whoever does not sit in a room it is not there.
 
+pub(crate) mod attachments;
 pub(crate) mod members;
 pub(crate) mod shapes;
 
@@ -23,6 +24,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::attachments::AttachmentLimits;
 use self::shapes::{Room, RoomPage};
 use crate::account::Account;
 use crate::extract::{Json, Path, Query};
@@ -121,7 +123,7 @@ async fn tell(app: &App, room: RoomId, users: Vec<UserId>) {
 }
 
 /// A room as the caller sees it, with why nothing can be said in it now, if so.
-async fn shown(conn: &mut db::Conn, account: &Account, room: RoomId) -> Result<Room, Problem> {
+async fn shown(app: &App, conn: &mut db::Conn, account: &Account, room: RoomId) -> Result<Room, Problem> {
     let which = Which { room: Some(room), ..Which::default() };
     let listed = db::rooms::list(&mut *conn, account.id, which, 1).await?.pop().ok_or(RoomError::NotFound)?;
     let writing = match &listed.with {
@@ -134,6 +136,7 @@ async fn shown(conn: &mut db::Conn, account: &Account, room: RoomId) -> Result<R
         Err(refusal) => Some(refusal),
     };
     let mut shown = Room::from(listed);
+    shown.attachments = Some(AttachmentLimits::of(app));
     shown.refusal = refusal.map(|refusal| refusal.code().to_owned());
     Ok(shown)
 }
@@ -206,7 +209,7 @@ pub(crate) async fn begin_room(
             if !db::rooms::create_group(&mut tx, room, account.id, &name).await? {
                 return Err(RoomError::TooManyGroups.into());
             }
-            let shown = shown(&mut tx, &account, room).await?;
+            let shown = shown(&app, &mut tx, &account, room).await?;
             db::commit(tx).await?;
             tell(&app, room, vec![account.id]).await;
             Ok((StatusCode::CREATED, Json(shown)))
@@ -223,7 +226,7 @@ async fn open_pair(app: &App, account: &Account, username: &str) -> Result<(Stat
         return Err(RoomError::Myself.into());
     }
     if let Some(room) = db::rooms::of_pair(&mut conn, account.id, other).await? {
-        return Ok((StatusCode::OK, Json(shown(&mut conn, account, room).await?)));
+        return Ok((StatusCode::OK, Json(shown(app, &mut conn, account, room).await?)));
     }
     // Before anything is known: who asks around learns no more than who may write.
     throttle(app, "room", account, BEGIN).await?;
@@ -231,7 +234,7 @@ async fn open_pair(app: &App, account: &Account, username: &str) -> Result<(Stat
     drop(conn);
     let mut tx = db::begin(&app.pool).await?;
     let room = db::rooms::open_pair(&mut tx, account.id, other).await?;
-    let shown = shown(&mut tx, account, room).await?;
+    let shown = shown(app, &mut tx, account, room).await?;
     db::commit(tx).await?;
     Ok((StatusCode::OK, Json(shown)))
 }
@@ -255,7 +258,7 @@ pub(crate) async fn room(
     Path(path): Path<RoomPath>,
 ) -> Result<Json<Room>, Problem> {
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let mut room = shown(&mut conn, &account, path.room()).await?;
+    let mut room = shown(&app, &mut conn, &account, path.room()).await?;
     drop(conn);
     if let Some(other) = room.other() {
         room.show(presence::of(&app, &account, [other]).await?.remove(&other));
@@ -299,7 +302,7 @@ pub(crate) async fn update_room(
         }
         db::rooms::archive(&mut tx, room, is_archived).await?;
     }
-    let shown = shown(&mut tx, &account, room).await?;
+    let shown = shown(&app, &mut tx, &account, room).await?;
     let audience = db::rooms::audience(&mut tx, room).await?;
     db::commit(tx).await?;
     tell(&app, room, audience).await;

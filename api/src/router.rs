@@ -76,6 +76,8 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(privacy::privacy, privacy::update_privacy))
         .routes(routes!(rooms::rooms, rooms::begin_room))
         .routes(routes!(rooms::room, rooms::update_room))
+        .routes(routes!(rooms::attachments::attachment, rooms::attachments::take_attachment_back))
+        .routes(routes!(rooms::attachments::attachment_thumbnail))
         .routes(routes!(rooms::members::room_members))
         .routes(routes!(rooms::members::update_room_member, rooms::members::remove_room_member))
         .routes(routes!(rooms::members::room_invites))
@@ -126,6 +128,10 @@ fn emote() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(emotes::add_emote))
 }
 
+fn attachment() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(rooms::attachments::upload_attachment))
+}
+
 fn media() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(live_playback::live_media))
@@ -148,7 +154,7 @@ fn operations() -> OpenApiRouter<App> {
 
 /// The document of every route.
 pub(crate) fn document() -> OpenApi {
-    [register(), login(), session(), upload(), emote(), media(), operations()]
+    [register(), login(), session(), upload(), emote(), attachment(), media(), operations()]
         .into_iter()
         .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
         .into_openapi()
@@ -164,10 +170,16 @@ pub(crate) fn build(app: &App) -> Router {
         .merge(json().layer(from_fn_with_state(app.clone(), account::beside)))
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
+    let largest = usize::try_from(app.config.attachments.bytes_max()).unwrap_or(usize::MAX);
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .merge(emote().layer(DefaultBodyLimit::max(emotes::UPLOAD_BYTES_MAX + FORM_BYTES)))
-        .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline));
+        .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline))
+        .merge(
+            attachment()
+                .layer(DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)))
+                .layer(from_fn_with_state(layers::upload_wait(largest), layers::deadline)),
+        );
     // Media comes compressed or not at all, and each layer costs every part that is asked for.
     let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(from_fn(layers::open));
     axum(calls.merge(uploads).layer(from_fn(layers::caching)).merge(operations()))

@@ -20,6 +20,7 @@ use crate::meters::Meters;
 use crate::net::TrustedProxies;
 use crate::passwords::Passwords;
 use crate::revoked::RevokedCache;
+use crate::rooms::attachments::intake::Intake;
 use crate::site::Site;
 use crate::viewers::ViewerCounts;
 
@@ -70,6 +71,7 @@ pub struct Shared {
     /// Whom streams have reached so far.
     pub(crate) audience: live::audience::Audience,
     pub(crate) studio: Studio,
+    pub(crate) intake: Intake,
     pub(crate) site: Site,
 }
 

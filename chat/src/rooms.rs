@@ -10,11 +10,12 @@ pub mod store;
 use std::collections::HashSet;
 
 use chrono::SubsecRound;
+use db::attachments::Claim;
 use db::rooms::{Marked, Seat};
-use domain::chat::emote;
 use domain::chat::reaction::Reaction;
+use domain::chat::{emote, normalise_line};
 use domain::rooms::RoomError;
-use domain::{MessageId, NotificationId, RoomId, Timestamp, UserId};
+use domain::{AttachmentId, MessageId, NotificationId, RoomId, Timestamp, UserId};
 use live::fanout::Target;
 use live::limits::Quota;
 use serde::Deserialize;
@@ -38,9 +39,12 @@ struct Room {
 #[derive(Debug, Deserialize)]
 struct Send {
     room_id: RoomId,
+    #[serde(default)]
     text: String,
     client_id: String,
     reply_to: Option<MessageId>,
+    /// What goes out with it, uploaded before. The text may be empty then.
+    attachment_id: Option<AttachmentId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,7 +148,8 @@ impl Gateway {
     }
 
     async fn room_send(&self, member: &Member, send: Send) -> Answered {
-        let text = text(&send.text)?;
+        let is_silent = send.attachment_id.is_some() && normalise_line(&send.text).is_empty();
+        let text = if is_silent { String::new() } else { text(&send.text)?.into_string() };
         let client_id = client_id(send.client_id)?;
         let (me, seat) = self.seat(member, send.room_id).await?;
         self.may_write(me, &seat).await?;
@@ -157,11 +162,17 @@ impl Gateway {
         }
         self.pace(me).await?;
         self.room_pace(send.room_id).await?;
+        let mut id = MessageId::from_uuid(kit::ids::uuid());
+        if let Some(attachment) = send.attachment_id {
+            // The same id however often it is asked: a message that was not stored is stored under it the next time.
+            let claim = Claim { id: attachment, room: send.room_id, user: me, client_id: &client_id, message: id };
+            id = self.ledger.claim(claim).await??;
+        }
         let message = RoomMessage {
-            id: MessageId::from_uuid(kit::ids::uuid()),
+            id,
             room: send.room_id,
             author: me,
-            text: text.into_string(),
+            text,
             client_id,
             sent_at: kit::clock::now().trunc_subsecs(3),
             reply_to: send.reply_to,
@@ -169,7 +180,14 @@ impl Gateway {
             changed_at: None,
             reactions: Vec::new(),
         };
-        let (message, is_new) = match self.rooms.insert(&message).await? {
+        let stored = self.rooms.insert(&message).await?;
+        if let (Some(attachment), Stored::Before(before)) = (send.attachment_id, &stored)
+            && before.message.id != id
+        {
+            // An earlier message has this name: nothing goes out with it any more.
+            self.ledger.release(attachment, id).await?;
+        }
+        let (message, is_new) = match stored {
             Stored::New => (message, true),
             Stored::Before(before) if before.message.room != send.room_id => {
                 return Err(Refusal::invalid("client_id was used for a message in another room"));
@@ -248,6 +266,8 @@ impl Gateway {
         }
         body["changes"] = self.room_views(&changes).await?.into();
         body["removed"] = json!(removed);
+        // What a scanner said meanwhile changes no message.
+        body["attachments"] = self.ledger.settled(room, since - CHANGE_MARGIN, i64::from(CHANGES_MAX)).await?;
         Ok(())
     }
 

@@ -56,6 +56,7 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     lines.push(redis(&config).await);
     lines.push(bucket(&config).await);
     lines.push(mail(&config).await);
+    lines.push(scanner(&config).await);
     lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
     lines.push(transcoder::worker::doctor_encoder(&config.transcoder).into());
     let failed = lines.iter().any(|line| line.status == "fail");
@@ -165,6 +166,11 @@ async fn bucket(config: &Config) -> Line {
         .map_err(|error| (error.to_string(), "check storage.*".to_owned()))
     };
     Line::new("bucket", result)
+}
+
+async fn scanner(config: &Config) -> Line {
+    let hint = "check scan.clamd; until it answers, what members send waits".to_owned();
+    Line::new("scanner", jobs::scan::check(&config.scan).await.map_err(|error| (format!("{error:#}"), hint)))
 }
 
 async fn mail(config: &Config) -> Line {

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
+import { attachments } from "./mock-attach.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
@@ -366,6 +367,7 @@ const personOf = (who) => ({
   presence: presenceOf(who.id ?? who.username),
 });
 const talks = new Map();
+const files = attachments({ talks, uuid7, picture: (n) => picture(n) });
 const invitation = { room_id: uuid7(), name: "Night photographers", members_count: 7, created_at: iso(500) };
 let invitations = [{ ...invitation, invited_by: ref(people[1]) }];
 function newRoom(more, script = []) {
@@ -405,9 +407,16 @@ function roomView(room) {
   const { members, said, unread, ...rest } = room;
   return {
     ...rest,
+    attachments: files.limits,
     members_count: room.kind === "private" ? 2 : members.length,
     last_message: last
-      ? { id: last.id, user_id: last.user.id, text: last.text.slice(0, 100), sent_at: last.sent_at }
+      ? {
+          id: last.id,
+          user_id: last.user.id,
+          text: last.text.slice(0, 100),
+          attachment: last.attachment?.type,
+          sent_at: last.sent_at,
+        }
       : null,
     unread_count: unread,
     read_id: unread ? null : (last?.id ?? null),
@@ -437,10 +446,17 @@ function fillRooms() {
     ],
     [user, "take the duck along", 3_900, { edited_at: iso(3_890) }],
   ]);
-  newRoom({ with: personOf(orbit), unread: 2 }, [
+  const orbits = newRoom({ with: personOf(orbit), unread: 2 }, [
     [orbit, "clear skies on Friday, they say", 1_500],
     [orbit, "roof at nine?", 1_480],
   ]);
+  files.fill(orbits.id).forEach((attachment, at) => {
+    orbits.said.push(
+      roomLine(orbits.id, at % 2 ? user : orbit, at === 0 ? "this was yesterday" : "", 1_400 - at, {
+        attachment,
+      }),
+    );
+  });
   newRoom({ with: personOf(rosa), refusal: "room.not-accepting" }, [
     [rosa, "thank you for the frame!", 700_000],
   ]);
@@ -930,6 +946,7 @@ const server = createServer(async (request, response) => {
     // Who is signed in stays so: what is looked at is how the pages say it.
     if (scene.fail && !/^\/api\/v1\/(auth\/|me$)/.test(path))
       return answer(response, problem(503, "unavailable", "try again later"));
+    if (files.handle(request, response, path, Buffer.concat(chunks))) return;
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -1092,7 +1109,7 @@ io.on("connection", (socket) => {
       : said.filter((one) => !before || one.id < before).slice(-limit);
     ack({ ok: true, items, now: iso(), changes: [], removed: [], is_gap: false });
   });
-  socket.on("room:send", ({ room_id, text, client_id, reply_to }, ack) => {
+  socket.on("room:send", ({ room_id, text, client_id, reply_to, attachment_id }, ack) => {
     if (text === "fail")
       return ack({ ok: false, code: "chat.throttled", detail: "slow", retry_after_ms: 3000 });
     const room = talks.get(room_id);
@@ -1101,6 +1118,7 @@ io.on("connection", (socket) => {
     const message = roomLine(room_id, user, text, 0, {
       client_id,
       ...(answered ? { reply_to: answered } : {}),
+      ...(attachment_id ? { attachment: files.of(attachment_id) } : {}),
     });
     room.said.push(message);
     io.emit("room:message", message);

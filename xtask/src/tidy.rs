@@ -59,6 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("apalis-postgres", &["crates/jobs"]),
     ("lettre", &["crates/jobs"]),
     ("minijinja", &["crates/jobs"]),
+    ("clamav-client", &["crates/jobs"]),
     ("mongodb", &["chat"]),
     ("socketioxide", &["chat"]),
     ("gstreamer", &["transcoder"]),

@@ -306,11 +306,11 @@ pub(crate) async fn join_room(
     match db::rooms::join(&mut tx, room, account.id).await? {
         Joined::Done => {}
         // Asked again after a lost answer: whoever sits in it has said yes.
-        Joined::NotInvited => return Ok(Json(shown(&mut tx, &account, room).await?)),
+        Joined::NotInvited => return Ok(Json(shown(&app, &mut tx, &account, room).await?)),
         Joined::Full => return Err(RoomError::Full.into()),
         Joined::TooManyGroups => return Err(RoomError::TooManyGroups.into()),
     }
-    let shown = shown(&mut tx, &account, room).await?;
+    let shown = shown(&app, &mut tx, &account, room).await?;
     changed(&app, tx, room, None).await?;
     Ok(Json(shown))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::attachments::{AttachmentKindName, AttachmentLimits};
 use crate::presence::PresenceView;
 use crate::shapes::ChannelRef;
 
@@ -82,8 +83,10 @@ impl From<Face> for RoomPerson {
 pub(crate) struct LastMessage {
     id: Uuid,
     user_id: Uuid,
-    /// How it begins: 100 characters at most.
+    /// How it begins: 100 characters at most. Nothing where only something was sent.
     text: String,
+    /// What went out with it.
+    attachment: Option<AttachmentKindName>,
     sent_at: DateTime<Utc>,
 }
 
@@ -110,6 +113,8 @@ pub(crate) struct Room {
     created_at: DateTime<Utc>,
     /// Why nothing can be said in it now, as a code; told of a single room only.
     pub refusal: Option<String>,
+    /// What may be sent with a message; told of a single room only.
+    pub attachments: Option<AttachmentLimits>,
 }
 
 impl From<Listed> for Room {
@@ -129,6 +134,7 @@ impl From<Listed> for Room {
                 id: last.id.as_uuid(),
                 user_id: last.user.as_uuid(),
                 text: last.excerpt,
+                attachment: last.attachment.map(AttachmentKindName::from),
                 sent_at: last.sent_at,
             }),
             unread_count: listed.unread,
@@ -136,6 +142,7 @@ impl From<Listed> for Room {
             other_read_id: listed.other_read.map(MessageId::as_uuid),
             created_at: listed.created_at,
             refusal: None,
+            attachments: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod analytics;
+mod attachments;
 mod channels;
 mod desk;
 mod edge;

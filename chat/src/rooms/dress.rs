@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use db::rooms::Face;
+use domain::attachment::Shown;
 use domain::chat::excerpt;
 use domain::{MessageId, UserId};
 use serde_json::{Value, json};
@@ -23,7 +24,9 @@ impl Gateway {
             kept.into_iter().filter(|kept| !kept.is_deleted).map(|kept| (kept.message.id, kept.message)).collect();
         let authors = messages.iter().chain(answered.values()).map(|message| message.author).collect();
         let faces = self.ledger.faces(authors).await?;
-        Ok(messages.iter().map(|message| view(message, &answered, &faces)).collect())
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).chain(answered.keys().copied()).collect();
+        let attached = self.ledger.attachments(&ids).await?;
+        Ok(messages.iter().map(|message| view(message, &answered, &faces, &attached)).collect())
     }
 
     pub(super) async fn room_view(&self, message: &RoomMessage) -> Result<Value, Refusal> {
@@ -31,7 +34,12 @@ impl Gateway {
     }
 }
 
-fn view(message: &RoomMessage, answered: &HashMap<MessageId, RoomMessage>, faces: &HashMap<UserId, Face>) -> Value {
+fn view(
+    message: &RoomMessage,
+    answered: &HashMap<MessageId, RoomMessage>,
+    faces: &HashMap<UserId, Face>,
+    attached: &HashMap<MessageId, Shown>,
+) -> Value {
     let mut view = json!({
         "id": message.id,
         "room_id": message.room,
@@ -40,6 +48,9 @@ fn view(message: &RoomMessage, answered: &HashMap<MessageId, RoomMessage>, faces
         "client_id": message.client_id,
         "sent_at": moment(message.sent_at),
     });
+    if let Some(attachment) = attached.get(&message.id) {
+        view["attachment"] = json!(attachment);
+    }
     if let Some(id) = message.reply_to {
         // Only of its own room: what it answers was checked when it was said.
         view["reply_to"] = match answered.get(&id).filter(|answered| answered.room == message.room) {
@@ -47,6 +58,7 @@ fn view(message: &RoomMessage, answered: &HashMap<MessageId, RoomMessage>, faces
                 "id": id,
                 "user": person(answered.author, faces),
                 "text": excerpt(&answered.text),
+                "attachment": attached.get(&id).map(|attachment| attachment.kind),
                 "is_deleted": false,
             }),
             None => json!({ "id": id, "user": null, "text": "", "is_deleted": true }),

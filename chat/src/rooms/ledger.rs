@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
+use db::attachments::{self, Claim, Claimed};
 use db::rooms::{Face, Line, Listed, Marked, Seat, Which};
+use domain::attachment::{AttachmentError, Shown};
 use domain::rooms::Writing;
-use domain::{MessageId, RoomId, UserId};
+use domain::{AttachmentId, MessageId, RoomId, Timestamp, UserId};
+use serde_json::{Value, json};
 
 use crate::rooms::store::RoomMessage;
 
@@ -52,8 +55,43 @@ impl Ledger {
         db::rooms::reword(&mut *self.pool.acquire().await?, message.id, &excerpt).await
     }
 
+    /// Nothing of a message stays, and what went out with it goes too.
     pub(crate) async fn redact(&self, id: MessageId) -> db::Result<()> {
-        db::rooms::redact(&mut *self.pool.acquire().await?, id).await
+        let mut tx = db::begin(&self.pool).await?;
+        db::rooms::redact(&mut tx, id).await?;
+        attachments::discard(&mut tx, id).await?;
+        db::commit(tx).await
+    }
+
+    /// Binds something to a message: the message's id.
+    pub(crate) async fn claim(&self, claim: Claim<'_>) -> db::Result<Result<MessageId, AttachmentError>> {
+        let claimed = attachments::claim(&mut *self.pool.acquire().await?, claim).await?;
+        Ok(match claimed {
+            Claimed::Bound(message) => Ok(message),
+            Claimed::Absent => Err(AttachmentError::NotFound),
+            Claimed::Taken => Err(AttachmentError::Sent),
+            Claimed::Infected => Err(AttachmentError::Infected),
+            Claimed::Failed => Err(AttachmentError::Failed),
+        })
+    }
+
+    pub(crate) async fn release(&self, id: AttachmentId, message: MessageId) -> db::Result<()> {
+        attachments::release(&mut *self.pool.acquire().await?, id, message).await
+    }
+
+    /// What went out with these messages.
+    pub(crate) async fn attachments(&self, messages: &[MessageId]) -> db::Result<HashMap<MessageId, Shown>> {
+        if messages.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = attachments::of_messages(&mut *self.pool.acquire().await?, messages).await?;
+        Ok(found.into_iter().filter_map(|one| Some((one.message?, one.shown()))).collect())
+    }
+
+    /// `[{message_id, attachment}]`: what was said in a room and is in another state since then.
+    pub(crate) async fn settled(&self, room: RoomId, since: Timestamp, limit: i64) -> db::Result<Value> {
+        let found = attachments::changed_since(&mut *self.pool.acquire().await?, room, since, limit).await?;
+        Ok(found.iter().map(|one| json!({ "message_id": one.message, "attachment": one.shown() })).collect())
     }
 
     /// The rooms a member may look through, or one of them.

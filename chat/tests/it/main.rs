@@ -1,6 +1,7 @@
 //! The gateway as its clients meet it: over real sockets, against real Postgres, Redis and MongoDB's wire protocol.
 
 mod access;
+mod attachments;
 mod auth;
 mod calls;
 mod clients;

@@ -20,13 +20,13 @@ async fn befriend(site: &Site, one: &Account, other: &Account) {
 }
 
 /// The room of two friends.
-async fn pair(site: &Site, one: &Account, other: &Account) -> RoomId {
+pub(crate) async fn pair(site: &Site, one: &Account, other: &Account) -> RoomId {
     befriend(site, one, other).await;
     db::rooms::open_pair(&mut site.pool.acquire().await.unwrap(), one.id, other.id).await.unwrap()
 }
 
 /// A group; the first owns it.
-async fn group(site: &Site, members: &[&Account]) -> RoomId {
+pub(crate) async fn group(site: &Site, members: &[&Account]) -> RoomId {
     let room = RoomId::from_uuid(kit::ids::uuid());
     let mut conn = site.pool.acquire().await.unwrap();
     let name = RoomName::parse("A group").unwrap();
@@ -49,13 +49,13 @@ async fn write(client: &SocketClient, room: RoomId, text: &str) -> Value {
     answer["message"].clone()
 }
 
-async fn ask(client: &SocketClient, event: &str, body: Value) -> Value {
+pub(crate) async fn ask(client: &SocketClient, event: &str, body: Value) -> Value {
     let answer = client.ask(event, body).await.unwrap();
     assert_eq!(answer["ok"], true, "{event}: {answer}");
     answer
 }
 
-async fn code(client: &SocketClient, event: &str, body: Value) -> String {
+pub(crate) async fn code(client: &SocketClient, event: &str, body: Value) -> String {
     let answer = client.ask(event, body).await.unwrap();
     assert_eq!(answer["ok"], false, "{event}: {answer}");
     answer["code"].as_str().unwrap().to_owned()
@@ -67,7 +67,7 @@ async fn unread(client: &SocketClient) -> Value {
 }
 
 /// Until the nodes of both hear each other: subscriptions take a moment to be made.
-async fn connected(writer: &SocketClient, reader: &SocketClient, room: RoomId) {
+pub(crate) async fn connected(writer: &SocketClient, reader: &SocketClient, room: RoomId) {
     until(
         Duration::from_secs(5),
         async || {

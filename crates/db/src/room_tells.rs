@@ -1,5 +1,6 @@
 //! SQL for telling members what happened in their rooms while they were away.
 
+use domain::attachment::AttachmentKind;
 use domain::{RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -44,6 +45,8 @@ pub struct Away {
     pub author: UserId,
     /// A group's name.
     pub name: Option<String>,
+    /// What they sent, where they said nothing with it.
+    pub sent: Option<AttachmentKind>,
 }
 
 /// Who in these rooms has not read for a while what others said there, by room and author. What was said by somebody from whom they are
@@ -52,11 +55,13 @@ pub async fn away(conn: &mut Conn, rooms: &[RoomId]) -> Result<Vec<Away>> {
     let rooms: Vec<Uuid> = rooms.iter().map(|room| room.as_uuid()).collect();
     let rows = sqlx::query!(
         r#"
-        SELECT r.room_id, m.user_id, said.user_id AS author_id, r.name
+        SELECT r.room_id, m.user_id, said.user_id AS author_id, r.name,
+               (SELECT a.kind FROM attachments a
+                 WHERE a.message_id = said.message_id AND said.excerpt = '' AND a.gone_at IS NULL) AS sent
           FROM rooms r
           JOIN room_members m ON m.room_id = r.room_id AND m.state = 'active'
           JOIN users u ON u.user_id = m.user_id AND NOT u.is_suspended
-         CROSS JOIN LATERAL (SELECT l.user_id
+         CROSS JOIN LATERAL (SELECT l.user_id, l.message_id, l.excerpt
                                FROM room_lines l
                               WHERE l.room_id = r.room_id AND NOT l.is_deleted AND l.user_id <> m.user_id
                                 AND l.message_id > coalesce(m.read_id, '00000000-0000-0000-0000-000000000000')
@@ -65,7 +70,7 @@ pub async fn away(conn: &mut Conn, rooms: &[RoomId]) -> Result<Vec<Away>> {
                               ORDER BY l.message_id DESC
                               LIMIT 1) AS said
          WHERE r.room_id = ANY($1) AND r.archived_at IS NULL
-         ORDER BY r.room_id, said.user_id, m.user_id
+         ORDER BY r.room_id, said.user_id, said.message_id, m.user_id
         "#,
         &rooms,
     )
@@ -76,6 +81,7 @@ pub async fn away(conn: &mut Conn, rooms: &[RoomId]) -> Result<Vec<Away>> {
         user: UserId::from_uuid(row.user_id),
         author: UserId::from_uuid(row.author_id),
         name: row.name,
+        sent: row.sent.as_deref().and_then(AttachmentKind::parse),
     });
     Ok(away.collect())
 }

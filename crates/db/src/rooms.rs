@@ -7,6 +7,7 @@ mod members;
 mod messages;
 mod search;
 
+use domain::attachment::AttachmentKind;
 use domain::rooms::{RoomKind, RoomRole, UNREAD_MAX, Writing};
 use domain::{MessageId, RoomId, Timestamp, UserId};
 use uuid::Uuid;
@@ -46,7 +47,10 @@ pub struct Face {
 pub struct Last {
     pub id: MessageId,
     pub user: UserId,
+    /// How it begins; nothing where only something went out with it.
     pub excerpt: String,
+    /// What went out with it.
+    pub attachment: Option<AttachmentKind>,
     pub sent_at: Timestamp,
 }
 
@@ -190,6 +194,7 @@ pub async fn list(conn: &mut Conn, user: UserId, which: Which, limit: i64) -> Re
                u.is_suspended AS "is_suspended?",
                said.message_id AS "last_id?", said.user_id AS "last_user_id?", said.excerpt AS "excerpt?",
                said.sent_at AS "sent_at?",
+               (SELECT a.kind FROM attachments a WHERE a.message_id = said.message_id AND a.gone_at IS NULL) AS attachment,
                (SELECT count(*) FROM room_members m WHERE m.room_id = r.room_id AND m.state = 'active') AS "members!",
                (SELECT count(*) FROM (SELECT FROM room_lines l
                                        WHERE l.room_id = r.room_id AND NOT l.is_deleted AND l.user_id <> $1
@@ -238,7 +243,9 @@ pub async fn list(conn: &mut Conn, user: UserId, which: Which, limit: i64) -> Re
             };
             let last = match (row.last_id, row.last_user_id, row.excerpt, row.sent_at) {
                 (Some(id), Some(user), Some(excerpt), Some(sent_at)) => {
-                    Some(Last { id: MessageId::from_uuid(id), user: UserId::from_uuid(user), excerpt, sent_at })
+                    let attachment = row.attachment.as_deref().and_then(AttachmentKind::parse);
+                    let (id, user) = (MessageId::from_uuid(id), UserId::from_uuid(user));
+                    Some(Last { id, user, excerpt, attachment, sent_at })
                 }
                 _ => None,
             };

@@ -50,6 +50,8 @@ ids! {
     MessageId,
     /// A conversation between members.
     RoomId,
+    /// A picture or file of a message in a conversation.
+    AttachmentId,
     /// An emote of a channel.
     EmoteId,
     /// One line in a member's notification list.

@@ -3,6 +3,7 @@
 //! Owns every rule that can be decided without asking anyone: what a username may look like, which state may follow
 //! which, what a refused request is called. Does no I/O, knows no protocol, no runtime and no SDK.
 
+pub mod attachment;
 pub mod chat;
 pub mod error;
 pub mod event;
@@ -21,8 +22,8 @@ pub mod words;
 
 pub use error::{Classify, Kind};
 pub use ids::{
-    CategorySlug, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId, UserId,
-    VodId, WebhookId,
+    AttachmentId, CategorySlug, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId,
+    UserId, VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

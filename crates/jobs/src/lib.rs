@@ -4,6 +4,7 @@
 //! Workers run the jobs, each of which may run twice and has its effect once.
 
 pub mod analytics;
+pub mod attachments;
 mod hooks;
 mod job;
 mod later;
@@ -13,6 +14,7 @@ mod push;
 mod queue;
 mod reach;
 mod relay;
+pub mod scan;
 pub mod storage;
 mod views;
 mod webhooks;
@@ -46,7 +48,8 @@ pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let webhooks = webhooks::run(deps.clone(), stop.clone());
     let later = later::run(deps.clone(), stop.clone());
     let minutes = analytics::run(deps.clone(), stop.clone());
+    let attachments = attachments::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, webhooks, later, minutes, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, storage)?;
     Ok(())
 }

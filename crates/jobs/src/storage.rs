@@ -236,7 +236,7 @@ async fn sweep_one(deps: &Deps, vod_id: VodId, age: Duration) -> anyhow::Result<
     Ok(deps.objects.delete_prefix(&prefix).await?)
 }
 
-fn is_older(modified_s: Option<i64>, now_s: i64, age: Duration) -> bool {
+pub(crate) fn is_older(modified_s: Option<i64>, now_s: i64, age: Duration) -> bool {
     let age_s = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
     modified_s.is_some_and(|modified_s| modified_s.saturating_add(age_s) <= now_s)
 }

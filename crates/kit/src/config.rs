@@ -3,6 +3,7 @@
 //! Sources, later ones win: defaults, the file, `RILLCAST__SECTION__KEY` variables, command-line flags. Unknown keys are
 //! errors. The doc comments below are the sentences of the generated template, so they speak to operators.
 
+mod attachments;
 pub mod ladder;
 mod load;
 mod template;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use attachments::{AttachmentsConfig, Clamd, ScanConfig};
 pub use load::{ConfigError, load, load_from};
 pub use template::template;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub transcoder: TranscoderConfig,
     pub recordings: RecordingsConfig,
     pub analytics: AnalyticsConfig,
+    pub attachments: AttachmentsConfig,
+    pub scan: ScanConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
@@ -60,6 +64,8 @@ impl Default for Config {
             transcoder: TranscoderConfig::default(),
             recordings: RecordingsConfig::default(),
             analytics: AnalyticsConfig::default(),
+            attachments: AttachmentsConfig::default(),
+            scan: ScanConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),

@@ -1,6 +1,6 @@
 //! Where things live in the bucket.
 
-use domain::{EmoteId, VodId};
+use domain::{AttachmentId, EmoteId, VodId};
 
 /// Everything of one recording lives below this. Ends with a slash.
 pub fn vod_prefix(vod: VodId) -> String {
@@ -64,6 +64,38 @@ pub fn is_media_of(vod: VodId, key: &str) -> bool {
 /// A picture of a channel's emote, so many pixels wide and high.
 pub fn emote(emote: EmoteId, side: u32) -> String {
     format!("emote/{emote}/{side}.webp")
+}
+
+/// The folder of everything that is in messages of rooms, and what a folder right below it belongs to.
+pub const ATTACHMENTS: &str = "room/";
+
+pub fn attachment_of_folder(folder: &str) -> Option<AttachmentId> {
+    folder.strip_prefix(ATTACHMENTS)?.strip_suffix('/')?.parse().ok()
+}
+
+/// Everything of one attachment lives below this. Ends with a slash.
+pub fn attachment_prefix(attachment: AttachmentId) -> String {
+    format!("{ATTACHMENTS}{attachment}/")
+}
+
+/// One object of an attachment. `lock` is what its row keeps to itself.
+pub fn attachment(attachment: AttachmentId, lock: &str, part: AttachmentPart) -> String {
+    let name = match part {
+        AttachmentPart::Upload => "upload",
+        AttachmentPart::Picture => "picture",
+        AttachmentPart::Thumbnail => "thumbnail",
+    };
+    format!("{}{lock}/{name}", attachment_prefix(attachment))
+}
+
+/// What there is of an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttachmentPart {
+    /// As it was sent.
+    Upload,
+    /// Our own encoding.
+    Picture,
+    Thumbnail,
 }
 
 pub use domain::user::avatar_url;

@@ -14,7 +14,7 @@ mod store;
 
 pub use error::{ObjectsError, Result};
 pub use list::{Entry, Page};
-pub use once::{Upload, sha256};
+pub use once::{FileUpload, Upload, sha256};
 pub use read::{Meta, Object, ObjectBody};
 pub use store::{NewObject, Objects};
 

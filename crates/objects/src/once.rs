@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -15,17 +15,22 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
+use futures::Stream;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use kit::config::StorageConfig;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncSeekExt;
 use tokio::time::timeout;
+use tokio_util::io::ReaderStream;
 
 use crate::error::{ObjectsError, Result};
 use crate::store::{CONNECT_WAIT_MAX, attempt_wait};
 
 /// Connections that wait for the next segment.
 const IDLE_CONNECTIONS_MAX: usize = 8;
+/// What is read of a file at a time.
+const FILE_CHUNK_BYTES: usize = 64 * 1024;
 /// An error's text longer than this is not S3's.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,6 +42,28 @@ pub struct Upload<'a> {
     pub sha256: [u8; 32],
     pub content_type: &'a str,
     pub cache_control: &'a str,
+}
+
+/// An object to be written from a file.
+#[derive(Debug)]
+pub struct FileUpload<'a> {
+    pub key: &'a str,
+    /// Read from its beginning.
+    pub file: &'a std::fs::File,
+    /// Its length.
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+    pub content_type: &'a str,
+    pub cache_control: &'a str,
+}
+
+/// A request's head: what is signed.
+struct Head<'a> {
+    key: &'a str,
+    bytes: u64,
+    sha256: [u8; 32],
+    content_type: &'a str,
+    cache_control: &'a str,
 }
 
 /// The SHA-256 of pieces one after another.
@@ -72,37 +99,62 @@ impl Once {
     }
 
     pub(crate) async fn put(&self, upload: &Upload<'_>) -> Result<()> {
-        let length = upload.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let head = Head {
+            key: upload.key,
+            bytes: upload.chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+            sha256: upload.sha256,
+            content_type: upload.content_type,
+            cache_control: upload.cache_control,
+        };
+        self.send(&head, reqwest::Body::wrap(Chunks::new(upload.chunks))).await
+    }
+
+    pub(crate) async fn put_file(&self, upload: &FileUpload<'_>) -> Result<()> {
+        let lost = |error| unavailable(upload.key, error);
+        let mut file = tokio::fs::File::from_std(upload.file.try_clone().map_err(lost)?);
+        file.rewind().await.map_err(lost)?;
+        let head = Head {
+            key: upload.key,
+            bytes: upload.bytes,
+            sha256: upload.sha256,
+            content_type: upload.content_type,
+            cache_control: upload.cache_control,
+        };
+        let pieces = ReaderStream::with_capacity(file, FILE_CHUNK_BYTES);
+        self.send(&head, reqwest::Body::wrap(Pieces { pieces, left: upload.bytes })).await
+    }
+
+    async fn send(&self, head: &Head<'_>, body: reqwest::Body) -> Result<()> {
         let sent = async {
-            let request = self.request(upload, length)?;
-            let answer = self.http.execute(request).await.map_err(|error| unavailable(upload.key, error))?;
+            let request = self.request(head, body)?;
+            let answer = self.http.execute(request).await.map_err(|error| unavailable(head.key, error))?;
             let status = answer.status();
             // The body is read in any case: the connection serves the next request.
-            let text = read(answer).await.map_err(|error| unavailable(upload.key, error))?;
+            let text = read(answer).await.map_err(|error| unavailable(head.key, error))?;
             if status.is_success() {
                 return Ok(());
             }
-            Err(ObjectsError::sort_answer("put", upload.key, status.as_u16(), &text))
+            Err(ObjectsError::sort_answer("put", head.key, status.as_u16(), &text))
         };
-        match timeout(attempt_wait(length), sent).await {
+        match timeout(attempt_wait(head.bytes), sent).await {
             Ok(sent) => sent,
-            Err(late) => Err(unavailable(upload.key, late)),
+            Err(late) => Err(unavailable(head.key, late)),
         }
     }
 
-    fn request(&self, upload: &Upload<'_>, length: u64) -> Result<reqwest::Request> {
+    fn request(&self, upload: &Head<'_>, body: reqwest::Body) -> Result<reqwest::Request> {
         const UNSIGNED: ObjectsError = ObjectsError::Settings("a request that cannot be signed");
         let url = format!("{}{}", self.base, escaped(upload.key));
         let host = host(&self.base);
-        let length = length.to_string();
+        let length = upload.bytes.to_string();
         let headers = [
             (HOST.as_str(), host.as_str()),
             (CONTENT_TYPE.as_str(), upload.content_type),
             (CACHE_CONTROL.as_str(), upload.cache_control),
             (CONTENT_LENGTH.as_str(), length.as_str()),
         ];
-        let body = SignableBody::Precomputed(hex::encode(upload.sha256));
-        let signable = SignableRequest::new("PUT", &url, headers.into_iter(), body).map_err(|_| UNSIGNED)?;
+        let hash = SignableBody::Precomputed(hex::encode(upload.sha256));
+        let signable = SignableRequest::new("PUT", &url, headers.into_iter(), hash).map_err(|_| UNSIGNED)?;
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -121,7 +173,6 @@ impl Once {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let body = reqwest::Body::wrap(Chunks::new(upload.chunks));
         let mut request = request.body(body).map_err(|_| UNSIGNED)?;
         instructions.apply_to_request_http1x(&mut request);
         reqwest::Request::try_from(request).map_err(|_| UNSIGNED)
@@ -206,6 +257,36 @@ impl http_body::Body for Chunks {
 
     fn is_end_stream(&self) -> bool {
         self.chunks.is_empty()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.left)
+    }
+}
+
+/// A file as a request's body, of known length.
+struct Pieces {
+    pieces: ReaderStream<tokio::fs::File>,
+    left: u64,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        let next = ready!(Pin::new(&mut self.pieces).poll_next(context));
+        if let Some(Ok(piece)) = &next {
+            self.left = self.left.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(next.map(|piece| piece.map(http_body::Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
     }
 
     fn size_hint(&self) -> http_body::SizeHint {

@@ -19,10 +19,11 @@ use aws_sdk_s3::types::{
 use bytes::Bytes;
 use futures::stream::{self, TryStreamExt};
 use kit::config::StorageConfig;
+use kit::retry::Backoff;
 
 use crate::dialect::Md5ForDeleteObjects;
 use crate::error::{ObjectsError, Result};
-use crate::once::{Once, Upload};
+use crate::once::{FileUpload, Once, Upload};
 use crate::read::{Meta, Object, body_of, length, seconds};
 
 pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -126,6 +127,20 @@ impl Objects {
     /// was cut short or changed on the way.
     pub async fn put_once(&self, upload: &Upload<'_>) -> Result<()> {
         self.once.put(upload).await
+    }
+
+    /// Writes an object from a file, trying up to three times. Overwrites. No more than a piece of the file is held at a time, and the
+    /// signature covers its SHA-256.
+    pub async fn put_file(&self, upload: &FileUpload<'_>) -> Result<()> {
+        let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
+        let mut attempts = 1;
+        loop {
+            match self.once.put_file(upload).await {
+                Err(error) if error.is_unavailable() && attempts < ATTEMPTS_MAX => attempts += 1,
+                done => return done,
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
     }
 
     fn filled(&self, object: NewObject<'_>) -> PutObjectFluentBuilder {

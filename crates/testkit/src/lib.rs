@@ -1,5 +1,6 @@
 //! What tests are made of: whole sites and services, publishers and viewers, networks that fail. A dev-dependency only.
 
+pub mod clamd;
 pub mod mongo;
 pub mod proxy;
 pub mod rtmp;

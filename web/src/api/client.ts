@@ -47,6 +47,25 @@ export const api = createClient<paths>({
   fetch: send,
 });
 
+/** Long enough for a large file over a slow line. */
+const BYTES_TIMEOUT_MS = 10 * 60_000;
+const sendLong = authorized(
+  session,
+  (input) => fetch(input, { signal: AbortSignal.timeout(BYTES_TIMEOUT_MS) }),
+  currentToken,
+);
+
+/** The bytes behind an address of the API, with the session's token; anything but a good answer is thrown as an ApiError. */
+export async function blobOf(path: string): Promise<Blob> {
+  try {
+    const response = await sendLong(new Request(new URL(path, location.origin)));
+    if (response.ok) return await response.blob();
+    throw ApiError.fromResponse(response, await response.json().catch(() => null));
+  } catch (error) {
+    throw ApiError.of(error);
+  }
+}
+
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The body of a good answer; anything else is thrown as an ApiError. */

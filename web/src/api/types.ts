@@ -56,6 +56,20 @@ export type RoomAuthor = {
 
 export type RoomReaction = { emoji: string; user_ids: string[] };
 
+/** A picture or file of a message. Where it lies is told once it is ready. */
+export type RoomAttachment = {
+  id: string;
+  name: string;
+  type: "image" | "file";
+  mime: string;
+  bytes: number;
+  width?: number | null;
+  height?: number | null;
+  state: "checking" | "ready" | "infected" | "failed";
+  thumbnail_url?: string | null;
+  url?: string | null;
+};
+
 /** Something said in a room, as the socket sends it. */
 export type RoomMessage = {
   id: string;
@@ -64,7 +78,14 @@ export type RoomMessage = {
   text: string;
   client_id: string;
   sent_at: string;
-  reply_to?: { id: string; user: RoomAuthor | null; text: string; is_deleted: boolean };
+  reply_to?: {
+    id: string;
+    user: RoomAuthor | null;
+    text: string;
+    attachment?: RoomAttachment["type"] | null;
+    is_deleted: boolean;
+  };
+  attachment?: RoomAttachment;
   reactions?: RoomReaction[];
   edited_at?: string;
   changed_at?: string;

@@ -9,18 +9,20 @@ export async function upload<T>(
   path: string,
   form: FormData,
   onProgress: (share: number) => void,
+  { signal, timeoutMs = TIMEOUT_MS }: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<T> {
   const token = await session.freshToken();
   return new Promise<T>((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    request.timeout = TIMEOUT_MS;
+    request.timeout = timeoutMs;
     if (token) request.setRequestHeader("authorization", `Bearer ${token}`);
     request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     const lost = () => reject(new ApiError({ status: 0, code: "network" }));
     request.onerror = lost;
     request.ontimeout = lost;
     request.onabort = lost;
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.onload = () => {
       const body = parsed(request.responseText);
       if (request.status >= 200 && request.status < 300) return resolve(body as T);
@@ -31,6 +33,7 @@ export async function upload<T>(
       }
       reject(ApiError.fromResponse(new Response(null, { status: request.status, headers }), body));
     };
+    if (signal?.aborted) return lost();
     request.send(form);
   });
 }

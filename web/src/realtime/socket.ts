@@ -15,6 +15,7 @@ import type {
   Notification,
   Presence,
   ReportCase,
+  RoomAttachment,
   RoomMessage,
   RoomReaction,
   UnbanRequest,
@@ -60,6 +61,11 @@ type ServerEvents = {
   "room:edited": (event: { message: RoomMessage }) => void;
   "room:deleted": (event: { room_id: string; id: string }) => void;
   "room:reactions": (event: { room_id: string; id: string; reactions: RoomReaction[] }) => void;
+  "room:attachment": (event: {
+    room_id: string;
+    message_id: string | null;
+    attachment: RoomAttachment;
+  }) => void;
   "room:typing": (event: {
     room_id: string;
     user: { id: string; username: string; display_name: string };
@@ -96,6 +102,7 @@ type ClientEvents = {
         missed?: ChatMessage[];
         changes?: ChatMessage[];
         removed?: string[];
+        attachments?: { message_id: string; attachment: RoomAttachment }[];
         is_gap?: boolean;
       }>,
     ) => void,
@@ -146,7 +153,7 @@ type ClientEvents = {
   "mod:undo": (body: { username: string; act_id: string }, ack: (answer: Ack<object>) => void) => void;
   "chat:delete": (body: { id: string }, ack: (answer: Ack<object>) => void) => void;
   "room:send": (
-    body: { room_id: string; text: string; client_id: string; reply_to?: string },
+    body: { room_id: string; text: string; client_id: string; reply_to?: string; attachment_id?: string },
     ack: (answer: Ack<{ message: RoomMessage }>) => void,
   ) => void;
   "room:history": (

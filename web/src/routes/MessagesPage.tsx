@@ -184,6 +184,7 @@ function Row({ room, isOpen, me }: { room: Room; isOpen: boolean; me: string }) 
   const { t } = useTranslation();
   const lang = useLang();
   const last = room.last_message;
+  const said = last && (last.text || (last.attachment && t(`rooms.attach.a_${last.attachment}`)));
   const isNew = room.unread_count > 0;
   const name = roomName(room, t("rooms.gone_member"));
   const other = room.with?.is_active ? room.with : null;
@@ -220,8 +221,8 @@ function Row({ room, isOpen, me }: { room: Room; isOpen: boolean; me: string }) 
           >
             {last
               ? last.user_id === me
-                ? t("rooms.you_said", { text: last.text })
-                : last.text
+                ? t("rooms.you_said", { text: said })
+                : said
               : t("rooms.nothing_said")}
           </span>
           {isNew && (

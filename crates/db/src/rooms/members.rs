@@ -170,9 +170,10 @@ pub async fn archive(conn: &mut Conn, room: RoomId, is_archived: bool) -> Result
         room.as_uuid(),
         is_archived,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    // What was said can be read; what was not cannot be said any more.
+    if is_archived { crate::attachments::discard_room(conn, room, false).await } else { Ok(()) }
 }
 
 /// Makes a member an admin, or one like the others again. False: they do not sit in the group, or own it.
@@ -267,7 +268,9 @@ pub async fn leave(conn: &mut Conn, room: RoomId, user: UserId) -> Result<Left> 
         return Ok(Left::HandedOver(UserId::from_uuid(heir)));
     }
     sqlx::query!("DELETE FROM room_invites WHERE room_id = $1", room.as_uuid()).execute(&mut *conn).await?;
-    archive(conn, room, true).await?;
+    archive(&mut *conn, room, true).await?;
+    // Nobody can come back to read it.
+    crate::attachments::discard_room(conn, room, true).await?;
     Ok(Left::Empty)
 }
 

@@ -72,7 +72,7 @@ pub async fn insert(conn: &mut Conn, message: &RoomMessageRow) -> Result<bool> {
         VALUES ($1, $2, $3, $4, $5, $6, $7,
                 array_to_tsvector(ARRAY(SELECT right(replace($2::uuid::text, '-', ''), 12) || word
                                           FROM unnest($8::text[]) AS word)))
-        ON CONFLICT (user_id, client_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         "#,
         message.id.as_uuid(),
         message.room.as_uuid(),

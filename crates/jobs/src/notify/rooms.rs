@@ -1,6 +1,7 @@
 //! What members are told of their rooms: invitations, and what was said while they were away.
 
 use db::room_tells::Away;
+use domain::attachment::AttachmentKind;
 use domain::notification::NotificationType;
 use domain::{RoomId, UserId};
 
@@ -24,6 +25,15 @@ pub(crate) async fn invited(deps: &Deps, room: RoomId, user: UserId) -> anyhow::
     write(deps, tx, &story, &[user]).await
 }
 
+/// What a member reads of something that was sent without a word.
+fn sent_line(sent: AttachmentKind, who: &str, title: &str) -> String {
+    let what = match sent {
+        AttachmentKind::Image => "a picture",
+        AttachmentKind::File => "a file",
+    };
+    if title.is_empty() { format!("{who} sent {what}") } else { format!("{who} sent {what} in {title}") }
+}
+
 /// Tells whoever has not read in time what was said in their rooms: one line for a room, until it is read. Returns whether there may be more.
 pub(crate) async fn tell_away(deps: &Deps) -> anyhow::Result<bool> {
     let mut tx = db::begin(&deps.pool).await?;
@@ -33,13 +43,15 @@ pub(crate) async fn tell_away(deps: &Deps) -> anyhow::Result<bool> {
     }
     let away = db::room_tells::away(&mut tx, &rooms).await?;
     let mut told = Vec::new();
-    for said in away.chunk_by(|one, next| (one.room, one.author) == (next.room, next.author)) {
+    for said in away.chunk_by(|one, next| (one.room, one.author, one.sent) == (next.room, next.author, next.sent)) {
         let Away { room, author, name, .. } = &said[0];
         let Some(who) = db::notify::person(&mut tx, *author).await? else { continue };
         let users: Vec<UserId> = said.iter().map(|away| away.user).collect();
         db::room_tells::forget_read(&mut tx, *room, &users).await?;
         let title = name.as_deref().unwrap_or_default();
+        let sent = said[0].sent.map(|sent| sent_line(sent, &who.display_name, title));
         let mut story = Story::new(NotificationType::Message, room.as_uuid(), title, who);
+        story.new.message = sent.unwrap_or(story.new.message);
         story.new.actor = Some(*author);
         story.new.detail.clone_from(name);
         let written = db::notify::insert(&mut tx, &story.new, &users).await?;

@@ -1,6 +1,7 @@
 //! The outbox, the queue and what they owe, on real Postgres and Redis.
 
 mod analytics;
+mod attachments;
 mod fanout;
 mod hooks;
 mod long;

@@ -194,6 +194,10 @@ impl Config {
         )?;
         let has_address = mail.is_empty() || !self.http.public_url.is_empty();
         rule("http.public_url", has_address, "must be set for mail: its links lead there")?;
+        let largest = self.attachments.file_mib_max;
+        rule("attachments.file_mib_max", (1..=100).contains(&largest), "must be 1 to 100")?;
+        let has_place = self.scan.clamd.is_empty() || self.scan.address().is_some();
+        rule("scan.clamd", has_place, "must be tcp://host:port or unix:///path")?;
         let review = &self.chat.review;
         rule("chat.review.timeout_ms", (10..=300).contains(&review.timeout_ms), "must be 10 to 300")?;
         let is_signed = review.url.is_empty() || crate::webhook_key::WebhookKey::parse(&review.secret).is_some();
@@ -270,6 +274,18 @@ mod tests {
         assert_eq!(env(&[url, key]).unwrap().chat.review.timeout_ms, 250);
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "everywhere")]).is_err());
         assert!(env(&[("RILLCAST__INGEST__RTMPS__LISTEN", "0.0.0.0:1936")]).is_err(), "without a certificate");
+    }
+
+    #[test]
+    fn a_scanner_has_a_place_or_there_is_none() {
+        assert_eq!(Config::default().scan.address(), None);
+        for place in ["tcp://127.0.0.1:3310", "tcp://[::1]:3310", "tcp://clamav:3310", "unix:///run/clamav/clamd.ctl"] {
+            assert!(env(&[("RILLCAST__SCAN__CLAMD", place)]).unwrap().scan.address().is_some(), "{place}");
+        }
+        for odd in ["127.0.0.1:3310", "tcp://clamav", "tcp://:3310", "tcp://x:99999", "unix://run/x", "http://x:1"] {
+            assert!(env(&[("RILLCAST__SCAN__CLAMD", odd)]).is_err(), "{odd}");
+        }
+        assert!(env(&[("RILLCAST__ATTACHMENTS__FILE_MIB_MAX", "0")]).is_err());
     }
 
     #[test]

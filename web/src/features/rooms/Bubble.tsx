@@ -11,6 +11,7 @@ import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { timeOfDay } from "@/lib/time";
 import { Avatar } from "@/ui/avatar";
+import { Attached } from "./attach/Attached";
 import type { SaidProps } from "./Said";
 
 /** The server's limit for changing what one said. */
@@ -91,14 +92,18 @@ export const Bubble = memo(function Bubble({ message, isFirst, isSought, day, ..
                     <span className="font-semibold">
                       {message.reply_to.user?.display_name ?? t("rooms.gone_member")}
                     </span>{" "}
-                    {message.reply_to.text}
+                    {message.reply_to.text ||
+                      (message.reply_to.attachment && t(`rooms.attach.a_${message.reply_to.attachment}`))}
                   </>
                 )}
               </p>
             )}
-            <p className="[overflow-wrap:anywhere]">
-              <Words text={message.text} />
-            </p>
+            {message.attachment && <Attached attachment={message.attachment} />}
+            {(message.text || !message.attachment) && (
+              <p className={cx("[overflow-wrap:anywhere]", !message.text && "text-soft")}>
+                {message.text ? <Words text={message.text} /> : t("rooms.attach.gone")}
+              </p>
+            )}
             <p className="mt-0.5 text-right text-soft text-xs">
               {message.edited_at && `${t("chat.edited")} · `}
               <time dateTime={message.sent_at}>{timeOfDay(message.sent_at, lang)}</time>

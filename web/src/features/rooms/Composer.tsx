@@ -2,13 +2,16 @@ import { SendHorizontal, X } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
-import type { Room, RoomMessage } from "@/api/types";
+import type { Room, RoomAttachment, RoomMessage } from "@/api/types";
 import { Picker } from "@/features/chat/Picker";
 import { charCount } from "@/features/chat/text";
 import { errorText } from "@/i18n/errorText";
 import { useLine } from "@/realtime/socket";
 import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
+import { isSendable } from "./attach/attach";
+import { AttachButton, Going } from "./attach/Going";
+import type { Attaching } from "./attach/useAttaching";
 
 const TEXT_MAX = 500;
 /** From here on one is told how much room is left. */
@@ -18,6 +21,7 @@ const TEXT_NEAR = 450;
 export function Composer({
   room,
   name,
+  attaching,
   answering,
   editing,
   onLeave,
@@ -26,10 +30,11 @@ export function Composer({
 }: {
   room: Room;
   name: string;
+  attaching: Attaching;
   answering: RoomMessage | null;
   editing: RoomMessage | null;
   onLeave: () => void;
-  onSend: (text: string) => Promise<void>;
+  onSend: (text: string, attachment?: RoomAttachment) => Promise<void>;
   onTyped: () => void;
 }) {
   const { t } = useTranslation();
@@ -48,13 +53,18 @@ export function Composer({
       </p>
     );
   const length = charCount(text);
-  const mayGo = length > 0 && length <= TEXT_MAX && isUp && !isBusy;
+  // Changing what was said changes its words only.
+  const going = editing ? null : attaching.going;
+  const hasWhat = going ? isSendable(going) : length > 0;
+  const mayGo = hasWhat && length <= TEXT_MAX && isUp && !isBusy;
   const submit = async (event?: FormEvent) => {
     event?.preventDefault();
     if (!mayGo) return;
     setBusy(true);
     try {
-      await onSend(text.trim());
+      const sent = onSend(text.trim(), going?.done ?? undefined);
+      if (going) attaching.sent();
+      await sent;
       setText("");
     } catch (error) {
       toast({ kind: "error", title: errorText(t, error) });
@@ -74,14 +84,18 @@ export function Composer({
             {editing
               ? t("rooms.editing")
               : t("rooms.answering", { name: answering?.user.display_name ?? t("rooms.gone_member") })}
-            {answering && ` · ${answering.text}`}
+            {answering && ` · ${answering.text || answering.attachment?.name || ""}`}
           </span>
           <Button size="icon-s" look="ghost" aria-label={t("actions.cancel")} onClick={onLeave}>
             <X />
           </Button>
         </div>
       )}
+      {!editing && <Going attaching={attaching} />}
       <div className="flex items-end gap-2">
+        {!editing && (
+          <AttachButton attaching={attaching} isOff={going !== null && !going.done && !going.error} />
+        )}
         <textarea
           ref={field}
           value={text}
@@ -90,6 +104,12 @@ export function Composer({
             if (event.target.value && !editing) onTyped();
           }}
           onKeyDown={onKey}
+          onPaste={(event) => {
+            const files = [...event.clipboardData.files];
+            if (editing || files.length === 0) return;
+            event.preventDefault();
+            attaching.take(files);
+          }}
           rows={1}
           aria-label={label}
           aria-invalid={length > TEXT_MAX || undefined}

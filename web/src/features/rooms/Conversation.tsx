@@ -1,17 +1,19 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
-import { ArrowLeft, RotateCw, Users, X } from "lucide-react";
-import { useEffect, useState } from "react";
+import { ArrowLeft, Paperclip, RotateCw, Users, X } from "lucide-react";
+import { type DragEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Room, RoomMessage } from "@/api/types";
 import { usePresenceText, WithPresence } from "@/features/presence/Presence";
 import { usePresence } from "@/features/presence/usePresence";
 import { errorText } from "@/i18n/errorText";
+import { cx } from "@/lib/cx";
 import { ask, getSocket, useLine } from "@/realtime/socket";
 import { Avatar } from "@/ui/avatar";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
 import { toast } from "@/ui/toast";
+import { useAttaching } from "./attach/useAttaching";
 import { Composer } from "./Composer";
 import { GroupDialog } from "./GroupDialog";
 import { Past } from "./Past";
@@ -49,6 +51,8 @@ export function Conversation({ id, me }: { id: string; me: string }) {
 function Open({ room, me }: { room: Room; me: string }) {
   const { t } = useTranslation();
   const { talk, drafts, typing, send, forget, edit, remove, react, older, typed } = useTalk(room.id, me);
+  const attaching = useAttaching(room.id, room.refusal ? null : (room.attachments ?? null));
+  const drop = useDrop(attaching.take, !room.refusal);
   const [answering, setAnswering] = useState<RoomMessage | null>(null);
   const [editing, setEditing] = useState<RoomMessage | null>(null);
   const name = roomName(room, t("rooms.gone_member"));
@@ -86,8 +90,9 @@ function Open({ room, me }: { room: Room; me: string }) {
   return (
     <section
       aria-label={t("rooms.with", { name })}
-      className="flex min-h-0 flex-1 flex-col"
+      className={cx("flex min-h-0 flex-1 flex-col", drop.isOver && "ring-2 ring-melt ring-inset")}
       data-testid="conversation"
+      {...drop.handlers}
     >
       <Head room={room} name={name} me={me} />
       {talk.isError && !talk.data ? (
@@ -125,6 +130,12 @@ function Open({ room, me }: { room: Room; me: string }) {
               aria-busy={draft.error === null}
             >
               <p className="max-w-[85%] rounded-lg border border-line border-dashed bg-raised px-3.5 py-2 text-soft [overflow-wrap:anywhere] sm:max-w-[70%]">
+                {draft.attachment && (
+                  <span className="flex items-center gap-1.5 text-sm">
+                    <Paperclip className="size-4 shrink-0" />
+                    {draft.attachment.name}
+                  </span>
+                )}
                 {draft.text}
               </p>
               {draft.error !== null && (
@@ -133,11 +144,7 @@ function Open({ room, me }: { room: Room; me: string }) {
                   className="flex flex-wrap items-center justify-end gap-1.5 text-danger text-sm"
                 >
                   {errorText(t, draft.error)}
-                  <Button
-                    size="s"
-                    look="ghost"
-                    onClick={() => void send(draft.text, draft.reply_to, draft.client_id)}
-                  >
+                  <Button size="s" look="ghost" onClick={() => void send(draft)}>
                     <RotateCw />
                     {t("actions.retry")}
                   </Button>
@@ -166,25 +173,51 @@ function Open({ room, me }: { room: Room; me: string }) {
         key={editing?.id ?? "new"}
         room={room}
         name={name}
+        attaching={attaching}
         answering={answering}
         editing={editing}
         onLeave={() => {
           setAnswering(null);
           setEditing(null);
         }}
-        onSend={async (text) => {
+        onSend={async (text, attachment) => {
           if (editing) {
             await edit(editing.id, text);
             setEditing(null);
             return;
           }
           setAnswering(null);
-          void send(text, answering ?? undefined);
+          void send({ text, reply_to: answering ?? undefined, attachment });
         }}
         onTyped={typed}
       />
     </section>
   );
+}
+
+/** A file let go over the conversation goes out with the next message. */
+function useDrop(take: (files: File[]) => void, isOn: boolean) {
+  const [isOver, setOver] = useState(false);
+  const hasFiles = (event: DragEvent) => isOn && event.dataTransfer.types.includes("Files");
+  return {
+    isOver,
+    handlers: {
+      onDragOver: (event: DragEvent) => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        setOver(true);
+      },
+      onDragLeave: (event: DragEvent) => {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
+      },
+      onDrop: (event: DragEvent) => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        setOver(false);
+        take([...event.dataTransfer.files]);
+      },
+    },
+  };
 }
 
 function Head({ room, name, me }: { room: Room; name: string; me: string }) {

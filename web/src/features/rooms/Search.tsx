@@ -147,6 +147,7 @@ function Hit({ message, q, isOpen }: { message: RoomMessage; q: string; isOpen: 
       </span>
       <span className="line-clamp-3 text-soft text-sm [overflow-wrap:anywhere]">
         <span className="text-faint">{message.user.display_name ?? somebody}: </span>
+        {message.attachment && <span className="text-faint">{message.attachment.name} </span>}
         {parts(message.text, q).map((part) =>
           part.isHit ? (
             <mark key={part.at} className="rounded-xs bg-melt-wash font-semibold text-text">

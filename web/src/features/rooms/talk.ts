@@ -1,5 +1,6 @@
 // What is known of one conversation, and what each answer and event makes of it. Nothing here asks anybody.
-import type { RoomMessage, RoomReaction } from "@/api/types";
+import type { RoomAttachment, RoomMessage, RoomReaction } from "@/api/types";
+import { settled } from "./attach/attach";
 
 export type Talk = {
   /** By id, each once. */
@@ -14,6 +15,7 @@ export type Draft = {
   client_id: string;
   text: string;
   reply_to?: RoomMessage | undefined;
+  attachment?: RoomAttachment | undefined;
   error: unknown | null;
 };
 
@@ -65,6 +67,7 @@ export type Missed = {
   items: RoomMessage[];
   changes?: RoomMessage[];
   removed?: string[];
+  attachments?: { message_id: string; attachment: RoomAttachment }[];
   is_gap?: boolean;
   now: string;
 };
@@ -72,7 +75,11 @@ export type Missed = {
 /** What a conversation is after an absence. Null: too much was missed, begin anew. */
 export function caughtUp(talk: Talk, missed: Missed): Talk | null {
   if (missed.is_gap) return null;
-  const items = merged(changed(talk.items, missed.changes ?? []), missed.items);
+  const said = merged(changed(talk.items, missed.changes ?? []), missed.items);
+  const items = (missed.attachments ?? []).reduce(
+    (all, { message_id, attachment }) => settled(all, message_id, attachment),
+    said,
+  );
   return { ...talk, items: without(items, missed.removed ?? []), now: missed.now };
 }
 

@@ -1,9 +1,10 @@
 // One open conversation: its messages, without a gap after every loss of the line, and what is said and done in it.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { RoomMessage } from "@/api/types";
+import type { RoomAttachment, RoomMessage } from "@/api/types";
 import { uuid } from "@/lib/ids";
 import { ask, getSocket, useLine } from "@/realtime/socket";
+import { settled } from "./attach/attach";
 import { caughtUp, changed, type Draft, merged, reacted, type Talk, without, withTold } from "./talk";
 
 const PAGE = 50;
@@ -13,6 +14,9 @@ const MISSED_PAGES_MAX = 5;
 /** The server tells the others this often that somebody types, and what was told holds for this long. */
 const TYPING_EVERY_MS = 3_000;
 const TYPING_FOR_MS = 5_000;
+
+/** What is to be said; under the name it had before, if it is said again. */
+export type Saying = Pick<Draft, "text" | "reply_to" | "attachment"> & { client_id?: string };
 
 const keyOf = (id: string) => ["talk", id] as const;
 
@@ -97,6 +101,9 @@ export function useTalk(id: string, me: string) {
     const answered = (event: { room_id: string; id: string; reactions: RoomMessage["reactions"] }) => {
       if (event.room_id === id) change((old) => reacted(old, event.id, event.reactions ?? []));
     };
+    const checked = (event: { room_id: string; message_id: string | null; attachment: RoomAttachment }) => {
+      if (event.room_id === id) change((old) => settled(old, event.message_id, event.attachment));
+    };
     const types = (event: { room_id: string; user: { id: string; display_name: string } }) => {
       if (event.room_id !== id) return;
       const { user } = event;
@@ -115,6 +122,7 @@ export function useTalk(id: string, me: string) {
     socket.on("room:edited", edited);
     socket.on("room:deleted", deleted);
     socket.on("room:reactions", answered);
+    socket.on("room:attachment", checked);
     socket.on("room:typing", types);
     socket.on("room:changed", recall);
     return () => {
@@ -123,6 +131,7 @@ export function useTalk(id: string, me: string) {
       socket.off("room:edited", edited);
       socket.off("room:deleted", deleted);
       socket.off("room:reactions", answered);
+      socket.off("room:attachment", checked);
       socket.off("room:typing", types);
       socket.off("room:changed", recall);
     };
@@ -133,12 +142,17 @@ export function useTalk(id: string, me: string) {
     if (isUp && client.getQueryData(keyOf(id))) void client.invalidateQueries({ queryKey: keyOf(id) });
   }, [client, id, isUp]);
 
-  const send = async (text: string, reply_to?: RoomMessage, client_id: string = uuid()) => {
-    const draft = { client_id, text, reply_to, error: null };
+  const send = async ({ text, reply_to, attachment, client_id = uuid() }: Saying) => {
+    const draft = { client_id, text, reply_to, attachment, error: null };
     setDrafts((old) => [...old.filter((one) => one.client_id !== client_id), draft]);
     try {
-      const answer = { room_id: id, text, client_id, ...(reply_to ? { reply_to: reply_to.id } : {}) };
-      const { message } = await ask("room:send", answer);
+      const { message } = await ask("room:send", {
+        room_id: id,
+        text,
+        client_id,
+        ...(reply_to ? { reply_to: reply_to.id } : {}),
+        ...(attachment ? { attachment_id: attachment.id } : {}),
+      });
       change((old) => merged(old, [message]));
       drop(client_id);
     } catch (error) {
