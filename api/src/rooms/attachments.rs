@@ -426,7 +426,7 @@ mod tests {
         let said = disposition("attachment", "Hóa \"đơn\";\r\n x.pdf");
         assert_eq!(
             said.to_str().unwrap(),
-            "attachment; filename=\"H_a___n______x.pdf\"; filename*=UTF-8''H%C3%B3a%20%22%C4%91%C6%A1n%22%3B%0D%0A%20x.pdf"
+            "attachment; filename=\"H_a____n_____x.pdf\"; filename*=UTF-8''H%C3%B3a%20%22%C4%91%C6%A1n%22%3B%0D%0A%20x.pdf"
         );
         assert_eq!(picture_name("cat.png", "image/webp"), "cat.webp");
         assert_eq!(picture_name("cat", "image/jpeg"), "cat.jpg");

@@ -208,7 +208,7 @@ async fn what_is_no_picture_is_refused_and_leaves_nothing_behind() {
     let (page, drawing) =
         (b"<!DOCTYPE html><script>alert(1)</script>".as_slice(), b"<svg xmlns='http://www.w3.org/2000/svg'/>");
     let torn = &png(200, 200)[..90];
-    let mut page_behind_gif = b"GIF89a/*".to_vec();
+    let mut page_behind_gif = b"GIF89a\x09\0\x09\0\0\0\0".to_vec();
     page_behind_gif.extend_from_slice(page);
     for (name, mime, file) in [
         ("a.jpg", "image/jpeg", page),

@@ -82,13 +82,10 @@ async fn messages_carry_what_went_out_with_them(site: &Site) {
 
     // With the message it goes.
     ask(&writer, "room:delete", json!({ "id": sent["id"] })).await;
-    let rows = db::testing::rows(
-        &site.pool,
-        &format!(
-            "SELECT 1 AS n FROM attachments WHERE attachment_id = '{checking}' AND gone_at IS NOT NULL AND due_at <= now()"
-        ),
+    let query = format!(
+        "SELECT 1 AS n FROM attachments WHERE attachment_id = '{checking}' AND gone_at IS NOT NULL AND due_at <= now()"
     );
-    assert_eq!(rows.await.unwrap().len(), 1);
+    assert_eq!(db::testing::rows(&site.pool, &query).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -1325,6 +1325,58 @@ export interface paths {
         patch: operations["update_room"];
         trace?: never;
     };
+    "/api/v1/rooms/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes in a picture or file for a message, which `room:send` then names. What is in no message after an hour is deleted. */
+        post: operations["upload_attachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/attachments/{attachment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture as it is shown large, or a file to be saved. */
+        get: operations["attachment"];
+        put?: never;
+        post?: never;
+        /** Takes back what the caller has uploaded and not sent. */
+        delete: operations["take_attachment_back"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{id}/attachments/{attachment}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of at most 480 pixels. */
+        get: operations["attachment_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rooms/{id}/invites": {
         parameters: {
             query?: never;
@@ -2004,6 +2056,51 @@ export interface components {
             /** @description What the member is told; at most 500 characters. */
             note?: string;
         };
+        /** @description A picture or file of a message. */
+        Attachment: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int32 */
+            height?: number | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Of a picture: of what is served. Of a file: what its sender called it; it is served as bytes. */
+            mime: string;
+            name: string;
+            state: components["schemas"]["AttachmentState"];
+            /** @description A picture of at most 480 pixels, once it is ready. */
+            thumbnail_url?: string | null;
+            type: components["schemas"]["AttachmentKind"];
+            /** @description Once it is ready. */
+            url?: string | null;
+            /**
+             * Format: int32
+             * @description A picture's, in pixels.
+             */
+            width?: number | null;
+        };
+        /** @description The form, for the document. */
+        AttachmentForm: {
+            /**
+             * Format: binary
+             * @description With its name and its type. Of a picture (JPEG, PNG, WebP, GIF) name, type and bytes must agree.
+             */
+            file: string;
+        };
+        /** @enum {string} */
+        AttachmentKind: "image" | "file";
+        /** @description What may be sent here. */
+        AttachmentLimits: {
+            /**
+             * Format: int64
+             * @description Most bytes of one file.
+             */
+            bytes_max: number;
+            /** @description Only JPEG, PNG, WebP and GIF pictures: the site has no virus scanner. */
+            images_only: boolean;
+        };
+        /** @enum {string} */
+        AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @description The form, for the document. */
         AvatarForm: {
             /**
@@ -2396,11 +2493,12 @@ export interface components {
         };
         /** @description The last message of a room. */
         LastMessage: {
+            attachment?: components["schemas"]["AttachmentKind"] | null;
             /** Format: uuid */
             id: string;
             /** Format: date-time */
             sent_at: string;
-            /** @description How it begins: 100 characters at most. */
+            /** @description How it begins: 100 characters at most. Nothing where only something was sent. */
             text: string;
             /** Format: uuid */
             user_id: string;
@@ -2885,6 +2983,7 @@ export interface components {
         Role: "user" | "moderator" | "admin";
         /** @description A room as the caller sees it. */
         Room: {
+            attachments?: components["schemas"]["AttachmentLimits"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: uuid */
@@ -6632,6 +6731,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Room"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["AttachmentForm"];
+            };
+        };
+        responses: {
+            /** @description What was taken in */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            /** @description What went wrong: `attachment.too-large`, `.not-a-picture`, `.images-only`, `.full`, `.infected` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The attachment's id. */
+                attachment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_attachment_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The attachment's id. */
+                attachment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attachment_thumbnail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The room's id. */
+                id: string;
+                /** @description The attachment's id. */
+                attachment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
                 };
             };
             /** @description What went wrong */

@@ -38,7 +38,7 @@ pub async fn take_due(conn: &mut Conn, is_scan: bool, limit: i64, lease_s: f64) 
                   created_at <= now() - make_interval(secs => $5) AS "is_old!",
                   (gone_at IS NOT NULL
                    OR message_id IS NULL AND created_at <= now() - make_interval(secs => $4)
-                   OR bound_at <= now() - make_interval(secs => $4)
+                   OR message_id IS NOT NULL AND bound_at <= now() - make_interval(secs => $4)
                       AND NOT EXISTS (SELECT FROM room_lines l WHERE l.message_id = a.message_id)) AS "is_over!"
         "#,
         is_scan,

@@ -1,13 +1,14 @@
 //! One contract, four stores: the one `rillcast up` brings along, another in-process server, the same speaking like
 //! Backblaze B2, and a real MinIO when `RILLCAST_TEST_MINIO_URL` names one (`http://user:password@host:port`).
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use kit::config::StorageConfig;
 use kit::{Secret, Stop};
-use objects::{NewObject, Objects, ObjectsError, Upload};
+use objects::{FileUpload, NewObject, Objects, ObjectsError, Upload};
 use objectstore::{Endpoint, KeyPair, Options, Store};
 use testkit::s3::S3Server;
 use testkit::services;
@@ -34,6 +35,7 @@ async fn keeps_the_contract(config: &StorageConfig) {
     objects.ensure_bucket().await.expect("and once more");
     objects.ping().await.expect("the bucket answers");
     reads_what_was_written(&objects).await;
+    writes_files(&objects).await;
     answers_ranges(&objects).await;
     deletes(&objects).await;
     presigns(&objects).await;
@@ -61,6 +63,29 @@ async fn reads_what_was_written(objects: &Objects) {
     assert!(missing.is_not_found(), "{missing:?}");
     let missing = objects.head(&format!("{}none", unique())).await.expect_err("nothing there");
     assert!(missing.is_not_found(), "{missing:?}");
+}
+
+async fn writes_files(objects: &Objects) {
+    let key = format!("{}upload", unique());
+    let body: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&body).expect("a full file");
+    let upload = |sha256| FileUpload {
+        key: &key,
+        file: &file,
+        bytes: body.len() as u64,
+        sha256,
+        content_type: "application/octet-stream",
+        cache_control: "private, no-store",
+    };
+    let sha256 = objects::sha256(&[body.clone().into()]);
+    for _ in 0..2 {
+        objects.put_file(&upload(sha256)).await.expect("put, from its beginning each time");
+    }
+    let got = objects.get(&key, None).await.expect("get");
+    assert_eq!(got.meta.content_type.as_deref(), Some("application/octet-stream"));
+    assert!(got.collect(400_000).await.expect("body") == body);
+    objects.put_file(&upload([7; 32])).await.expect_err("not what was signed");
 }
 
 async fn answers_ranges(objects: &Objects) {
