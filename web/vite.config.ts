@@ -6,7 +6,7 @@ import { defineConfig } from "vite";
 
 // In development everything the server owns is passed on to it (or to dev/mock.mjs).
 const server = process.env.RILLCAST_URL ?? "http://127.0.0.1:8080";
-const passed = ["/api", "/live", "/vod", "/media", "/avatars", "/thumb"];
+const passed = ["/api", "/live", "/vod", "^/clip/[^/]+/", "/media", "/avatars", "/thumb"];
 
 export default defineConfig({
   plugins: [react(), tailwind()],

@@ -12,6 +12,7 @@ mod auth;
 mod avatar;
 mod categories;
 mod channels;
+mod clips;
 mod directory;
 mod docs;
 mod edge;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, auth, avatar, categories, channels, docs, emotes, feeds, friends, health, layers,
+    account, admin, analytics, auth, avatar, categories, channels, clips, docs, emotes, feeds, friends, health, layers,
     live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push, reports, rooms,
     site, streams, takeover, throttle, vod_playback, vods, webhooks,
 };
@@ -97,6 +97,11 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(vods::vod, vods::update_vod, vods::delete_vod))
         .routes(routes!(vods::vod_playback_token))
         .routes(routes!(vods::count_view))
+        .routes(routes!(clips::clips))
+        .routes(routes!(clips::vod_clips, clips::create_clip))
+        .routes(routes!(clips::clip, clips::update_clip, clips::delete_clip))
+        .routes(routes!(clips::count_clip_view))
+        .routes(routes!(clips::clip_settings, clips::update_clip_settings))
         .routes(routes!(notifications::notifications))
         .routes(routes!(notifications::read_notification))
         .routes(routes!(notifications::read_notifications))

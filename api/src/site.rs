@@ -175,7 +175,7 @@ async fn page(app: &App, path: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-/// The page with the words for a link to a channel or a recording. `None` where there are none to say.
+/// The page with the words for a link to a channel, a recording or a clip. `None` where there are none to say.
 async fn preview(app: &App, path: &str) -> Option<Bytes> {
     let subject = og::Subject::of(path)?;
     let key = subject.to_string();

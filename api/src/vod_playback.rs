@@ -1,9 +1,10 @@
-//! Playing recordings: playlists made from what is stored, and media from the bucket.
+//! Playing recordings and clips of them: playlists made from what is stored, and media from the bucket.
 //!
 //! Owns nothing that changes a recording (see `vods`). Every playlist asks the recording's row, so a deleted one is gone
 //! at once; what was asked last answers while Postgres is away. Media is streamed through, or, as the operator chose,
 //! fetched by players from the bucket itself: then a playlist is kept for less time than its links live.
 
+mod clip;
 mod file;
 mod manifest;
 mod reel;
@@ -50,6 +51,21 @@ pub(crate) enum PlaybackError {
     Bucket(#[from] objects::ObjectsError),
 }
 
+impl PlaybackError {
+    /// The error of whoever asked first, for everybody who asked with it.
+    fn clone_of(error: &Self) -> Self {
+        match error {
+            Self::Empty => Self::Empty,
+            Self::NoRendition => Self::NoRendition,
+            Self::Rows(error) => Self::Rows(error.clone()),
+            Self::Bucket(_) => Self::Bucket(objects::ObjectsError::Settings("links cannot be made")),
+            Self::Over => Self::Over,
+            Self::NoFile => Self::NoFile,
+            Self::NotFound => Self::NotFound,
+        }
+    }
+}
+
 impl Classify for PlaybackError {
     fn kind(&self) -> Kind {
         match self {
@@ -82,6 +98,9 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(storyboard_vtt))
         .routes(routes!(storyboard_sheet))
         .routes(routes!(rendition_file))
+        .routes(routes!(clip::clip_multivariant))
+        .routes(routes!(clip::clip_thumbnail))
+        .routes(routes!(clip::clip_file))
         .layer(Extension(Shelf::new()))
 }
 

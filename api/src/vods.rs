@@ -6,6 +6,7 @@ use domain::{Classify, Kind, Timestamp, VodId};
 use http::{HeaderMap, StatusCode};
 use kit::Problem;
 use kit::problem::ProblemBody;
+use live::views::Viewed;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -85,7 +86,7 @@ pub(crate) struct VodPage {
 #[into_params(parameter_in = Path)]
 pub(crate) struct VodPath {
     /// The recording's id.
-    id: uuid::Uuid,
+    pub id: uuid::Uuid,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -114,6 +115,31 @@ pub(crate) struct UpdateVod {
 pub(crate) struct ViewCounted {
     counted: bool,
     views: i64,
+}
+
+impl ViewCounted {
+    /// Counts a view of a recording or clip that has `stored` of them, if this viewer's is due.
+    pub(crate) async fn count(
+        app: &App,
+        account: Option<&Account>,
+        (client, headers): (&Client, &HeaderMap),
+        (viewed, stored): (Viewed, i64),
+    ) -> Self {
+        // A new User-Agent makes a new anonymous client; one address does not get to make many.
+        let bucket = format!("views:{}", crate::net::limit_key(client.addr));
+        if account.is_none() && !app.limits.hit(&bucket, VIEWS_PER_CLIENT).await.is_allowed {
+            return Self { counted: false, views: stored };
+        }
+        let viewer = match account {
+            Some(account) => format!("u-{}", account.id),
+            None => anonymous_id(app, client, headers),
+        };
+        match app.views.count(viewed, &viewer).await {
+            Some(counted) => Self { counted: counted.is_counted, views: stored + counted.waiting },
+            // Redis is away: not counted rather than counted twice.
+            None => Self { counted: false, views: stored },
+        }
+    }
 }
 
 /// Recordings, latest or most viewed first.
@@ -317,18 +343,6 @@ pub(crate) async fn count_view(
         let viewer = account.as_ref().map(|account| account.id);
         db::vods::views(&mut conn, id, viewer).await?.ok_or(VodError::NotFound)?
     };
-    // A new User-Agent makes a new anonymous client; one address does not get to make many.
-    let bucket = format!("views:{}", crate::net::limit_key(client.addr));
-    if account.is_none() && !app.limits.hit(&bucket, VIEWS_PER_CLIENT).await.is_allowed {
-        return Ok(Json(ViewCounted { counted: false, views: stored }));
-    }
-    let viewer = match account {
-        Some(account) => format!("u-{}", account.id),
-        None => anonymous_id(&app, &client, &headers),
-    };
-    Ok(Json(match app.views.count(id, &viewer).await {
-        Some(counted) => ViewCounted { counted: counted.is_counted, views: stored + counted.waiting },
-        // Redis is away: not counted rather than counted twice.
-        None => ViewCounted { counted: false, views: stored },
-    }))
+    let counted = ViewCounted::count(&app, account.as_ref(), (&client, &headers), (id.into(), stored)).await;
+    Ok(Json(counted))
 }

@@ -5,13 +5,14 @@
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { createReadStream, existsSync, mkdtempSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdtempSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
 import { attachments } from "./mock-attach.mjs";
+import { clips } from "./mock-clips.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
@@ -958,6 +959,11 @@ const server = createServer(async (request, response) => {
   }
   const svg = path.match(/^\/media\/thumb\/(\d+)\.svg$/);
   if (svg) return response.writeHead(200, { "content-type": "image/svg+xml" }).end(picture(Number(svg[1])));
+  const excerpt = path.match(/^\/clip\/([^/]+)\/index\.m3u8$/);
+  if (excerpt && existsSync(join(media, "vod/index.m3u8"))) {
+    const text = cut.playlist(excerpt[1], readFileSync(join(media, "vod/index.m3u8"), "utf8"));
+    return response.writeHead(200, { "content-type": "application/vnd.apple.mpegurl" }).end(text);
+  }
   const clip = path.match(/^\/(live|vod)\/[^/]+\/(.+)$/);
   if (clip) {
     const file = join(media, clip[1], normalize(clip[2]));
@@ -1030,7 +1036,9 @@ const desk = order({
   },
   io: () => io,
 });
+const cut = clips({ scene, uuid7, iso, page, problem, ref, people, vods: () => vods, user });
 routes.push(
+  ...cut.routes,
   ...desk.routes,
   ...analytics({ scene, uuid7, problem }),
   ...webhooks({ scene, uuid7, iso, page, problem }),

@@ -10,6 +10,7 @@ mkdirSync(out, { recursive: true });
 const act = (what, body) => fetch(`${base}/__mock/${what}`, { method: "POST", body });
 const vods = await (await fetch(`${base}/api/v1/vods`)).json();
 const vod = vods.items[0].id;
+const clip = (await (await fetch(`${base}/api/v1/clips`)).json()).items[0].id;
 const rooms = (await (await fetch(`${base}/api/v1/rooms`)).json()).items;
 const group = rooms.find((room) => room.kind === "group").id;
 const friend = rooms.find((room) => room.with?.username === "fieldnotes").id;
@@ -33,6 +34,17 @@ const pages = [
   ["channel-reconnecting", "/c/linh_makes", { before: ["reconnecting"], after: ["live"] }],
   ["channel-offline", "/c/rosa"],
   ["vod", `/v/${vod}`, { wait: 3000 }],
+  ["vod-clips", `/v/${vod}`, { wait: 2500, focus: "vod-clips" }],
+  ["clip", `/clip/${clip}`, { wait: 3500 }],
+  ["clip-share", `/clip/${clip}`, { press: ["clip-share"] }],
+  ["clip-delete", `/clip/${clip}`, { press: ["clip-delete"] }],
+  ["clip-gone", "/clip/00000000-0000-7000-8000-000000000000"],
+  ["clip-make", `/v/${vod}?t=12s`, { wait: 3500, press: ["clip"], after_press: 4000 }],
+  ["clip-make-live", "/c/linh_makes", { wait: 6000, press: ["clip"], after_press: 5000 }],
+  ["clip-embed", `/embed/clip/${clip}`, { wait: 3500 }],
+  ["channel-clips", "/c/linh_makes?tab=clips", { wait: 3000, focus: "channel-clips" }],
+  ["channel-clips-empty", "/c/rosa?tab=clips", { focus: "channel-clips" }],
+  ["studio-clips", "/studio", { wait: 3000, focus: "who-may-clip" }],
   ["signin", "/signin", { anonymous: true }],
   ["signup", "/signup", { anonymous: true }],
   ["home-anonymous", "/", { anonymous: true }],
@@ -153,6 +165,7 @@ for (const [
     type = null,
     stalls = null,
     isCut = false,
+    after_press = 400,
   } = {},
 ] of pages) {
   if (only && !new RegExp(only).test(name)) continue;
@@ -182,7 +195,7 @@ for (const [
     await page.waitForTimeout(wait);
     for (const id of press) {
       await page.getByTestId(id).first().click();
-      await page.waitForTimeout(400);
+      await page.waitForTimeout(after_press);
     }
     if (type) {
       await page.getByTestId(type[0]).fill(type[1]);

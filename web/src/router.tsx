@@ -58,10 +58,15 @@ const linkedStream = (search: Record<string, unknown>): { stream?: string } => {
   const stream = text(search.stream);
   return stream ? { stream } : {};
 };
+/** `?tab=clips`: what is shown below the player. */
+const channelSearch = (search: Record<string, unknown>): { stream?: string; tab?: "clips" } => ({
+  ...linkedStream(search),
+  ...(text(search.tab) === "clips" ? { tab: "clips" } : {}),
+});
 const channel = createRoute({
   getParentRoute: () => shell,
   path: "/c/$username",
-  validateSearch: linkedStream,
+  validateSearch: channelSearch,
   component: lazyRouteComponent(() => import("@/routes/ChannelPage"), "ChannelPage"),
 });
 /** `?t=1h2m3s`: where to begin. */
@@ -74,6 +79,11 @@ const vod = createRoute({
   path: "/v/$id",
   validateSearch: moment,
   component: lazyRouteComponent(() => import("@/routes/VodPage"), "VodPage"),
+});
+const clip = createRoute({
+  getParentRoute: () => shell,
+  path: "/clip/$id",
+  component: lazyRouteComponent(() => import("@/routes/ClipPage"), "ClipPage"),
 });
 const signin = createRoute({
   getParentRoute: () => shell,
@@ -220,6 +230,13 @@ const embedVod = createRoute({
   component: lazyRouteComponent(() => import("@/routes/Embed"), "EmbedVod"),
 });
 
+const embedClip = createRoute({
+  getParentRoute: () => root,
+  path: "/embed/clip/$id",
+  validateSearch: embedSearch,
+  component: lazyRouteComponent(() => import("@/routes/Embed"), "EmbedClip"),
+});
+
 /** `?transparent=1&font=28`: laid over a picture, and how large. */
 export const popOutSearch = (
   search: Record<string, unknown>,
@@ -248,6 +265,7 @@ const tree = root.addChildren([
     browse,
     channel,
     vod,
+    clip,
     signin,
     signup,
     studio,
@@ -271,6 +289,7 @@ const tree = root.addChildren([
   ]),
   embedChannel,
   embedVod,
+  embedClip,
   popOut,
 ]);
 

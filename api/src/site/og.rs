@@ -1,10 +1,10 @@
-//! What a link to a channel or a recording says of itself where links are pasted (OpenGraph).
+//! What a link to a channel, a recording or a clip says of itself where links are pasted (OpenGraph).
 
 use std::fmt;
 use std::time::Duration;
 
-use domain::VodId;
 use domain::user::Username;
+use domain::{ClipId, VodId};
 use tokio::time::timeout;
 
 use crate::state::App;
@@ -19,15 +19,17 @@ const DESCRIPTION_CHARS_MAX: usize = 200;
 pub(super) enum Subject {
     Channel(Username),
     Vod(VodId),
+    Clip(ClipId),
 }
 
 impl Subject {
-    /// From `c/{username}` or `v/{id}`.
+    /// From `c/{username}`, `v/{id}` or `clip/{id}`.
     pub(super) fn of(path: &str) -> Option<Self> {
         let mut parts = path.trim_end_matches('/').split('/');
         match (parts.next()?, parts.next()?, parts.next()) {
             ("c", name, None) => Username::parse(name).ok().map(Self::Channel),
             ("v", id, _) => id.parse().ok().map(Self::Vod),
+            ("clip", id, None) => id.parse().ok().map(Self::Clip),
             _ => None,
         }
     }
@@ -38,6 +40,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Channel(name) => write!(f, "c/{name}"),
             Self::Vod(id) => write!(f, "v/{id}"),
+            Self::Clip(id) => write!(f, "clip/{id}"),
         }
     }
 }
@@ -104,6 +107,7 @@ pub(super) async fn look_up(app: &App, subject: &Subject) -> Option<Preview> {
         match subject {
             Subject::Channel(name) => channel(app, name).await,
             Subject::Vod(id) => vod(app, *id).await,
+            Subject::Clip(id) => clip(app, *id).await,
         }
     })
     .await;
@@ -155,6 +159,20 @@ async fn vod(app: &App, id: VodId) -> Result<Option<Preview>, db::DbError> {
     }))
 }
 
+async fn clip(app: &App, id: ClipId) -> Result<Option<Preview>, db::DbError> {
+    let mut conn = app.pool.acquire().await?;
+    let Some(clip) = db::clips::find(&mut conn, id, None).await? else { return Ok(None) };
+    let description = format!("{} · {}", clip.owner.display_name, clip.vod_title);
+    Ok(Some(Preview {
+        title: clip.title,
+        description: short(&description),
+        url: format!("{}/clip/{id}", app.site_url),
+        image: (clip.has_picture && !clip.visibility.needs_token())
+            .then(|| format!("{}/clip/{id}/thumbnail.jpg", app.site_url)),
+        has_feeds: false,
+    }))
+}
+
 fn short(text: &str) -> String {
     domain::chat::normalise_line(text).chars().take(DESCRIPTION_CHARS_MAX).collect()
 }
@@ -164,10 +182,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_of_channels_and_recordings_have_subjects() {
+    fn pages_of_channels_recordings_and_clips_have_subjects() {
         assert!(matches!(Subject::of("c/Alice"), Some(Subject::Channel(name)) if name.as_str() == "alice"));
         assert!(matches!(Subject::of("v/01939b1c-0000-7000-8000-000000000000/a-title"), Some(Subject::Vod(_))));
-        for none in ["", "c", "c/a/b", "studio", "v/x", "c/<script>"] {
+        assert!(matches!(Subject::of("clip/01939b1c-0000-7000-8000-000000000000"), Some(Subject::Clip(_))));
+        for none in ["", "c", "c/a/b", "studio", "v/x", "c/<script>", "clip/x", "clip"] {
             assert_eq!(Subject::of(none), None, "{none}");
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use db::recordings::{Rendition, RenditionKind, Segment};
+use domain::clip::Span;
 use media::bandwidth::{Bandwidth, iframe_bps};
 use media::playlist::uri::{self, MediaFile};
 use media::playlist::{AudioRendition, IFrames, Multivariant, Variant, VodPlaylist, VodSegment};
@@ -62,6 +63,34 @@ impl Reel {
 
     pub(super) fn len(&self) -> usize {
         self.steps.values().map(BTreeMap::len).sum()
+    }
+
+    /// Sequence number, beginning and length (microseconds) of each step, as a rendition's playlist says.
+    pub(super) fn places(&self, rendition: &str) -> Vec<(i64, i64, i64)> {
+        let mut at_us = 0;
+        let mut places = Vec::with_capacity(self.steps.len());
+        for (seq, step) in &self.steps {
+            let own = step.get(rendition).or_else(|| step.values().max_by_key(|segment| segment.duration_us));
+            let Some(segment) = own else { continue };
+            places.push((*seq, at_us, segment.duration_us));
+            at_us += segment.duration_us;
+        }
+        places
+    }
+
+    /// What of it overlaps a span of its own time, and how many seconds into that the span begins. It is complete when no more
+    /// segments can come to it.
+    pub(super) fn cut(&self, renditions: &[Rendition], span: Span) -> (Self, f64) {
+        let (start_us, end_us) = (span.start_ms * 1_000, span.end_ms * 1_000);
+        let leading = renditions.iter().find(|rendition| rendition.kind == RenditionKind::Video);
+        let places = self.places(leading.or(renditions.first()).map_or("", |rendition| rendition.name.as_str()));
+        let stored_us = places.last().map_or(0, |(_, begins_us, length_us)| begins_us + length_us);
+        let inside =
+            |(_, begins_us, length_us): &&(i64, i64, i64)| *begins_us < end_us && begins_us + length_us > start_us;
+        let first_us = places.iter().find(inside).map_or(0, |(_, begins_us, _)| *begins_us);
+        let steps = places.iter().filter(inside).filter_map(|(seq, ..)| Some((*seq, self.steps.get(seq)?.clone())));
+        let part = Self { steps: steps.collect(), is_complete: self.is_complete || stored_us >= end_us };
+        (part, seconds((start_us - first_us).max(0)))
     }
 
     /// The playlist of one rendition. `None` when nothing of it is stored.
@@ -186,9 +215,10 @@ pub(super) fn with_links(playlist: &str, mut link: impl FnMut(&str) -> Option<St
     out
 }
 
-/// Without the query that was handed down.
+/// Without the query that was handed down, and without the folder of a clip's recording.
 fn bare(name: &str) -> &str {
-    name.split('?').next().unwrap_or(name)
+    let path = name.split('?').next().unwrap_or(name);
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -264,6 +294,73 @@ mod tests {
         let mut rows = both(0..100);
         rows.push(segment("480p", 3));
         assert_eq!(text(&Reel::new(rows, false), "source").segments.len(), 100);
+    }
+
+    fn rendition(name: &str) -> Rendition {
+        Rendition {
+            name: name.to_owned(),
+            kind: if name == "audio" { RenditionKind::Audio } else { RenditionKind::Video },
+            codecs: "avc1.64001f".to_owned(),
+            width: Some(640),
+            height: Some(360),
+            frame_rate_mhz: None,
+            channels: None,
+            sample_rate: None,
+        }
+    }
+
+    fn cut(reel: &Reel, start_ms: i64, end_ms: i64) -> (Vec<u64>, f64, bool) {
+        let renditions = [rendition("audio"), rendition("source"), rendition("480p")];
+        let (part, into_s) = reel.cut(&renditions, Span { start_ms, end_ms });
+        let shown = if part.is_empty() { Vec::new() } else { text(&part, "source").segments };
+        (shown.iter().map(|segment| segment.msn).collect(), into_s, part.is_complete)
+    }
+
+    #[test]
+    fn a_clip_is_the_segments_it_overlaps_and_no_others() {
+        let reel = Reel::new(both(0..10), true);
+        assert_eq!(cut(&reel, 5_000, 11_000), (vec![2, 3, 4, 5], 1.0, true));
+        assert_eq!(cut(&reel, 4_000, 10_000), (vec![2, 3, 4], 0.0, true), "borders on segments take no neighbour");
+        assert_eq!(cut(&reel, 0, 5_000), (vec![0, 1, 2], 0.0, true));
+        assert_eq!(cut(&reel, 15_999, 60_000), (vec![7, 8, 9], 1.999, true), "over the end");
+        assert_eq!(cut(&reel, 20_000, 26_000).0, Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_clip_of_a_running_recording_grows_until_it_is_whole() {
+        let reel = Reel::new(both(0..5), false);
+        assert_eq!(cut(&reel, 5_000, 12_000), (vec![2, 3, 4], 1.0, false));
+        assert_eq!(cut(&reel, 3_000, 10_000), (vec![1, 2, 3, 4], 1.0, true), "all of it is stored");
+        let more = Reel::new(both(0..6), false);
+        assert_eq!(cut(&more, 5_000, 12_000), (vec![2, 3, 4, 5], 1.0, true));
+    }
+
+    #[test]
+    fn a_clip_keeps_breaks_within_it_and_begins_without_one() {
+        let mut rows = both([0, 1, 2, 6, 7, 8]);
+        rows.iter_mut().filter(|row| row.seq == 8).for_each(|row| {
+            row.is_discontinuity = true;
+            row.init_key = row.init_key.replace("init0", "init1");
+        });
+        rows.push(segment("480p", 1));
+        let reel = Reel::new(rows, true);
+        let renditions = [rendition("source"), rendition("audio"), rendition("480p")];
+        // Three segments of two seconds, then time that nobody recorded, which takes none.
+        let (part, into_s) = reel.cut(&renditions, Span { start_ms: 6_500, end_ms: 11_500 });
+        assert_eq!(into_s, 0.5);
+        for name in ["source", "audio"] {
+            let shown = text(&part, name).segments;
+            let told: Vec<_> = shown.iter().map(|one| (one.msn, one.is_discontinuity, one.map.clone())).collect();
+            let map = |number: u32| Some(format!("init{number}.mp4"));
+            assert_eq!(told, [(6, false, map(0)), (7, false, map(0)), (8, true, map(1))], "{name}");
+        }
+        assert!(part.rendition("480p", 2).is_none(), "what it has nothing of is not offered");
+        let listed = part.multivariant(&renditions, "und").render("");
+        assert!(listed.contains("source/") && !listed.contains("480p/"), "{listed}");
+        let (early, _) = reel.cut(&renditions, Span { start_ms: 3_000, end_ms: 8_500 });
+        let shown = text(&early, "source").segments;
+        let breaks: Vec<_> = shown.iter().map(|one| (one.uri.as_str(), one.is_discontinuity)).collect();
+        assert_eq!(breaks, [("seg1.m4s", false), ("seg2.m4s", false), ("seg6.m4s", true), ("seg7.m4s", false)]);
     }
 
     #[test]

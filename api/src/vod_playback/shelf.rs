@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use db::recordings::{self, Playable};
-use domain::VodId;
+use domain::clip::Span;
 use domain::stream::VodStatus;
+use domain::{ClipId, VodId};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kit::config::Delivery;
 use live::playback::Verdict;
+use media::playlist::Excerpt;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -36,6 +38,10 @@ const RECORDING_TTL_S: u64 = 1;
 const ROW_BYTES: usize = 512;
 const REELS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const TEXTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Pictures of clips: some kilobytes each.
+const PICTURES_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// A running recording's nearest picture may still come.
+const PICTURES_TTL: Duration = Duration::from_secs(60);
 /// A longer query is not handed down to children.
 const QUERY_LEN_MAX: usize = 1_024;
 /// On top of twice the recording's length, for pauses.
@@ -47,6 +53,10 @@ pub(super) struct Shelf {
     known: Cache<VodId, Known>,
     reels: Cache<(VodId, u64), Arc<Reel>>,
     texts: Cache<TextKey, Arc<Text>>,
+    /// What clips were cut from when it was asked last.
+    clips: Cache<ClipId, (VodId, Span)>,
+    /// Pictures of clips, by recording and beginning. `None`: there is none of its own.
+    pub(super) pictures: Cache<(VodId, i64), Option<Bytes>>,
 }
 
 #[derive(Clone)]
@@ -59,6 +69,8 @@ struct Known {
 struct TextKey {
     id: VodId,
     slot: u64,
+    /// Of the whole recording, or of a clip.
+    span: Option<Span>,
     page: Wanted,
     query: String,
 }
@@ -116,25 +128,75 @@ impl Shelf {
                 .max_capacity(TEXTS_BYTES_MAX)
                 .time_to_live(READY_TTL)
                 .build(),
+            clips: Cache::builder().max_capacity(KNOWN_MAX).time_to_live(KNOWN_TTL).build(),
+            pictures: Cache::builder()
+                .weigher(|_, picture: &Option<Bytes>| {
+                    u32::try_from(picture.as_ref().map_or(0, Bytes::len) + 64).unwrap_or(u32::MAX)
+                })
+                .max_capacity(PICTURES_BYTES_MAX)
+                .time_to_live(PICTURES_TTL)
+                .build(),
+        }
+    }
+
+    /// What a clip is cut from, as it is now, or as it was last when Postgres is away.
+    pub(super) async fn clip(&self, app: &App, id: ClipId) -> Result<(VodId, Span), PlaybackError> {
+        let ask = async {
+            let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+            db::clips::playable(&mut conn, id).await
+        };
+        match ask.await {
+            Ok(Some(clip)) => {
+                self.clips.insert(id, clip).await;
+                Ok(clip)
+            }
+            Ok(None) => {
+                self.clips.invalidate(&id).await;
+                Err(PlaybackError::NotFound)
+            }
+            Err(error) => match self.clips.get(&id).await {
+                Some(clip) => Ok(clip),
+                None => Err(PlaybackError::Rows(Arc::new(error))),
+            },
         }
     }
 
     /// One of a recording's playlists.
     pub(super) async fn page(&self, app: &App, id: VodId, wanted: Wanted, query: &str) -> Result<Page, PlaybackError> {
+        self.page_of(app, (id, None), wanted, query).await
+    }
+
+    /// One of the playlists of a clip, which is a span of a recording.
+    pub(super) async fn clip_page(
+        &self,
+        app: &App,
+        (id, span): (VodId, Span),
+        wanted: Wanted,
+        query: &str,
+    ) -> Result<Page, PlaybackError> {
+        self.page_of(app, (id, Some(span)), wanted, query).await
+    }
+
+    async fn page_of(
+        &self,
+        app: &App,
+        (id, span): (VodId, Option<Span>),
+        wanted: Wanted,
+        query: &str,
+    ) -> Result<Page, PlaybackError> {
         let playable = self.fresh(app, id).await?.ok_or(PlaybackError::NotFound)?;
         judge(app, id, &playable, Some(query))?;
         let is_complete = playable.status == VodStatus::Ready;
-        // A running recording's entries are named by the second they were made in, so they are soon nobody's.
-        let slot = if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S };
+        let slot = slot_of(is_complete);
         let query = if query.len() <= QUERY_LEN_MAX { media::playlist::child_query(query) } else { String::new() };
         let mime = wanted.mime();
-        let key = TextKey { id, slot, page: wanted, query };
+        let key = TextKey { id, slot, span, page: wanted, query };
         let text = if playable.visibility.needs_token() {
             // Each viewer's own, with a token of minutes on every line: nobody else will ask for it.
             self.write(app, &key, &playable).await?
         } else {
             let made = self.texts.try_get_with(key.clone(), self.write(app, &key, &playable)).await;
-            made.map_err(|error: Arc<PlaybackError>| shared(&error))?
+            made.map_err(|error: Arc<PlaybackError>| PlaybackError::clone_of(&error))?
         };
         let storage = &app.config.storage;
         let kept_max_s = match storage.delivery {
@@ -145,17 +207,34 @@ impl Shelf {
         Ok(Page { mime, text, max_age_s: max_age_s.min(kept_max_s) })
     }
 
+    /// What is stored of a recording, as it was at most a moment ago.
+    pub(super) async fn reel(&self, app: &App, id: VodId, playable: &Playable) -> Result<Arc<Reel>, PlaybackError> {
+        let is_complete = playable.status == VodStatus::Ready;
+        self.reel_of(app, (id, slot_of(is_complete)), is_complete).await
+    }
+
+    async fn reel_of(
+        &self,
+        app: &App,
+        (id, slot): (VodId, u64),
+        is_complete: bool,
+    ) -> Result<Arc<Reel>, PlaybackError> {
+        let read = async {
+            let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+            let rows = recordings::segments(&mut conn, id).await?;
+            Ok::<_, db::DbError>(Arc::new(Reel::new(rows, is_complete)))
+        };
+        self.reels.try_get_with((id, slot), read).await.map_err(PlaybackError::Rows)
+    }
+
     async fn write(&self, app: &App, key: &TextKey, playable: &Playable) -> Result<Arc<Text>, PlaybackError> {
         let is_complete = playable.status == VodStatus::Ready;
-        let reel = self
-            .reels
-            .try_get_with((key.id, key.slot), async {
-                let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-                let rows = recordings::segments(&mut conn, key.id).await?;
-                Ok::<_, db::DbError>(Arc::new(Reel::new(rows, is_complete)))
-            })
-            .await
-            .map_err(PlaybackError::Rows)?;
+        let whole = self.reel_of(app, (key.id, key.slot), is_complete).await?;
+        let part = key.span.map(|span| whole.cut(&playable.renditions, span));
+        let (reel, starts_at_s) = match &part {
+            Some((part, starts_at_s)) => (part, Some(*starts_at_s)),
+            None => (&*whole, None),
+        };
         if reel.is_empty() {
             return Err(PlaybackError::Empty);
         }
@@ -185,15 +264,20 @@ impl Shelf {
                     db::storyboards::of(&mut conn, key.id).await
                 };
                 let sheets = sheets.await.map_err(|error| PlaybackError::Rows(Arc::new(error)))?;
-                storyboard::vtt(&reel, &playable.renditions, &sheets, &key.query).ok_or(PlaybackError::NoFile)?
+                storyboard::vtt(reel, &playable.renditions, &sheets, &key.query).ok_or(PlaybackError::NoFile)?
             }
             Wanted::Rendition(name) | Wanted::IFrames(name) => {
                 let target_s = app.config.hls.segment_ms.div_euclid(1_000).max(1);
                 let playlist = reel.rendition(name, target_s).ok_or(PlaybackError::NoRendition)?;
                 let length_s = playlist.segments.iter().map(|segment| segment.duration_s).sum::<f64>();
+                // A clip's files are the recording's: the same bytes under the same address.
+                let folder = key.span.map(|_| format!("/vod/{}/{name}/", key.id)).unwrap_or_default();
+                let excerpt = Excerpt { folder: &folder, starts_at_s };
                 let text = match &key.page {
-                    Wanted::IFrames(_) => playlist.render_iframes(query).ok_or(PlaybackError::NoFile)?,
-                    _ => playlist.render(query),
+                    Wanted::IFrames(_) => {
+                        playlist.render_excerpt_iframes(query, excerpt).ok_or(PlaybackError::NoFile)?
+                    }
+                    _ => playlist.render_excerpt(query, excerpt),
                 };
                 match playable.visibility.needs_token() {
                     // Links to the bucket would outlive the permission.
@@ -241,25 +325,17 @@ impl Shelf {
     }
 }
 
+/// Names what was made of a recording: what is made of one that runs is soon nobody's.
+fn slot_of(is_complete: bool) -> u64 {
+    if is_complete { 0 } else { kit::clock::unix_seconds() / RECORDING_TTL_S }
+}
+
 /// An error unless this request may play the recording. What is hidden is not there.
 fn judge(app: &App, id: VodId, playable: &Playable, query: Option<&str>) -> Result<(), PlaybackError> {
     match app.gate.judge_vod(id, playable.visibility, query) {
         Verdict::Granted => Ok(()),
         Verdict::Hidden => Err(PlaybackError::NotFound),
         Verdict::Over => Err(PlaybackError::Over),
-    }
-}
-
-/// The error of whoever asked first, for everybody who asked with it.
-fn shared(error: &PlaybackError) -> PlaybackError {
-    match error {
-        PlaybackError::Empty => PlaybackError::Empty,
-        PlaybackError::NoRendition => PlaybackError::NoRendition,
-        PlaybackError::Rows(error) => PlaybackError::Rows(error.clone()),
-        PlaybackError::Bucket(_) => PlaybackError::Bucket(objects::ObjectsError::Settings("links cannot be made")),
-        PlaybackError::Over => PlaybackError::Over,
-        PlaybackError::NoFile => PlaybackError::NoFile,
-        PlaybackError::NotFound => PlaybackError::NotFound,
     }
 }
 

@@ -57,16 +57,31 @@ pub(super) fn vtt(reel: &Reel, renditions: &[Rendition], sheets: &[Sheet], query
     (cues > 0).then_some(out)
 }
 
-/// Where each segment begins and how long it is, as the rendition's playlist says, and where the last one ends.
+/// Where each segment begins and how long it is, and where the last one ends.
 fn timeline(reel: &Reel, rendition: &str) -> (BTreeMap<i64, (i64, i64)>, i64) {
-    let (mut segments, mut at_us) = (BTreeMap::new(), 0);
-    for (seq, step) in &reel.steps {
-        let own = step.get(rendition).or_else(|| step.values().max_by_key(|segment| segment.duration_us));
-        let Some(segment) = own else { continue };
-        segments.insert(*seq, (at_us, segment.duration_us));
-        at_us += segment.duration_us;
-    }
-    (segments, at_us)
+    let places = reel.places(rendition);
+    let end_us = places.last().map_or(0, |(_, begins_us, length_us)| begins_us + length_us);
+    (places.into_iter().map(|(seq, begins_us, length_us)| (seq, (begins_us, length_us))).collect(), end_us)
+}
+
+/// The picture nearest to a moment of the recording: its sheet, and its place in there from above.
+pub(super) fn nearest<'a>(
+    reel: &Reel,
+    renditions: &[Rendition],
+    sheets: &'a [Sheet],
+    at_ms: i64,
+) -> Option<(&'a Sheet, u32)> {
+    let leading = renditions.iter().find(|rendition| rendition.kind == RenditionKind::Video)?;
+    let (segments, _) = timeline(reel, &leading.name);
+    let pictures = sheets.iter().flat_map(|sheet| {
+        (0..).zip(sheet.seqs.iter().zip(&sheet.offsets_ms)).map(move |(row, place)| (sheet, row, place))
+    });
+    let placed = pictures.filter_map(|(sheet, row, (seq, offset_ms))| {
+        let (begins_us, length_us) = segments.get(seq)?;
+        let into_us = (i64::from(*offset_ms) * 1_000).clamp(0, *length_us);
+        Some((((begins_us + into_us) / 1_000 - at_ms).abs(), sheet, row))
+    });
+    placed.min_by_key(|(away_ms, ..)| *away_ms).map(|(_, sheet, row)| (sheet, row))
 }
 
 /// WebVTT 4.1: hours have two digits or more.

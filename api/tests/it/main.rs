@@ -5,6 +5,7 @@ mod accounts;
 mod analytics;
 mod attachments;
 mod channels;
+mod clips;
 mod desk;
 mod edge;
 mod emotes;

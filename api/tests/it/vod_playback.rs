@@ -48,7 +48,11 @@ impl Cinema {
     }
 
     pub async fn put(&self, key: &str, body: String) {
-        let object = NewObject { key, body: Bytes::from(body), content_type: "video/mp4", cache_control: "no-cache" };
+        self.put_bytes(key, Bytes::from(body)).await;
+    }
+
+    pub async fn put_bytes(&self, key: &str, body: Bytes) {
+        let object = NewObject { key, body, content_type: "video/mp4", cache_control: "no-cache" };
         self.objects.put(object).await.expect("put");
     }
 

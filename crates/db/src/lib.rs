@@ -9,6 +9,7 @@ pub mod attachments;
 pub mod categories;
 pub mod channels;
 pub mod chat;
+pub mod clips;
 pub mod emotes;
 pub mod error;
 pub mod follows;

@@ -46,6 +46,8 @@ ids! {
     StreamId,
     /// One recording. Each stream has exactly one.
     VodId,
+    /// A moment cut out of a recording.
+    ClipId,
     /// One chat message.
     MessageId,
     /// A conversation between members.

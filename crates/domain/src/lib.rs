@@ -5,6 +5,7 @@
 
 pub mod attachment;
 pub mod chat;
+pub mod clip;
 pub mod error;
 pub mod event;
 pub mod ids;
@@ -22,8 +23,8 @@ pub mod words;
 
 pub use error::{Classify, Kind};
 pub use ids::{
-    AttachmentId, CategorySlug, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId, StreamId,
-    UserId, VodId, WebhookId,
+    AttachmentId, CategorySlug, ClipId, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId,
+    StreamId, UserId, VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

@@ -33,7 +33,9 @@ pub(crate) async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
 async fn flush(deps: &Deps) -> anyhow::Result<()> {
     for batch in live::views::take_batches(&deps.live).await? {
         let mut tx = db::begin(&deps.pool).await?;
-        db::notify::apply_view_batch(&mut tx, batch.id, &batch.counts).await?;
+        if db::notify::apply_view_batch(&mut tx, batch.id, &batch.counts).await? {
+            db::clips::add_views(&mut tx, &batch.clips).await?;
+        }
         db::commit(tx).await?;
         live::views::drop_batch(&deps.live, batch.id).await?;
     }

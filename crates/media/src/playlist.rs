@@ -17,7 +17,7 @@ pub use parse::{
     ParseError, ParsedMedia, ParsedMultivariant, ParsedPart, ParsedRendition, ParsedReport, ParsedSegment,
     ParsedServerControl, ParsedVariant, parse_date_time, parse_media, parse_multivariant,
 };
-pub use vod::{VodPlaylist, VodSegment};
+pub use vod::{Excerpt, VodPlaylist, VodSegment};
 
 /// `EXT-X-VERSION` of every media playlist: 9 allows skipping.
 pub const VERSION: u32 = 9;

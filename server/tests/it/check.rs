@@ -50,7 +50,7 @@ async fn a_running_broadcast_breaks_no_binding_rule_of_hls() {
 }
 
 /// What the checker says of a playlist it watches for `seconds`.
-async fn checked(url: String, seconds: u32) -> String {
+pub async fn checked(url: String, seconds: u32) -> String {
     let checker =
         Command::new(EXE).args(["hls-check", "--seconds", &seconds.to_string(), &url]).kill_on_drop(true).output();
     let checked = timeout(Duration::from_secs(40), checker).await.expect("it ends").expect("it runs");

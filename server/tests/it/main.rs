@@ -4,6 +4,7 @@ mod broadcast;
 mod browser;
 mod check;
 mod clients;
+mod clips;
 mod continuity;
 mod dash;
 mod enhanced;

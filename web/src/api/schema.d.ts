@@ -564,6 +564,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Clips of recordings that lists show, latest or most viewed first. */
+        get: operations["clips"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clips/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One clip, for whoever may see its recording. */
+        get: operations["clip"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a clip. For who made it, the channel's owner and moderators, and the site's staff: what they take away from somebody else
+         *     is written to the channel's log.
+         */
+        delete: operations["delete_clip"];
+        options?: never;
+        head?: never;
+        /** Calls a clip something else. For who made it, the channel's owner and the site's staff. */
+        patch: operations["update_clip"];
+        trace?: never;
+    };
+    "/api/v1/clips/{id}/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts a view of a clip, as of a recording: once per member or anonymous client in five minutes. */
+        post: operations["count_clip_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/friends": {
         parameters: {
             query?: never;
@@ -740,6 +796,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/clips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who may make clips of the caller's recordings. */
+        get: operations["clip_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes who may. Clips that were made stay. */
+        patch: operations["update_clip_settings"];
         trace?: never;
     };
     "/api/v1/me/emotes": {
@@ -1568,6 +1642,24 @@ export interface paths {
         patch: operations["update_vod"];
         trace?: never;
     };
+    "/api/v1/vods/{id}/clips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A recording's clips, latest first, for whoever may see the recording. */
+        get: operations["vod_clips"];
+        put?: never;
+        /** Makes a clip of a recording, finished or still being made. For members who may see it, and whom its owner lets. */
+        post: operations["create_clip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vods/{id}/playback-token": {
         parameters: {
             query?: never;
@@ -1628,6 +1720,60 @@ export interface paths {
         };
         /** The channel's recordings, and the stream on air, as RSS 2.0 with podcast tags. */
         get: operations["channel_rss"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clip/{id}/index.m3u8": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The clip's renditions. Also while the recording is still being made. */
+        get: operations["clip_playlist"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clip/{id}/thumbnail.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of the clip's beginning: of the recording's storyboard, or else the recording's own. */
+        get: operations["clip_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clip/{id}/{rendition}/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A rendition's playlist of a clip (`index.m3u8`), or that of its key frames (`iframes.m3u8`). Their files are the recording's.
+         * @description `EVENT` until all of the clip is stored, `VOD` from then on. `EXT-X-START` says where in the first segment it begins.
+         */
+        get: operations["clip_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2221,6 +2367,53 @@ export interface components {
          * @enum {string}
          */
         Circle: "everybody" | "followed" | "nobody";
+        /** @description A moment cut out of a recording. */
+        Clip: {
+            /** @description Whose recording it is. */
+            channel: components["schemas"]["ChannelRef"];
+            /** Format: date-time */
+            created_at: string;
+            /** @description Who made the clip. */
+            creator: components["schemas"]["ChannelRef"];
+            /** Format: int64 */
+            duration_ms: number;
+            /** Format: uuid */
+            id: string;
+            may_delete: boolean;
+            /** @description Whether the caller may call it something else. */
+            may_rename: boolean;
+            /** @description Of what is not for everybody with a `token`; the recording's `playback-token` makes a fresh one. There is no `dash`. */
+            playback: components["schemas"]["Playback"];
+            /**
+             * Format: int64
+             * @description From the recording's beginning.
+             */
+            start_ms: number;
+            /** @description The recording's: its times are the recording's, too. */
+            storyboard_url?: string | null;
+            thumbnail_url?: string | null;
+            title: string;
+            /** Format: int64 */
+            views: number;
+            /** @description The recording's. */
+            visibility: components["schemas"]["Visibility"];
+            /** Format: uuid */
+            vod_id: string;
+            vod_title: string;
+        };
+        ClipPage: {
+            items: components["schemas"]["Clip"][];
+            next_cursor?: string | null;
+        };
+        /** @description Who may make clips of the caller's recordings. */
+        ClipSettings: {
+            clips_for: components["schemas"]["Clippers"];
+        };
+        /**
+         * @description Who may make clips of a channel's recordings.
+         * @enum {string}
+         */
+        Clippers: "everybody" | "followers" | "moderators" | "nobody";
         /** @description What a link in a mail carries. */
         ConfirmMail: {
             token: string;
@@ -2628,6 +2821,20 @@ export interface components {
             /** @description The first appointed first; at most 100, all of them. */
             items: components["schemas"]["Moderator"][];
             next_cursor?: string | null;
+        };
+        NewClipBody: {
+            /**
+             * Format: int64
+             * @description 5 to 90 seconds later. Of a recording that is still made it may be up to 20 seconds ahead of what is stored.
+             */
+            end_ms: number;
+            /**
+             * Format: int64
+             * @description From the recording's beginning, in its own time.
+             */
+            start_ms: number;
+            /** @description 1 to 100 characters. */
+            title: string;
         };
         NewFilterBody: {
             /**
@@ -3282,6 +3489,10 @@ export interface components {
         };
         /** @enum {string} */
         UnbanRequestState: "open" | "accepted" | "denied";
+        UpdateClip: {
+            /** @description 1 to 100 characters. */
+            title: string;
+        };
         /** @description What a follower changes about following. */
         UpdateFollow: {
             bell: components["schemas"]["Bell"];
@@ -3395,6 +3606,20 @@ export interface components {
             /** Format: int64 */
             views: number;
             visibility: components["schemas"]["Visibility"];
+        };
+        /** @description Clips of one recording, and whether the caller may make another. */
+        VodClips: {
+            /** @description Whom the channel's owner lets make clips. */
+            clips_for: components["schemas"]["Clippers"];
+            items: components["schemas"]["Clip"][];
+            /** @description Whether the caller is among them, and signed in. */
+            may_create: boolean;
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description All of them: so many go with the recording.
+             */
+            total: number;
         };
         VodPage: {
             items: components["schemas"]["Vod"][];
@@ -4815,6 +5040,174 @@ export interface operations {
             };
         };
     };
+    clips: {
+        parameters: {
+            query?: {
+                /** @description Only of this channel's recordings, by its name. */
+                channel?: string;
+                /** @description `recent` (unless said) or `views`. */
+                sort?: "recent" | "views";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of clips */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The clip */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clip"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_clip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_clip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateClip"];
+            };
+        };
+        responses: {
+            /** @description The changed clip */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clip"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_clip_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether it counted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewCounted"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     friends: {
         parameters: {
             query?: {
@@ -5285,6 +5678,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clip_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whom the caller lets make clips */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipSettings"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_clip_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClipSettings"];
+            };
+        };
+        responses: {
+            /** @description Whom the caller lets make clips now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipSettings"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -7375,6 +7830,79 @@ export interface operations {
             };
         };
     };
+    vod_clips: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The recording's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of clips, and whether the caller may make another */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VodClips"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_clip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewClipBody"];
+            };
+        };
+        responses: {
+            /** @description The clip */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clip"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     vod_playback_token: {
         parameters: {
             query?: never;
@@ -7508,6 +8036,127 @@ export interface operations {
             };
             /** @description What went wrong */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clip_playlist: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HLS multivariant playlist */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `vod.not-found` or `vod.empty` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clip_thumbnail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JPEG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such clip, or no picture */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clip_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The clip */
+                id: string;
+                /** @description As the multivariant playlist names it */
+                rendition: string;
+                /** @description `index.m3u8` or `iframes.m3u8` */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The playlist */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such clip, rendition or file */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

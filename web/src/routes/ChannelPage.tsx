@@ -12,6 +12,9 @@ import { LiveFacts } from "@/features/channel/LiveFacts";
 import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
 import { Chat } from "@/features/chat/Chat";
 import { type ChatRoom, useChat } from "@/features/chat/useChat";
+import { ChannelClips } from "@/features/clips/ClipLists";
+import { recordingOf } from "@/features/clips/queries";
+import { useClipping } from "@/features/clips/useClipping";
 import { BondButton } from "@/features/friends/BondButton";
 import { Player } from "@/features/player/Player";
 import { useTheatre } from "@/features/player/useTheatre";
@@ -27,7 +30,7 @@ import { Problem } from "@/routes/problems";
 import { PageHead } from "@/shell/PageHead";
 import { usePage } from "@/shell/usePage";
 import { Avatar } from "@/ui/avatar";
-import { Empty, LiveBadge, SectionHead, Skeleton, Tag } from "@/ui/bits";
+import { Empty, LiveBadge, Skeleton, Tag } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
 
 const route = getRouteApi("/shell/c/$username");
@@ -96,7 +99,7 @@ function Page({
         )}
         <div className="px-4 py-5 sm:px-6 lg:px-8">
           {channel ? <About channel={channel} viewers={chat.viewers} /> : <AboutSkeleton />}
-          <Recordings recordings={recordings} live={channel?.live?.id ?? null} />
+          <Shelves username={username} recordings={recordings} live={channel?.live?.id ?? null} />
         </div>
       </div>
       {isWide && (
@@ -129,31 +132,40 @@ function Stage({ channel, recordings }: { channel: Channel | null; recordings: V
   const live = channel?.live ?? null;
   const isReconnecting = live?.status === "reconnecting";
   const last = recordings?.find((vod) => vod.status === "ready") ?? null;
+  const recorded = useQuery({
+    ...recordingOf(live?.id ?? "", channel?.username ?? ""),
+    enabled: live !== null,
+  });
+  const { onClip, dialog } = useClipping((live && recorded.data) ?? null, true);
   const overlay = !channel ? undefined : !live ? (
     <Offline channel={channel} last={last} />
   ) : isReconnecting ? (
     <Reconnecting until={live.reconnect_until} backdrop={live.thumbnail_url} />
   ) : undefined;
   return (
-    <Player
-      // A new stream is a new player; a stream that comes back keeps the one it has.
-      key={live?.id ?? "none"}
-      src={live ? live.playback.hls : null}
-      permitted={live ? { kind: "stream", id: live.id } : undefined}
-      isLive
-      title={live?.title ?? t("channel.title", { name: channel?.display_name ?? "" })}
-      artist={channel?.display_name ?? ""}
-      poster={live?.thumbnail_url}
-      overlay={overlay}
-      epoch={live?.status}
-      startedAt={live?.started_at}
-      hasTheatre
-      className={
-        isTheatre
-          ? "!aspect-auto h-[calc(100dvh-var(--header-h))]"
-          : "lg:max-h-[calc(100dvh-var(--header-h)-150px)]"
-      }
-    />
+    <>
+      <Player
+        // A new stream is a new player; a stream that comes back keeps the one it has.
+        key={live?.id ?? "none"}
+        src={live ? live.playback.hls : null}
+        permitted={live ? { kind: "stream", id: live.id } : undefined}
+        isLive
+        title={live?.title ?? t("channel.title", { name: channel?.display_name ?? "" })}
+        artist={channel?.display_name ?? ""}
+        poster={live?.thumbnail_url}
+        overlay={overlay}
+        epoch={live?.status}
+        startedAt={live?.started_at}
+        hasTheatre
+        onClip={onClip}
+        className={
+          isTheatre
+            ? "!aspect-auto h-[calc(100dvh-var(--header-h))]"
+            : "lg:max-h-[calc(100dvh-var(--header-h)-150px)]"
+        }
+      />
+      {dialog}
+    </>
   );
 }
 
@@ -253,12 +265,61 @@ function About({ channel, viewers }: { channel: Channel; viewers: number | null 
   );
 }
 
+/** What there is of the channel besides what is on air. */
+function Shelves({
+  username,
+  recordings,
+  live,
+}: {
+  username: string;
+  recordings: Vod[] | null;
+  live: string | null;
+}) {
+  const { t } = useTranslation();
+  const { tab, stream } = route.useSearch();
+  const tabClass = (isOn: boolean) =>
+    cx(
+      "-mb-px border-b-[3px] px-1 pb-2.5 font-bold font-display text-[19px] leading-tight tracking-tight",
+      isOn ? "border-melt text-text" : "border-transparent text-soft hover:text-text",
+    );
+  return (
+    <section className="mt-10">
+      {/* Addresses, not buttons: each can be linked to and opened elsewhere. */}
+      <nav aria-label={t("channel.tabs")} className="mb-6 flex gap-6 border-line border-b">
+        {([undefined, "clips"] as const).map((one) => (
+          <Link
+            key={one ?? "recordings"}
+            to="/c/$username"
+            params={{ username }}
+            search={{ ...(stream ? { stream } : {}), ...(one ? { tab: one } : {}) }}
+            replace
+            resetScroll={false}
+            aria-current={tab === one ? "page" : undefined}
+            className={tabClass(tab === one)}
+            data-testid={one ? "tab-clips" : "tab-recordings"}
+          >
+            {one ? t("clips.title") : t("browse.recordings")}
+          </Link>
+        ))}
+      </nav>
+      {tab === "clips" ? (
+        <>
+          <h2 className="sr-only">{t("clips.title")}</h2>
+          <ChannelClips channel={username} />
+        </>
+      ) : (
+        <Recordings recordings={recordings} live={live} />
+      )}
+    </section>
+  );
+}
+
 function Recordings({ recordings, live }: { recordings: Vod[] | null; live: string | null }) {
   const { t } = useTranslation();
   const shown = recordings?.filter((vod) => vod.status !== "failed" && vod.stream_id !== live) ?? null;
   return (
-    <section className="mt-10">
-      <SectionHead title={t("browse.recordings")} />
+    <>
+      <h2 className="sr-only">{t("browse.recordings")}</h2>
       {!shown && <CardSkeletons count={4} />}
       {shown?.length === 0 && <Empty title={t("home.no_vods")}>{t("channel.no_vods_text")}</Empty>}
       <div className={gridClass}>
@@ -266,7 +327,7 @@ function Recordings({ recordings, live }: { recordings: Vod[] | null; live: stri
           <VodCard key={vod.id} vod={vod} />
         ))}
       </div>
-    </section>
+    </>
   );
 }
 

@@ -7,6 +7,8 @@ import { useTranslation } from "react-i18next";
 import { ApiError } from "@/api/errors";
 import { channel as channelQuery, vod as vodQuery, vods } from "@/api/queries";
 import { Offline, Reconnecting } from "@/features/channel/LiveOverlay";
+import { clip as clipQuery } from "@/features/clips/queries";
+import { useCountClip } from "@/features/clips/useCountClip";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { parseTime } from "@/features/vod/resume";
@@ -18,6 +20,7 @@ import { Button } from "@/ui/button";
 
 const channelRoute = getRouteApi("/embed/c/$username");
 const vodRoute = getRouteApi("/embed/v/$id");
+const clipRoute = getRouteApi("/embed/clip/$id");
 
 function Frame({ title, href, children }: { title: string; href: string; children: ReactNode }) {
   const { t } = useTranslation();
@@ -152,6 +155,43 @@ export function EmbedVod() {
         poster={vod?.thumbnail_url}
         storyboardUrl={vod?.storyboard_url}
         startAt={parseTime(asked) ?? 0}
+        overlay={overlay}
+        onPlaying={countView}
+      />
+    </Frame>
+  );
+}
+
+export function EmbedClip() {
+  const { t } = useTranslation();
+  const { id } = clipRoute.useParams();
+  const { autoplay = true, muted = false } = clipRoute.useSearch();
+  const query = useQuery(clipQuery(id));
+  const countView = useCountClip(id);
+  const { isStarted, start } = useStart(autoplay);
+  const clip = query.data ?? null;
+  const overlay = query.isError ? (
+    <Failed error={query.error} onRetry={() => void query.refetch()} />
+  ) : clip && !isStarted ? (
+    <Screen title={clip.title} backdrop={clip.thumbnail_url}>
+      <Button look="live" onClick={start}>
+        {t("embed.play")}
+      </Button>
+    </Screen>
+  ) : undefined;
+  return (
+    <Frame title={clip?.title ?? t("clips.loading")} href={`/clip/${id}`}>
+      <Player
+        src={clip && isStarted ? clip.playback.hls : null}
+        excerptS={clip ? clip.duration_ms / 1000 : undefined}
+        permitted={clip ? { kind: "vod", id: clip.vod_id, clip: clip.id } : undefined}
+        isLive={false}
+        isMuted={muted}
+        title={clip?.title ?? ""}
+        artist={clip?.channel.display_name ?? ""}
+        poster={clip?.thumbnail_url}
+        storyboardUrl={clip?.storyboard_url}
+        storyboardFrom={clip ? clip.start_ms / 1000 : 0}
         overlay={overlay}
         onPlaying={countView}
       />

@@ -9,6 +9,7 @@ import { LiveFacts } from "@/features/channel/LiveFacts";
 import { Reconnecting } from "@/features/channel/LiveOverlay";
 import { Chat } from "@/features/chat/Chat";
 import { useChat } from "@/features/chat/useChat";
+import { WhoMayClip } from "@/features/clips/WhoMayClip";
 import { Player } from "@/features/player/Player";
 import { Connect } from "@/features/studio/Connect";
 import { DetailsForm } from "@/features/studio/DetailsForm";
@@ -99,6 +100,9 @@ function Room({ user }: { user: User }) {
           <Connect />
         </div>
       )}
+      <div className="mt-6">
+        <WhoMayClip />
+      </div>
       <Recordings username={user.username} />
     </div>
   );

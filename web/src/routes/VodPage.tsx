@@ -10,6 +10,8 @@ import type { Vod } from "@/api/types";
 import { VodCard } from "@/features/cards/cards";
 import { FollowButton } from "@/features/channel/FollowButton";
 import { ReplayChat } from "@/features/chat/ReplayChat";
+import { ClipsOfVod } from "@/features/clips/ClipLists";
+import { useClipping } from "@/features/clips/useClipping";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
@@ -99,40 +101,45 @@ function Stage({
   const { t: asked } = route.useSearch();
   const { isKnown, startAt, onProgress } = useResume(vod.id);
   const linked = parseTime(asked);
+  const { onClip, dialog } = useClipping(vod, false);
   return (
-    <Player
-      // Whose place it is must be known before it begins.
-      src={vod.status === "failed" || !isKnown ? null : vod.playback.hls}
-      isLive={false}
-      permitted={{ kind: "vod", id: vod.id }}
-      title={vod.title}
-      artist={vod.channel.display_name}
-      poster={vod.thumbnail_url}
-      storyboardUrl={vod.storyboard_url}
-      startAt={linked ?? startAt}
-      isResumed={linked === null && startAt > 0}
-      onPlaying={onPlaying}
-      onProgress={(at, duration) => {
-        clock.setState({ atMs: Math.floor((at * 1000) / CLOCK_STEP_MS) * CLOCK_STEP_MS });
-        onProgress(at, duration);
-      }}
-      hasTheatre
-      overlay={
-        vod.status === "failed" ? (
-          <Screen
-            icon={<Clapperboard />}
-            title={t("vod.failed")}
-            text={t("vod.failed_text")}
-            testId="vod-failed"
-          />
-        ) : undefined
-      }
-      className={
-        isTheatre
-          ? "!aspect-auto h-[calc(100dvh-var(--header-h)-72px)]"
-          : "lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-lg"
-      }
-    />
+    <>
+      <Player
+        // Whose place it is must be known before it begins.
+        src={vod.status === "failed" || !isKnown ? null : vod.playback.hls}
+        isLive={false}
+        permitted={{ kind: "vod", id: vod.id }}
+        title={vod.title}
+        artist={vod.channel.display_name}
+        poster={vod.thumbnail_url}
+        storyboardUrl={vod.storyboard_url}
+        startAt={linked ?? startAt}
+        isResumed={linked === null && startAt > 0}
+        onPlaying={onPlaying}
+        onProgress={(at, duration) => {
+          clock.setState({ atMs: Math.floor((at * 1000) / CLOCK_STEP_MS) * CLOCK_STEP_MS });
+          onProgress(at, duration);
+        }}
+        hasTheatre
+        onClip={onClip}
+        overlay={
+          vod.status === "failed" ? (
+            <Screen
+              icon={<Clapperboard />}
+              title={t("vod.failed")}
+              text={t("vod.failed_text")}
+              testId="vod-failed"
+            />
+          ) : undefined
+        }
+        className={
+          isTheatre
+            ? "!aspect-auto h-[calc(100dvh-var(--header-h)-72px)]"
+            : "lg:max-h-[calc(100dvh-var(--header-h)-150px)] lg:rounded-lg"
+        }
+      />
+      {dialog}
+    </>
   );
 }
 
@@ -238,6 +245,7 @@ function Facts({ vod }: { vod: Vod }) {
           {vod.description}
         </p>
       )}
+      {vod.status !== "failed" && <ClipsOfVod vodId={vod.id} />}
       <EditVodDialog vod={vod} isOpen={dialog === "edit"} onClose={() => setDialog(null)} />
       <DeleteVodDialog
         vod={vod}

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::VodId;
+use domain::{ClipId, VodId};
 use live::views::{Views, take_batches};
 
 use crate::Site;
@@ -17,6 +17,17 @@ async fn recording(site: &Site) -> VodId {
     vod
 }
 
+/// A clip of the recording.
+async fn clip(site: &Site, vod: VodId) -> ClipId {
+    let clip = ClipId::from_uuid(kit::ids::uuid());
+    site.execute(&format!(
+        "INSERT INTO clips (clip_id, vod_id, channel_id, creator_id, title, start_ms, end_ms)
+         SELECT '{clip}', vod_id, channel_id, channel_id, 'T', 0, 6000 FROM vods WHERE vod_id = '{vod}'"
+    ))
+    .await;
+    clip
+}
+
 const VIEWS: &str = "SELECT views::bigint AS n FROM vods";
 
 #[tokio::test]
@@ -31,6 +42,21 @@ async fn counted_views_reach_the_database_once() {
     assert_eq!(counted, [true, true, false]);
     let (_running, _stop) = site.run();
     site.until(VIEWS, 2, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn views_of_clips_reach_their_own_rows() {
+    let site = Site::start(|_| {}).await;
+    let vod = recording(&site).await;
+    let clip = clip(&site, vod).await;
+    let views = Views::new(site.deps.live.clone());
+    for viewer in ["a", "b", "b"] {
+        views.count(clip, viewer).await.unwrap();
+    }
+    views.count(vod, "a").await.unwrap();
+    let (_running, _stop) = site.run();
+    site.until("SELECT views::bigint AS n FROM clips", 2, Duration::from_secs(10)).await;
+    assert_eq!(site.number(VIEWS).await, 1);
 }
 
 /// A process that dies between writing to Postgres and forgetting the batch must not count twice.

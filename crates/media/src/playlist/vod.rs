@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{VERSION, child_query, put_date_time, put_iframe, put_map, uri};
+use super::{VERSION, child_query, put_date_time, put_iframe, uri};
 
 /// One stored segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,18 +29,39 @@ pub struct VodPlaylist {
     pub is_complete: bool,
 }
 
+/// A playlist that is a part of a longer recording: its files are the recording's, and playing begins within the first segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Excerpt<'a> {
+    /// What stands before the names of files, with its slash.
+    pub folder: &'a str,
+    /// From the first segment's beginning to where playing begins (RFC 8216 4.3.5.2).
+    pub starts_at_s: Option<f64>,
+}
+
 impl VodPlaylist {
     /// The playlist; `query` as in [`super::MediaPlaylist::render_with_query`].
     pub fn render(&self, query: &str) -> String {
+        self.render_excerpt(query, Excerpt::default())
+    }
+
+    /// The same, as a part of a longer one.
+    pub fn render_excerpt(&self, query: &str, excerpt: Excerpt<'_>) -> String {
         let query = child_query(query);
         let mut out = self.head("");
+        put_offset(&mut out, excerpt);
         let mut init = None;
         for segment in &self.segments {
-            put_start(&mut out, segment, &mut init, &query);
+            put_start(&mut out, segment, &mut init, (excerpt.folder, &query));
             if segment.is_gap {
                 out.push_str("#EXT-X-GAP\n");
             }
-            let _ = writeln!(out, "#EXTINF:{:.5},\n{}{query}", segment.duration_s, uri::segment(segment.msn));
+            let _ = writeln!(
+                out,
+                "#EXTINF:{:.5},\n{}{}{query}",
+                segment.duration_s,
+                excerpt.folder,
+                uri::segment(segment.msn)
+            );
         }
         if self.is_complete {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -50,14 +71,19 @@ impl VodPlaylist {
 
     /// Only the key frames, as byte ranges of the segments (RFC 8216 4.3.3.6). `None` when none is known.
     pub fn render_iframes(&self, query: &str) -> Option<String> {
+        self.render_excerpt_iframes(query, Excerpt::default())
+    }
+
+    /// The same, as a part of a longer one.
+    pub fn render_excerpt_iframes(&self, query: &str, excerpt: Excerpt<'_>) -> Option<String> {
         self.segments.iter().find_map(|segment| segment.iframe_len)?;
         let query = child_query(query);
         let mut out = self.head("#EXT-X-I-FRAMES-ONLY\n");
         let mut init = None;
         for segment in &self.segments {
-            put_start(&mut out, segment, &mut init, &query);
+            put_start(&mut out, segment, &mut init, (excerpt.folder, &query));
             put_iframe(&mut out, segment.duration_s, segment.iframe_len.filter(|_| !segment.is_gap));
-            let _ = writeln!(out, "{}{query}", uri::segment(segment.msn));
+            let _ = writeln!(out, "{}{}{query}", excerpt.folder, uri::segment(segment.msn));
         }
         if self.is_complete {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -82,13 +108,21 @@ impl VodPlaylist {
     }
 }
 
-fn put_start(out: &mut String, segment: &VodSegment, init: &mut Option<u32>, query: &str) {
+fn put_offset(out: &mut String, excerpt: Excerpt<'_>) {
+    if let Some(offset) = excerpt.starts_at_s {
+        let _ = writeln!(out, "#EXT-X-START:TIME-OFFSET={offset:.3},PRECISE=YES");
+    }
+}
+
+/// What stands before a segment. `address`: folder and query of the init segment.
+fn put_start(out: &mut String, segment: &VodSegment, init: &mut Option<u32>, address: (&str, &str)) {
     if segment.is_discontinuity {
         out.push_str("#EXT-X-DISCONTINUITY\n");
     }
     if *init != Some(segment.init) {
         *init = Some(segment.init);
-        put_map(out, segment.init, query);
+        let (folder, query) = address;
+        let _ = writeln!(out, "#EXT-X-MAP:URI=\"{folder}{}{query}\"", uri::init(segment.init));
     }
     if let Some(at) = segment.program_date_time_ms {
         put_date_time(out, at);
@@ -127,6 +161,20 @@ mod tests {
         assert!(done.segments[3].is_gap);
         assert_eq!(text.matches("#EXT-X-MAP").count(), 2, "the map is repeated where it changes");
         assert_eq!(done.segments[4].map.as_deref(), Some("init1.mp4"));
+    }
+
+    #[test]
+    fn a_part_of_a_recording_plays_its_files_from_within_the_first_segment() {
+        let playlist = VodPlaylist { target_duration_s: 2, segments: (4..7).map(segment).collect(), is_complete: true };
+        let excerpt = Excerpt { folder: "/vod/x/source/", starts_at_s: Some(1.25) };
+        let text = playlist.render_excerpt("token=a.b&_HLS_msn=1", excerpt);
+        assert!(text.contains("#EXT-X-START:TIME-OFFSET=1.250,PRECISE=YES\n"), "{text}");
+        let parsed = parse_media(&text).expect("parses");
+        let uris: Vec<_> = parsed.segments.iter().map(|segment| segment.uri.as_str()).collect();
+        assert_eq!(uris[..2], ["/vod/x/source/seg4.m4s?token=a.b", "/vod/x/source/seg5.m4s?token=a.b"]);
+        assert_eq!(parsed.segments[0].map.as_deref(), Some("/vod/x/source/init0.mp4?token=a.b"));
+        let iframes = playlist.render_excerpt_iframes("", excerpt).expect("some are known");
+        assert!(iframes.contains("\n/vod/x/source/seg5.m4s\n") && !iframes.contains("EXT-X-START"), "{iframes}");
     }
 
     #[test]

@@ -59,3 +59,15 @@ it("plays from end to end without a gap, in bounded memory", () => {
   expect(state.lines.length).toBeLessThanOrEqual(REPLAY_MAX);
   expect(need(state, 9_000_000)).toBeNull();
 });
+
+it("goes round with a clip: its seconds are asked for once, and nothing after them is shown", () => {
+  const [from, to] = [600_000, 630_000];
+  const state = seek(from);
+  for (let round = 0; round < 3; round += 1) {
+    for (let at = from; at <= to; at += 250) {
+      expect(need(state, at)).toBeNull();
+      const shown = state.lines.slice(0, saidBy(state.lines, at));
+      expect(shown.at(-1)?.offset_ms).toBe(Math.floor(at / 500) * 500);
+    }
+  }
+});

@@ -31,6 +31,7 @@ const ACTIONS = [
   "unmod",
   "filter_add",
   "filter_remove",
+  "clip_remove",
   "request_deny",
   "report_resolve",
   "report_dismiss",

@@ -63,6 +63,7 @@ export function describe(
       return t(`mod.did.${act.action}` as never, {
         target,
         pattern: detail?.pattern ?? "",
+        text: detail?.text ?? "",
         // What this page has never heard of is told as the server calls it.
         defaultValue: `${act.action} ${target}`.trim(),
       }) as string;

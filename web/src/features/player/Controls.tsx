@@ -5,7 +5,9 @@ import {
   PictureInPicture2,
   Play,
   RectangleHorizontal,
+  Repeat,
   RotateCcw,
+  Scissors,
   Volume1,
   Volume2,
   VolumeX,
@@ -28,6 +30,9 @@ type Props = {
   video: HTMLVideoElement | null;
   container: RefObject<HTMLElement | null>;
   storyboardUrl: string | null;
+  storyboardFrom: number;
+  canLoop: boolean;
+  onClip?: () => void;
   onTheatre?: () => void;
   onStats: () => void;
   onHelp: () => void;
@@ -42,12 +47,23 @@ export function Controls(props: Props) {
   const isPip = useView(mediator, (view) => view.isPip);
   return (
     <div className="player-controls" data-testid="player-controls">
-      <SeekBar mediator={mediator} isLive={isLive} storyboardUrl={storyboardUrl} />
+      <SeekBar
+        mediator={mediator}
+        isLive={isLive}
+        storyboardUrl={storyboardUrl}
+        storyboardFrom={props.storyboardFrom}
+      />
       <div className="player-bar">
         <PlayButton mediator={mediator} />
         <Volume mediator={mediator} />
         {isLive ? <LiveControl mediator={mediator} /> : <Time mediator={mediator} />}
         <span className="flex-1" />
+        {props.onClip && (
+          <Tool label={t("player.clip")} keys="Alt+X" testId="clip" onClick={props.onClip}>
+            <Scissors />
+          </Tool>
+        )}
+        {props.canLoop && <LoopButton mediator={mediator} />}
         <PlayerMenu
           mediator={mediator}
           isLive={isLive}
@@ -144,6 +160,21 @@ function PlayButton({ mediator }: { mediator: Mediator | null }) {
       ) : (
         <Pause className="fill-current" />
       )}
+    </Tool>
+  );
+}
+
+function LoopButton({ mediator }: { mediator: Mediator | null }) {
+  const { t } = useTranslation();
+  const isLooped = useView(mediator, (view) => view.engine.isLooped);
+  return (
+    <Tool
+      label={isLooped ? t("player.loop_off") : t("player.loop")}
+      testId="loop"
+      isPressed={isLooped}
+      onClick={() => mediator?.request({ do: "loop" })}
+    >
+      <Repeat />
     </Tool>
   );
 }

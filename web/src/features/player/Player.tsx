@@ -6,6 +6,7 @@ import { setTheatre, usePrefs } from "@/lib/prefs";
 import { Button } from "@/ui/button";
 import { Controls } from "./Controls";
 import { tellMediaSession } from "./mediaSession";
+import type { Mediator } from "./mediator";
 import { Notice, useNotice } from "./Notice";
 import { ResumeNote } from "./ResumeNote";
 import { type Command, isForPage, type Request } from "./request";
@@ -43,6 +44,12 @@ type Props = {
   isResumed?: boolean;
   onPlaying?: () => void;
   onProgress?: (at: number, duration: number) => void;
+  /** Plays only so many seconds, from where the playlist begins. It can be looped. */
+  excerptS?: number;
+  /** Where the excerpt lies in what the storyboard is of, in seconds. */
+  storyboardFrom?: number;
+  /** Something may be cut out of what is played. */
+  onClip?: (mediator: Mediator) => void;
   /** The page has a theatre layout. */
   hasTheatre?: boolean;
   className?: string;
@@ -66,6 +73,7 @@ export function Player(props: Props) {
     beganMs: Number.isNaN(began) ? null : began,
     startAt: props.startAt ?? 0,
     isMuted: props.isMuted ?? false,
+    excerptS: props.excerptS ?? null,
   });
   const phase = useView(mediator, (view) => view.engine.phase);
   const isPaused = useView(mediator, (view) => view.isPaused);
@@ -93,9 +101,19 @@ export function Player(props: Props) {
     setTheatre(isTheatre);
     say(isTheatre ? t("player.said.theatre") : t("player.said.theatre_off"));
   }, [say, t]);
+  const { onClip } = props;
+  const clip =
+    onClip && mediator
+      ? () => {
+          // The dialog is drawn over the page.
+          if (document.fullscreenElement) void document.exitFullscreen().catch(() => undefined);
+          onClip(mediator);
+        }
+      : undefined;
   const perform = (command: Command) => {
     if (isForPage(command)) {
       if (command.do === "help") setHelp(true);
+      else if (command.do === "clip") clip?.();
       else if (hasTheatre) theatre();
     } else ask(command);
   };
@@ -148,6 +166,9 @@ export function Player(props: Props) {
           video={video}
           container={frame}
           storyboardUrl={props.storyboardUrl ?? null}
+          storyboardFrom={props.storyboardFrom ?? 0}
+          canLoop={props.excerptS !== undefined}
+          onClip={clip}
           onTheatre={hasTheatre ? theatre : undefined}
           onStats={() => setStats((is) => !is)}
           onHelp={() => setHelp(true)}

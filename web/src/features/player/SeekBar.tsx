@@ -14,10 +14,16 @@ const TILE_W = 168;
 /** A viewer this near the end of a broadcast is said to be live. */
 const LIVE_S = 3;
 
-type Props = { mediator: Mediator | null; isLive: boolean; storyboardUrl: string | null };
+type Props = {
+  mediator: Mediator | null;
+  isLive: boolean;
+  storyboardUrl: string | null;
+  /** Where the timeline begins in what the storyboard is of. */
+  storyboardFrom: number;
+};
 
 /** The one bar for recordings and broadcasts: where one is, what is loaded, what is there. */
-export function SeekBar({ mediator, isLive, storyboardUrl }: Props) {
+export function SeekBar({ mediator, isLive, storyboardUrl, storyboardFrom }: Props) {
   const { t } = useTranslation();
   const known = useView(mediator, (view) => view.timeline);
   // While a source is exchanged the bar stays as it was, with the focus that may be on it.
@@ -100,7 +106,7 @@ export function SeekBar({ mediator, isLive, storyboardUrl }: Props) {
       <div className={cx("player-thumb", hover?.isDragged && "is-dragged")} style={{ left: share(shown) }} />
       {hover && (
         <Preview
-          tile={tileAt(tiles, hover.at)}
+          tile={tileAt(tiles, storyboardFrom + hover.at)}
           text={isLive ? behindText(line, hover.at, t("live.badge")) : clock(hover.at)}
           left={share(hover.at)}
         />

@@ -19,6 +19,7 @@ const KEYS = [
   ["ends", ["Home", "End"]],
   ["speed", ["<", ">"]],
   ["frame", [",", "."]],
+  ["clip", ["Alt", "x"]],
   ["help", ["?"]],
 ] as const;
 

@@ -1,43 +1,14 @@
 // Plays one HLS address in one <video>: quality, delay, rewinding, recovery. Knows nothing of React or of the page.
 import Hls, { Events } from "hls.js";
 import { fromTheBeginning } from "./address";
+import { type EngineOptions, type EngineState, idle } from "./engineState";
 import { configFor, faultOf, LATENCY_SEGMENTS_MAX, type LatencyMode } from "./hlsConfig";
 import { pace } from "./pace";
 import { hasPermit, withPermit } from "./permits";
-import { AUDIO_ONLY, AUTO, find, listOf, type Quality, type QualityChoice } from "./quality";
+import { AUDIO_ONLY, AUTO, find, listOf, type QualityChoice } from "./quality";
 import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
 import { type Figures, withoutViewer } from "./stats";
-import { type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
-
-export type EngineState = {
-  phase: "loading" | "playing" | "retrying" | "network" | "missing" | "unsupported" | "broken";
-  qualities: Quality[];
-  /** What was asked for. */
-  chosen: QualityChoice;
-  /** What is playing now. */
-  active: Quality | null;
-  latencyS: number | null;
-  isBehind: boolean;
-  /** Playing from the long playlist, away from the edge. */
-  isRewound: boolean;
-  /** When the next attempt begins, while `retrying`: a `Date.now()`. */
-  retryAt: number | null;
-  isEnded: boolean;
-  needsTap: boolean;
-  /** The browser allowed the picture only, so the sound was turned off for the viewer. */
-  isSilenced: boolean;
-};
-
-export type EngineOptions = {
-  src: string;
-  isLive: boolean;
-  latencyMode: LatencyMode;
-  quality?: QualityChoice;
-  /** When the broadcast began, where `?dvr=1` has all of it: a `Date.now()`. */
-  beganMs?: number | null;
-  /** Where a recording begins, in seconds. */
-  startAt?: number;
-};
+import { bufferedTo, clamp, type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
 
 const MEASURE_EVERY_MS = 500;
 /** A token lives for four minutes. */
@@ -55,19 +26,8 @@ const SLIDING_MARGIN_S = 8;
 /** The place computed from the clock, and the one found by the playlist's dates, may differ by this. */
 const START_SLACK_S = 0.5;
 
-export const idle: EngineState = {
-  phase: "loading",
-  qualities: [],
-  chosen: AUTO,
-  active: null,
-  latencyS: null,
-  isBehind: false,
-  isRewound: false,
-  retryAt: null,
-  isEnded: false,
-  needsTap: false,
-  isSilenced: false,
-};
+/** A picture this near the end of an excerpt is its last. */
+const LAST_PICTURE_S = 0.02;
 
 export class Engine {
   private hls: Hls | null = null;
@@ -90,6 +50,8 @@ export class Engine {
   private rewoundToMs: number | null = null;
   private floorMs: number | null = null;
   private audioOnlySrc: string | null = null;
+  /** Where an excerpt begins on the video's clock. */
+  private from = 0;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -99,6 +61,7 @@ export class Engine {
     this.state = { ...idle, chosen: options.quality ?? AUTO };
     for (const [name, heard] of Object.entries(this.heard)) video.addEventListener(name, heard);
     this.ticker = setInterval(this.measure, MEASURE_EVERY_MS);
+    if (options.excerptS != null) this.watchEnd();
     this.open();
   }
 
@@ -161,7 +124,7 @@ export class Engine {
     this.endStart();
     const line = this.timeline();
     if (!this.options.isLive || !line) {
-      this.video.currentTime = to;
+      this.video.currentTime = this.from + to;
       return;
     }
     if (to > line.end - AT_LIVE_S) {
@@ -197,8 +160,15 @@ export class Engine {
     this.video.pause();
   }
 
+  setLoop(isLooped: boolean): void {
+    this.set({ isLooped });
+    if (isLooped && this.state.isEnded) void this.play();
+  }
+
   async play(): Promise<void> {
     this.isWanted = true;
+    // Past the end of an excerpt the video itself would go on.
+    if (this.state.isEnded && this.options.excerptS != null) this.video.currentTime = this.from;
     try {
       await this.video.play();
       this.set({ needsTap: false });
@@ -223,6 +193,12 @@ export class Engine {
   timeline(): Timeline | null {
     const { video, hls } = this;
     const at = video.currentTime;
+    const length = this.excerptLength();
+    if (length !== null) {
+      if (video.readyState === 0) return null;
+      const into = (time: number) => clamp(time - this.from, 0, length);
+      return { start: 0, end: length, at: into(at), bufferedTo: into(bufferedTo(video, at)) };
+    }
     if (!this.options.isLive) {
       const end = Number.isFinite(video.duration) ? video.duration : (this.seekableEnd() ?? 0);
       return end > 0 ? { start: 0, end, at, bufferedTo: bufferedTo(video, at) } : null;
@@ -298,6 +274,55 @@ export class Engine {
     };
   }
 
+  /** What is known of the playlist, to find dates in it. */
+  dated(): readonly Dated[] {
+    return this.parts();
+  }
+
+  /** The date of what is shown; null without dates in the playlist. */
+  playingDateMs(): number | null {
+    return this.hls?.playingDate?.getTime() ?? null;
+  }
+
+  /** How long the excerpt is: shorter than was asked for where its recording ends before. */
+  private excerptLength(): number | null {
+    const { excerptS } = this.options;
+    if (excerptS == null) return null;
+    const isWhole = this.hls === null || this.hls.latestLevelDetails?.live === false;
+    const rest = this.video.duration - this.from;
+    return isWhole && Number.isFinite(rest) && rest > 0 ? Math.min(excerptS, rest) : excerptS;
+  }
+
+  /** Looks at every picture where browsers tell of them; elsewhere what the video says four times a second must do. */
+  private watchEnd(): void {
+    const { video } = this;
+    if (!("requestVideoFrameCallback" in video)) return;
+    const next = () => {
+      if (this.isDestroyed) return;
+      this.endExcerpt();
+      video.requestVideoFrameCallback(next);
+    };
+    video.requestVideoFrameCallback(next);
+  }
+
+  private endExcerpt(): void {
+    const length = this.excerptLength();
+    const { video } = this;
+    if (length === null || video.paused || video.seeking || video.readyState < 2) return;
+    if (video.currentTime >= this.from + length - LAST_PICTURE_S) this.onEnd();
+  }
+
+  /** The end of a recording, or of an excerpt. */
+  private onEnd(): void {
+    if (this.state.isLooped) {
+      this.video.currentTime = this.from;
+      void this.play();
+      return;
+    }
+    if (this.options.excerptS != null) this.video.pause();
+    this.set({ isEnded: true });
+  }
+
   private isAudioOnly(): boolean {
     return this.state.chosen === AUDIO_ONLY && this.audioOnlySrc !== null;
   }
@@ -337,6 +362,11 @@ export class Engine {
       // The browser reads playlists by itself: a fresh token means a fresh address.
       if (hasPermit(source)) this.retryTimer = setTimeout(() => this.retryNow(), NATIVE_RENEW_MS);
       if (this.startAt > 0) this.video.currentTime = this.startAt;
+      else if (this.options.excerptS != null)
+        // The browser begins where the playlist says.
+        this.video.addEventListener("loadedmetadata", () => this.setFrom(this.video.currentTime), {
+          once: true,
+        });
       void this.play();
     } else {
       this.set({ phase: "unsupported" });
@@ -389,6 +419,11 @@ export class Engine {
       if (level && level.index >= 0) hls.loadLevel = level.index;
       void this.resume();
     });
+    if (this.options.excerptS != null) {
+      hls.on(Events.LEVEL_LOADED, (_, { details }) =>
+        this.setFrom(details.fragmentStart + Math.max(0, details.startTimeOffset ?? 0)),
+      );
+    }
     if (kind === "rewound") {
       hls.once(Events.LEVEL_LOADED, (_, { details }) => {
         const first = details.fragments[0];
@@ -416,6 +451,10 @@ export class Engine {
     });
     hls.attachMedia(this.video);
     hls.loadSource(this.source());
+  }
+
+  private setFrom(from: number): void {
+    if (Number.isFinite(from)) this.from = from;
   }
 
   private async resume(): Promise<void> {
@@ -520,12 +559,15 @@ export class Engine {
   /** What the video says, and who listens. */
   private readonly heard: Record<string, () => void> = {
     playing: this.onPlaying,
-    ended: () => this.set({ isEnded: true }),
+    ended: () => this.onEnd(),
     seeking: () => this.set({ isEnded: false }),
     play: this.onPlay,
     pause: this.onPause,
     waiting: () => this.setRate(1),
-    timeupdate: this.keepPace,
+    timeupdate: () => {
+      this.keepPace();
+      this.endExcerpt();
+    },
     error: this.onNativeError,
   };
 
@@ -591,10 +633,4 @@ export class Engine {
     this.state = { ...this.state, ...change };
     for (const listener of this.listeners) listener();
   }
-}
-
-export function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
-  for (let i = 0; i < buffered.length; i += 1)
-    if (buffered.start(i) <= at && at <= buffered.end(i)) return buffered.end(i);
-  return at;
 }

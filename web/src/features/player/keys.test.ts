@@ -34,6 +34,15 @@ describe("the keys", () => {
     expect(commandOf(press(key), free, recording)).toEqual(command);
   });
 
+  it("cut a clip with Alt and X, whatever letter that writes, and with nothing else", () => {
+    const alt = { hasModifier: true, isAlt: true, code: "KeyX" };
+    for (const key of ["x", "X", "≈", "ч"])
+      expect(commandOf(press(key, alt), free, recording)).toEqual({ do: "clip" });
+    expect(commandOf(press("x", { ...alt, isAlt: false }), free, recording)).toBeNull();
+    expect(commandOf(press("x", alt), { ...free, isTaken: true }, recording)).toBeNull();
+    expect(commandOf(press("k", { ...alt, code: "KeyK" }), free, recording)).toBeNull();
+  });
+
   it("are found by their place where the layout has no Latin letters", () => {
     expect(commandOf(press("л", { code: "KeyK" }), free, recording)).toEqual({ do: "toggle" });
     expect(commandOf(press("ь", { code: "KeyM" }), free, recording)).toEqual({ do: "mute" });

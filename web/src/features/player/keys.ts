@@ -6,6 +6,8 @@ export type Press = {
   code: string;
   hasModifier: boolean;
   isShifted: boolean;
+  /** With Alt and nothing else. */
+  isAlt?: boolean;
 };
 
 /** Where a key was pressed: it decides who the key belongs to. */
@@ -40,6 +42,8 @@ function meaning({ key, code, isShifted }: Press): string {
 }
 
 export function commandOf(press: Press, place: Place, context: Context): Command | null {
+  // By its place: with Alt some keyboards write another letter.
+  if (press.isAlt && press.code === "KeyX" && !place.isTaken) return { do: "clip" };
   if (press.hasModifier || place.isTaken) return null;
   const meant = meaning(press);
   const isArrow = meant.startsWith("Arrow") || meant === "Home" || meant === "End";

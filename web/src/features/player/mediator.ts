@@ -1,5 +1,6 @@
 // The only one, with its engine, that touches the <video>. Everything else reads what it shows and sends requests.
-import { Engine, type EngineOptions, type EngineState } from "./engine";
+import { Engine } from "./engine";
+import type { EngineOptions, EngineState } from "./engineState";
 import type { LatencyMode } from "./hlsConfig";
 import { type Request, SPEEDS, stepSpeed } from "./request";
 import type { Figures } from "./stats";
@@ -25,7 +26,7 @@ export type View = {
 
 /** What came of a request, for those who asked without looking: said aloud and shown for a moment. */
 export type Outcome =
-  | { what: "paused" | "playing" | "muted" | "unmuted" | "live" | "pip" | "pip_off" }
+  | { what: "paused" | "playing" | "muted" | "unmuted" | "live" | "pip" | "pip_off" | "loop" | "loop_off" }
   | { what: "volume" | "speed"; value: number }
   | { what: "seek"; by: number; at: number; end: number }
   | { what: "captions"; label: string | null };
@@ -139,8 +140,11 @@ export class Mediator {
         return line ? this.seek(line.start + (line.end - line.start) * asked.to, 0) : null;
       }
       case "frame":
-        if (video.paused) video.currentTime = Math.max(0, video.currentTime + asked.by * FRAME_S);
+        if (video.paused) this.step(asked.by * FRAME_S);
         return null;
+      case "loop":
+        engine.setLoop(!engine.snapshot().isLooped);
+        return { what: engine.snapshot().isLooped ? "loop" : "loop_off" };
       case "mute":
         engine.soundChosen();
         video.muted = !video.muted;
@@ -195,6 +199,12 @@ export class Mediator {
     const at = clamp(to, line.start, line.end);
     this.engine.seek(at);
     return { what: "seek", by, at, end: line.end };
+  }
+
+  private step(by: number): void {
+    const line = this.isLive ? null : this.engine.timeline();
+    if (line) this.engine.seek(clamp(line.at + by, line.start, line.end));
+    else this.video.currentTime = Math.max(0, this.video.currentTime + by);
   }
 
   private togglePip(): Outcome | null {

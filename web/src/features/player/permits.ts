@@ -10,12 +10,13 @@ function folderOf(url: URL): string {
 
 const absolute = (url: string) => new URL(url, window.location.origin);
 
-/** Remembers the token of a playback address and returns the address without it. */
-export function keepPermit(src: string): string {
+/** Remembers the token of a playback address, for another folder too where it is good there, and returns the address without it. */
+export function keepPermit(src: string, also?: string): string {
   if (!src.includes("token=")) return src;
   const url = absolute(src);
   const token = url.searchParams.get("token");
   if (token) tokens.set(folderOf(url), token);
+  if (token && also) tokens.set(also, token);
   url.searchParams.delete("token");
   return `${url.pathname}${url.search}`;
 }

@@ -2,7 +2,19 @@
 import type { QualityChoice } from "./quality";
 
 export type Request =
-  | { do: "play" | "pause" | "toggle" | "mute" | "live" | "retry" | "pip" | "fullscreen" | "captions" }
+  | {
+      do:
+        | "play"
+        | "pause"
+        | "toggle"
+        | "mute"
+        | "live"
+        | "retry"
+        | "pip"
+        | "fullscreen"
+        | "captions"
+        | "loop";
+    }
   /** A second of the timeline. */
   | { do: "seek"; to: number }
   | { do: "seek-by"; by: number }
@@ -20,12 +32,12 @@ export type Request =
   | { do: "track"; to: number };
 
 /** What the page around the player does. */
-export type PageCommand = { do: "theatre" | "help" };
+export type PageCommand = { do: "theatre" | "help" | "clip" };
 
 export type Command = Request | PageCommand;
 
 export const isForPage = (command: Command): command is PageCommand =>
-  command.do === "theatre" || command.do === "help";
+  command.do === "theatre" || command.do === "help" || command.do === "clip";
 
 export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 

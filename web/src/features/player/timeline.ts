@@ -61,3 +61,10 @@ export function timeOfDate(parts: readonly Dated[], dateMs: number): number | nu
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), Math.max(low, high));
 }
+
+/** How far is loaded from a place on the video's clock. */
+export function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
+  for (let i = 0; i < buffered.length; i += 1)
+    if (buffered.start(i) <= at && at <= buffered.end(i)) return buffered.end(i);
+  return at;
+}

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { setSound, usePrefs } from "@/lib/prefs";
 import { withViewer } from "./address";
-import { idle } from "./engine";
+import { idle } from "./engineState";
 import { Mediator, type View } from "./mediator";
 
 export const nothing: View = {
@@ -28,6 +28,8 @@ type Source = {
   /** Where a recording begins. */
   startAt: number;
   isMuted: boolean;
+  /** See the engine. */
+  excerptS?: number | null;
 };
 
 /** One mediator per video and address. A changed delay keeps it and reloads inside it. */
@@ -37,7 +39,7 @@ export function useMediator(
   source: Source,
 ): Mediator | null {
   const [mediator, setMediator] = useState<Mediator | null>(null);
-  const { src, isLive } = source;
+  const { src, isLive, excerptS = null } = source;
   // What only the beginning needs: a change of it is no reason to begin again.
   const first = useRef(source);
   first.current = source;
@@ -55,6 +57,7 @@ export function useMediator(
       quality,
       beganMs,
       startAt: startAt > 0 ? startAt : -1,
+      excerptS,
     };
     const made = new Mediator(video, frame, isLive, options, setSound);
     setMediator(made);
@@ -62,7 +65,7 @@ export function useMediator(
       setMediator(null);
       made.destroy();
     };
-  }, [video, frame, src, isLive]);
+  }, [video, frame, src, isLive, excerptS]);
 
   const latencyMode = usePrefs((prefs) => prefs.latencyMode);
   useEffect(() => mediator?.setLatencyMode(latencyMode), [mediator, latencyMode]);

@@ -26,6 +26,7 @@ export function useShortcuts(
         code: event.code,
         hasModifier: event.ctrlKey || event.metaKey || event.altKey,
         isShifted: event.shiftKey,
+        isAlt: event.altKey && !event.ctrlKey && !event.metaKey,
       };
       const { isPaused } = mediator.snapshot();
       const command = commandOf(press, placeOf(event.target, player.current), { isLive, isPaused });

@@ -1,10 +1,17 @@
-import { type InfiniteData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  type InfiniteData,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { categories, vod as vodQuery } from "@/api/queries";
 import type { Vod } from "@/api/types";
+import { vodClips } from "@/features/clips/queries";
 import { VisibilityField } from "@/features/visibility/VisibilityField";
 import { categoryName } from "@/i18n/categoryName";
 import { errorText } from "@/i18n/errorText";
@@ -133,6 +140,7 @@ export function DeleteVodDialog({
 }) {
   const { t } = useTranslation();
   const client = useQueryClient();
+  const clips = useInfiniteQuery({ ...vodClips(vod.id), enabled: isOpen }).data?.pages[0]?.total ?? 0;
   const remove = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/vods/{id}", { params: { path: { id: vod.id } } })),
     onSuccess: () => {
@@ -161,7 +169,11 @@ export function DeleteVodDialog({
       onConfirm={() => remove.mutate()}
       isBusy={remove.isPending}
       title={t("vod.delete_title")}
-      description={t("vod.delete_text", { title: vod.title })}
+      description={
+        clips > 0
+          ? `${t("vod.delete_text", { title: vod.title })} ${t("clips.go_too", { count: clips })}`
+          : t("vod.delete_text", { title: vod.title })
+      }
       confirmLabel={t("vod.delete_confirm")}
       testId="vod-delete-confirm"
     />
