@@ -6,6 +6,7 @@ pub(crate) mod tokens;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::CookieJar;
+use db::users::Credentials;
 use domain::user::Role;
 use domain::{Classify, Kind};
 use http::{HeaderMap, StatusCode};
@@ -39,6 +40,9 @@ pub(crate) enum AuthError {
     WrongCredentials,
     #[error("this account is suspended")]
     Suspended,
+    /// Told only to who knows the password.
+    #[error("you closed this account; sign in with `reopen` to open it again")]
+    Closed,
     #[error("too many failed attempts; wait a while")]
     TooManyFailures { retry_after_ms: u64 },
     #[error("sign in again")]
@@ -48,7 +52,7 @@ pub(crate) enum AuthError {
 impl Classify for AuthError {
     fn kind(&self) -> Kind {
         match self {
-            Self::RegistrationClosed | Self::Suspended => Kind::Forbidden,
+            Self::RegistrationClosed | Self::Suspended | Self::Closed => Kind::Forbidden,
             Self::WrongCredentials | Self::SessionOver => Kind::Unauthenticated,
             Self::TooManyFailures { .. } => Kind::Throttled,
         }
@@ -59,6 +63,7 @@ impl Classify for AuthError {
             Self::RegistrationClosed => "auth.registration-closed",
             Self::WrongCredentials => "auth.wrong-credentials",
             Self::Suspended => "account.suspended",
+            Self::Closed => "account.closed",
             Self::TooManyFailures { .. } => "auth.throttled",
             Self::SessionOver => "auth.session-over",
         }
@@ -91,6 +96,9 @@ pub(crate) struct Login {
     /// Username or e-mail address.
     login: String,
     password: String,
+    /// Opens an account again that its member had closed. Without it such a sign-in is refused with `account.closed`.
+    #[serde(default)]
+    reopen: bool,
 }
 
 /// A fresh sign-in.
@@ -172,12 +180,36 @@ pub(crate) async fn login(
     Json(body): Json<Login>,
 ) -> Result<Response, Problem> {
     let login = storable(&body.login.trim().to_lowercase());
+    let Some(known) = prove(&app, &login, body.password).await? else {
+        metrics::counter!("rillcast_logins_total", "outcome" => "refused").increment(1);
+        return Err(AuthError::WrongCredentials.into());
+    };
+    if known.is_barred {
+        return Err(AuthError::Suspended.into());
+    }
+    if known.is_closed && !body.reopen {
+        return Err(AuthError::Closed.into());
+    }
+
+    let mut tx = db::begin(&app.pool).await?;
+    if known.is_closed {
+        db::users::reopen(&mut tx, known.id).await?;
+    }
+    let user = db::users::find(&mut tx, known.id).await?.ok_or(AuthError::WrongCredentials)?;
+    let granted = tokens::open(&app, &mut tx, known.id, known.role, &Device::of(&client, &headers)).await?;
+    db::commit(tx).await?;
+    metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
+    Ok(signed_in(&app, &client, jar, user, granted))
+}
+
+/// Whose name and password these are. `None`: nobody's. So many failures of one name are waited for, whether there is such a name or not.
+pub(crate) async fn prove(app: &App, login: &str, password: String) -> Result<Option<Credentials>, Problem> {
     // Unknown names are counted like known ones: the answer must not tell them apart.
     let bucket = format!("login-failures:{}", hex::encode(&Sha256::digest(login.as_bytes())[..16]));
     let quota = Quota::new(app.config.limits.login_failures_per_account, LOGIN_FAILURES_PER);
     let known = async {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::users::credentials(&mut conn, &login).await
+        db::users::credentials(&mut conn, login).await
     };
     // Beside each other: what is found of a name that may not be tried is told to nobody.
     let (verdict, known) = tokio::join!(app.limits.look(&bucket, quota), known);
@@ -189,22 +221,12 @@ pub(crate) async fn login(
     let known = known?;
     // No connection is held while hashing: sign-ins would starve everything else.
     let hash = known.as_ref().map(|known| known.password_hash.clone());
-    let matches = app.passwords.verify(body.password, hash).await?;
-    let Some(known) = known.filter(|_| matches) else {
+    let matches = app.passwords.verify(password, hash).await?;
+    let known = known.filter(|_| matches);
+    if known.is_none() {
         let _verdict = app.limits.hit(&bucket, quota).await;
-        metrics::counter!("rillcast_logins_total", "outcome" => "refused").increment(1);
-        return Err(AuthError::WrongCredentials.into());
-    };
-    if known.is_suspended {
-        return Err(AuthError::Suspended.into());
     }
-
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let user = db::users::find(&mut conn, known.id).await?.ok_or(AuthError::WrongCredentials)?;
-    let granted = tokens::open(&app, &mut conn, known.id, known.role, &Device::of(&client, &headers)).await?;
-    drop(conn);
-    metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
-    Ok(signed_in(&app, &client, jar, user, granted))
+    Ok(known)
 }
 
 /// Trades the refresh cookie for a new access token.

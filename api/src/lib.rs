@@ -13,6 +13,7 @@ mod avatar;
 mod categories;
 mod channels;
 mod clips;
+mod closing;
 mod directory;
 mod docs;
 mod edge;

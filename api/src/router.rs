@@ -11,9 +11,9 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, auth, avatar, categories, channels, clips, docs, emotes, feeds, friends, health, layers,
-    live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push, reports, rooms,
-    site, streams, takeover, throttle, vod_playback, vods, webhooks,
+    account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
+    health, layers, live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push,
+    reports, rooms, site, streams, takeover, throttle, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -35,6 +35,7 @@ fn json() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(me::me, me::update_me))
         .routes(routes!(me::stream_key))
+        .routes(routes!(closing::close_account))
         .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))

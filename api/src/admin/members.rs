@@ -59,7 +59,10 @@ pub(crate) struct Suspension {
 pub(crate) struct AdminMember {
     user: MemberRef,
     role: RoleName,
+    /// By the staff.
     is_suspended: bool,
+    /// They closed their account, and may open it again.
+    is_closed: bool,
     /// Null when they are not suspended, or it was done before there was a log.
     suspension: Option<Suspension>,
     created_at: DateTime<Utc>,
@@ -105,7 +108,8 @@ pub(crate) async fn admin_members(
     let view = |member: Member| AdminMember {
         may_suspend: staff.role.outranks(member.role),
         role: member.role.into(),
-        is_suspended: member.is_suspended,
+        is_suspended: member.is_barred,
+        is_closed: member.is_closed,
         suspension: member.suspension.map(|one| Suspension { reason: one.reason, by: one.by, at: one.at }),
         created_at: member.created_at,
         user: MemberRef::new(member.id, member.person),
@@ -169,7 +173,7 @@ async fn set(
     if !staff.role.outranks(subject.role) {
         return Err(AdminError::Outranked.into());
     }
-    if subject.is_suspended == is_suspended {
+    if subject.is_barred == is_suspended {
         return Err(if is_suspended { AdminError::Suspended } else { AdminError::NotSuspended }.into());
     }
     let by = By { actor: Some((staff.id, staff.name.to_string())), reason: why };

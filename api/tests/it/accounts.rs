@@ -246,3 +246,64 @@ async fn the_operator_makes_members_and_ends_their_sign_ins() {
     site.get("/api/v1/channels/admin").send().await.refused(404, "channel.not-found");
     site.post("/api/v1/auth/refresh").cookie(&admin.cookie).send().await.refused(401, "auth.session-over");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_account_is_nowhere_and_comes_back_as_it_was() {
+    let site = Site::start().await;
+    let (alice, bob) = (site.register("alice").await, site.register("bob").await);
+    let boss = site.register_as("boss", "admin").await;
+    site.call("PUT", "/api/v1/channels/alice/follow").bearer(&bob.token).send().await.expect(204);
+    let (_, vod) = site.stream(&alice, "Evening", "ended", "ready").await;
+    let vod = format!("/api/v1/vods/{vod}");
+    let close = |token: String, password: &str| {
+        site.post("/api/v1/me/close").bearer(&token).json(json!({ "password": password })).send()
+    };
+    let enter = |body: Value| site.post("/api/v1/auth/login").json(body).send();
+    close(alice.token.clone(), "not the password").await.refused(403, "account.wrong-password");
+    let other = site.login("alice").await;
+    close(alice.token.clone(), PASSWORD).await.expect(204);
+    for gone in [&alice, &other] {
+        site.get("/api/v1/me").bearer(&gone.token).send().await.refused(401, "auth.invalid-token");
+        site.post("/api/v1/auth/refresh").cookie(&gone.cookie).send().await.refused(401, "auth.session-over");
+    }
+    site.get("/api/v1/channels/alice").send().await.refused(404, "channel.not-found");
+    site.get(&vod).bearer(&bob.token).send().await.refused(404, "vod.not-found");
+    let found = site.get("/api/v1/admin/users?q=alice").bearer(&boss.token).send().await.expect(200).json;
+    let found = &found["items"][0];
+    assert_eq!((&found["is_closed"], &found["is_suspended"]), (&json!(true), &json!(false)));
+    let suspended = site.get("/api/v1/admin/users?suspended=true").bearer(&boss.token).send().await.expect(200).json;
+    assert_eq!(suspended["items"], json!([]));
+
+    // Nobody learns of it without the password, and nobody opens it by mistake.
+    enter(json!({"login": "alice", "password": "not hers", "reopen": true}))
+        .await
+        .refused(401, "auth.wrong-credentials");
+    enter(json!({"login": "alice", "password": PASSWORD})).await.refused(403, "account.closed");
+    site.get("/api/v1/channels/alice").send().await.refused(404, "channel.not-found");
+
+    // Whoever is suspended does not come back that way.
+    site.sql("UPDATE users SET is_barred = true WHERE username = 'alice'").await;
+    enter(json!({"login": "alice", "password": PASSWORD, "reopen": true})).await.refused(403, "account.suspended");
+    site.sql("UPDATE users SET is_barred = false WHERE username = 'alice'").await;
+    enter(json!({"login": "alice", "password": PASSWORD, "reopen": true})).await.expect(200);
+    let channel = site.get("/api/v1/channels/alice").send().await.expect(200).json;
+    assert_eq!(channel["followers_count"], 1);
+    site.get(&vod).bearer(&bob.token).send().await.expect(200);
+    enter(json!({"login": "alice", "password": PASSWORD})).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_on_air_or_the_last_administrator_does_not_close() {
+    let site = Site::start().await;
+    let (boss, second) = (site.register_as("boss", "admin").await, site.register_as("second", "admin").await);
+    let alice = site.register("alice").await;
+    let close = |token: String| site.post("/api/v1/me/close").bearer(&token).json(json!({"password": PASSWORD})).send();
+    site.stream(&alice, "Morning", "live", "recording").await;
+    close(alice.token.clone()).await.refused(409, "account.on-air");
+    site.get("/api/v1/me").bearer(&alice.token).send().await.expect(200);
+    // At once: one of them stays.
+    let (one, other) = tokio::join!(close(boss.token.clone()), close(second.token.clone()));
+    let mut answers = [one.status.as_u16(), other.status.as_u16()];
+    answers.sort_unstable();
+    assert_eq!(answers, [204, 409]);
+}

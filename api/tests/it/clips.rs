@@ -246,12 +246,12 @@ async fn a_clip_is_seen_by_who_may_see_its_recording_and_by_nobody_else() {
     site.sql("UPDATE vods SET visibility = 'public'").await;
     // Whoever made it is suspended, then whose recording it is; then the recording goes.
     for suspended in [&fred, &alice] {
-        site.sql(&format!("UPDATE users SET is_suspended = (user_id = '{}')", suspended.id)).await;
+        site.sql(&format!("UPDATE users SET is_barred = (user_id = '{}')", suspended.id)).await;
         call("GET", &format!("/api/v1/clips/{id}"), None).await.refused(404, "clip.not-found");
         assert!(names(&call("GET", "/api/v1/clips", None).await.expect(200), "id").is_empty());
         call("GET", &format!("/api/v1/clips/{id}"), Some(&staff)).await.expect(200);
     }
-    site.sql("UPDATE users SET is_suspended = false").await;
+    site.sql("UPDATE users SET is_barred = false").await;
     site.call("DELETE", &format!("/api/v1/vods/{}", cinema.vod)).bearer(&alice.token).send().await.expect(204);
     for member in [None, Some(&fred), Some(&alice), Some(&staff)] {
         call("GET", &format!("/api/v1/clips/{id}"), member).await.refused(404, "clip.not-found");

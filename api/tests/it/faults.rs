@@ -42,7 +42,7 @@ async fn without_redis_a_revoked_sign_in_is_found_in_its_row() {
     site.sql("UPDATE sessions SET revoked_at = now(), revoke_reason = 'admin'").await;
     site.get("/api/v1/me").bearer(&alice.token).send().await.refused(401, "auth.invalid-token");
     let bob = site.register("bob").await;
-    site.sql("UPDATE users SET is_suspended = true WHERE username = 'bob'").await;
+    site.sql("UPDATE users SET is_barred = true WHERE username = 'bob'").await;
     site.get("/api/v1/me").bearer(&bob.token).send().await.refused(401, "auth.invalid-token");
 }
 

@@ -111,6 +111,6 @@ async fn a_feed_is_found_kept_and_refused() {
     for nobody in ["/c/nobody/feed.xml", "/c/nobody/feed.json", "/c/%00/feed.xml", "/c/a%3Cb/feed.json"] {
         site.get(nobody).send().await.refused(404, "channel.not-found");
     }
-    site.sql("UPDATE users SET is_suspended = true").await;
+    site.sql("UPDATE users SET is_barred = true").await;
     site.get("/c/alice/feed.xml").send().await.refused(404, "channel.not-found");
 }

@@ -112,10 +112,10 @@ async fn one_click_ends_mail_and_looking_ends_nothing() {
     let odd = site.get("/api/v1/mail/unsubscribe?token=a%0d%0aSet-Cookie:x").send().await.expect(303);
     assert_eq!(odd.header("location"), "/unsubscribe?token=");
     // Of a member who is suspended: it holds when they are back.
-    site.sql("UPDATE users SET is_suspended = true WHERE username = 'bob'").await;
+    site.sql("UPDATE users SET is_barred = true WHERE username = 'bob'").await;
     let bobs = links().unsubscribe(id(&bob), Some(NotificationType::VodReady));
     click(&format!("/api/v1/mail/unsubscribe?token={bobs}")).await.expect(200);
-    site.sql("UPDATE users SET is_suspended = false WHERE username = 'bob'").await;
+    site.sql("UPDATE users SET is_barred = false WHERE username = 'bob'").await;
     assert!(!wants(&settings(&site, &bob).await, "vod_ready", "mail"));
     // Of a member who is gone.
     let gone = links().unsubscribe(UserId::from_uuid(kit::ids::uuid()), Some(NotificationType::VodReady));

@@ -23,7 +23,7 @@ async fn only_a_good_token_of_a_living_sign_in_connects() {
     let site = Site::start().await;
     let (alice, bob, carol) = (site.member("alice").await, site.member("bob").await, site.member("carol").await);
     site.execute(&format!("UPDATE sessions SET revoked_at = now() WHERE session_id = '{}'", bob.session)).await;
-    site.execute(&format!("UPDATE users SET is_suspended = true WHERE user_id = '{}'", carol.id)).await;
+    site.execute(&format!("UPDATE users SET is_barred = true WHERE user_id = '{}'", carol.id)).await;
     let forged =
         AccessTokens::new(&kit::Secret::new("another secret"), TTL_S).issue(alice.id, alice.session, Role::Admin);
     let node = site.node().await;
@@ -133,7 +133,7 @@ async fn a_suspended_member_is_cut_off_within_two_seconds() {
     let node = site.node().await;
     let client = node.sign_in(&bob).await;
     join(&client, &alice).await;
-    site.execute(&format!("UPDATE users SET is_suspended = true WHERE user_id = '{}'", bob.id)).await;
+    site.execute(&format!("UPDATE users SET is_barred = true WHERE user_id = '{}'", bob.id)).await;
     tokio::time::timeout(Duration::from_secs(2), client.next("auth:expired")).await.expect("in time").unwrap();
     client.closed().await.unwrap();
 }

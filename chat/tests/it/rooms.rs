@@ -324,7 +324,7 @@ async fn messages_are_changed_by_their_authors_and_hidden_by_who_keeps_order() {
     // An old one stays as it is, and a member whose account is not in use has no name.
     site.execute("UPDATE room_messages SET sent_at = now() - interval '16 minutes'").await;
     assert_eq!(code(&other, "room:edit", json!({ "id": left["id"], "text": "x" })).await, "room.too-late");
-    site.execute(&format!("UPDATE users SET is_suspended = true WHERE user_id = '{}'", carol.id)).await;
+    site.execute(&format!("UPDATE users SET is_barred = true WHERE user_id = '{}'", carol.id)).await;
     let history = ask(&owner, "room:history", json!({ "room_id": room })).await;
     assert_eq!(history["items"][0]["user"]["username"], Value::Null);
 }

@@ -27,6 +27,8 @@ pub enum RevokeReason {
     Reuse,
     Password,
     Admin,
+    /// The account was closed by its member.
+    Closed,
 }
 
 impl RevokeReason {
@@ -36,6 +38,7 @@ impl RevokeReason {
             Self::Reuse => "reuse",
             Self::Password => "password",
             Self::Admin => "admin",
+            Self::Closed => "closed",
         }
     }
 }

@@ -87,13 +87,14 @@ pub struct Subject {
     pub id: UserId,
     pub name: Username,
     pub role: Role,
-    pub is_suspended: bool,
+    /// By the site's staff.
+    pub is_barred: bool,
 }
 
 /// A member by name, whoever they are.
 pub async fn hold(conn: &mut Conn, name: &Username) -> Result<Option<Subject>> {
     let row = sqlx::query!(
-        "SELECT user_id, username, role, is_suspended FROM users WHERE username = $1 FOR NO KEY UPDATE",
+        "SELECT user_id, username, role, is_barred FROM users WHERE username = $1 FOR NO KEY UPDATE",
         name.as_str(),
     )
     .fetch_optional(conn)
@@ -103,7 +104,7 @@ pub async fn hold(conn: &mut Conn, name: &Username) -> Result<Option<Subject>> {
             id: UserId::from_uuid(row.user_id),
             name: username(row.username)?,
             role: Role::parse(&row.role).ok_or(DbError::Corrupt { what: "role" })?,
-            is_suspended: row.is_suspended,
+            is_barred: row.is_barred,
         })
     })
     .transpose()
@@ -124,7 +125,10 @@ pub struct Member {
     pub id: UserId,
     pub person: Person,
     pub role: Role,
-    pub is_suspended: bool,
+    /// By the site's staff.
+    pub is_barred: bool,
+    /// By themselves.
+    pub is_closed: bool,
     pub suspension: Option<Suspension>,
     pub created_at: Timestamp,
 }
@@ -142,16 +146,16 @@ pub struct Wanted<'a> {
 pub async fn members(conn: &mut Conn, wanted: Wanted<'_>, limit: i64) -> Result<Vec<Member>> {
     let rows = sqlx::query!(
         r#"
-        SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.role, u.is_suspended, u.created_at,
+        SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.role, u.is_barred, u.closed_at IS NOT NULL AS "is_closed!", u.created_at,
                l.reason AS "reason?", l.actor AS "actor?", l.at AS "at?"
           FROM users u
           LEFT JOIN LATERAL (SELECT reason, actor, at
                                FROM site_log
                               WHERE target_id = u.user_id AND action = 'suspend'
                               ORDER BY act_id DESC
-                              LIMIT 1) AS l ON u.is_suspended
+                              LIMIT 1) AS l ON u.is_barred
          WHERE ($1::text IS NULL OR strpos(u.username, lower($1)) > 0 OR strpos(lower(u.display_name), lower($1)) > 0)
-           AND (NOT $2 OR u.is_suspended)
+           AND (NOT $2 OR u.is_barred)
            AND ($3::uuid IS NULL OR u.user_id < $3)
          ORDER BY u.user_id DESC
          LIMIT $4
@@ -169,7 +173,8 @@ pub async fn members(conn: &mut Conn, wanted: Wanted<'_>, limit: i64) -> Result<
                 id: UserId::from_uuid(row.user_id),
                 person: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
                 role: Role::parse(&row.role).ok_or(DbError::Corrupt { what: "role" })?,
-                is_suspended: row.is_suspended,
+                is_barred: row.is_barred,
+                is_closed: row.is_closed,
                 suspension: row.at.map(|at| Suspension { reason: row.reason.unwrap_or_default(), by: row.actor, at }),
                 created_at: row.created_at,
             })

@@ -49,7 +49,10 @@ pub struct NewUser<'a> {
 pub struct Credentials {
     pub id: UserId,
     pub password_hash: String,
-    pub is_suspended: bool,
+    /// By the site's staff.
+    pub is_barred: bool,
+    /// By themselves.
+    pub is_closed: bool,
     pub role: Role,
 }
 
@@ -84,7 +87,7 @@ pub async fn insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<()> {
 pub async fn credentials(conn: &mut Conn, login: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"
-        SELECT user_id, password_hash, is_suspended, role
+        SELECT user_id, password_hash, is_barred, closed_at IS NOT NULL AS "is_closed!", role
           FROM users
          WHERE username = $1 OR email = $1
         "#,
@@ -96,7 +99,8 @@ pub async fn credentials(conn: &mut Conn, login: &str) -> Result<Option<Credenti
         Ok(Credentials {
             id: UserId::from_uuid(row.user_id),
             password_hash: row.password_hash,
-            is_suspended: row.is_suspended,
+            is_barred: row.is_barred,
+            is_closed: row.is_closed,
             role: role(&row.role)?,
         })
     })
@@ -198,10 +202,51 @@ pub async fn set_role(conn: &mut Conn, id: UserId, role: Role) -> Result<bool> {
     Ok(done.rows_affected() == 1)
 }
 
+/// What became of the wish to close an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    Done,
+    /// Their stream runs, or its encoder may come back.
+    OnAir,
+    /// Nobody would be left to look after the site.
+    LastAdmin,
+}
+
+/// Closes a member's account, as they asked. To be called in a transaction: two administrators must not leave at once.
+pub async fn close(conn: &mut Conn, id: UserId) -> Result<Closed> {
+    let admins = sqlx::query_scalar!(
+        "SELECT user_id FROM users WHERE role = 'admin' AND NOT is_suspended ORDER BY user_id FOR NO KEY UPDATE"
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if admins == [id.as_uuid()] {
+        return Ok(Closed::LastAdmin);
+    }
+    let done = sqlx::query!(
+        r#"
+        UPDATE users SET closed_at = coalesce(closed_at, now()), updated_at = now()
+         WHERE user_id = $1
+           AND NOT EXISTS (SELECT FROM streams WHERE channel_id = $1 AND status <> 'ended')
+        "#,
+        id.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(if done.rows_affected() == 1 { Closed::Done } else { Closed::OnAir })
+}
+
+/// Opens an account again that its member had closed.
+pub async fn reopen(conn: &mut Conn, id: UserId) -> Result<()> {
+    sqlx::query!("UPDATE users SET closed_at = NULL, updated_at = now() WHERE user_id = $1", id.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Suspends or readmits. False when there is no such member.
 pub async fn set_suspended(conn: &mut Conn, id: UserId, is_suspended: bool) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE users SET is_suspended = $2, updated_at = now() WHERE user_id = $1",
+        "UPDATE users SET is_barred = $2, updated_at = now() WHERE user_id = $1",
         id.as_uuid(),
         is_suspended,
     )

@@ -131,14 +131,14 @@ async fn a_guesser_is_locked_out_and_even_the_right_key_does_not_tell() {
 #[tokio::test]
 async fn a_suspended_member_is_refused_and_one_on_air_is_cut_within_five_seconds() {
     let rig = Rig::start().await;
-    rig.execute("UPDATE users SET is_suspended = true WHERE username = 'bob'").await;
+    rig.execute("UPDATE users SET is_barred = true WHERE username = 'bob'").await;
     let refusal = Encoder::publish(rig.rtmp, OTHER_KEY).await.err().expect("refused").said();
     assert_eq!(refusal.description, "this account may not stream");
 
     let mut encoder = rig.publish(KEY).await;
     encoder.send(made_up_tags(1), Pace::AsFastAsPossible).await.expect("sends");
     rig.until("SELECT status FROM streams", json!([{"status": "live"}])).await;
-    rig.execute("UPDATE users SET is_suspended = true WHERE username = 'alice'").await;
+    rig.execute("UPDATE users SET is_barred = true WHERE username = 'alice'").await;
     let begun = Instant::now();
     let statuses = encoder.closed().await.expect("closed");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());

@@ -798,6 +798,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Closes the caller's account: they are signed out everywhere and nobody sees their channel, recordings or name in lists any more.
+         *     What they said in chats and rooms stays. Nothing is deleted; `POST /api/v1/auth/login` with `reopen` brings all of it back.
+         */
+        post: operations["close_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/clips": {
         parameters: {
             query?: never;
@@ -2034,6 +2054,9 @@ export interface components {
         AdminMember: {
             /** Format: date-time */
             created_at: string;
+            /** @description They closed their account, and may open it again. */
+            is_closed: boolean;
+            /** @description By the staff. */
             is_suspended: boolean;
             /** @description Whether the caller may suspend and readmit them. */
             may_suspend: boolean;
@@ -2367,6 +2390,9 @@ export interface components {
          * @enum {string}
          */
         Circle: "everybody" | "followed" | "nobody";
+        CloseAccount: {
+            password: string;
+        };
         /** @description A moment cut out of a recording. */
         Clip: {
             /** @description Whose recording it is. */
@@ -2758,6 +2784,8 @@ export interface components {
             /** @description Username or e-mail address. */
             login: string;
             password: string;
+            /** @description Opens an account again that its member had closed. Without it such a sign-in is refused with `account.closed`. */
+            reopen?: boolean;
         };
         MailConfirmed: {
             /** @description Where mail goes from now on. */
@@ -5673,6 +5701,37 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Not blocked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseAccount"];
+            };
+        };
+        responses: {
+            /** @description Closed; the browser forgets its cookie */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -146,6 +146,7 @@ function Row({ member, onAsk, onEmotes }: { member: AdminMember; onAsk: () => vo
         <p className="text-faint text-xs">
           {t("mod.card.member_since", { day: day(member.created_at, lang) })}
         </p>
+        {member.is_closed && <p className="text-soft">{t("admin.members.closed")}</p>}
         {member.is_suspended && (
           <p className="text-danger">
             {suspension

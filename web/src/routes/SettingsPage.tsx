@@ -8,6 +8,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { CloseAccount } from "@/features/account/CloseAccount";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
@@ -71,6 +72,7 @@ function Settings({ user }: { user: User }) {
               {t("menu.sign_out")}
             </Button>
           </div>
+          <CloseAccount />
         </Section>
       </div>
     </div>

@@ -20,7 +20,8 @@ export function SignIn() {
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const enter = useMutation({
-    mutationFn: () => unwrap(api.POST("/api/v1/auth/login", { body: { login: login.trim(), password } })),
+    mutationFn: (reopen: boolean) =>
+      unwrap(api.POST("/api/v1/auth/login", { body: { login: login.trim(), password, reopen } })),
     onSuccess: (answer) => {
       session.signedIn(answer.user, answer.access_token, answer.expires_in);
       void client.invalidateQueries();
@@ -30,7 +31,7 @@ export function SignIn() {
   const error = enter.error ? ApiError.of(enter.error) : null;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    enter.mutate();
+    enter.mutate(false);
   };
   return (
     <AuthFrame title={t("auth.signin_title")} lead={t("auth.lead")}>
@@ -55,7 +56,15 @@ export function SignIn() {
           onChange={(event) => setPassword(event.target.value)}
           data-testid="password"
         />
-        {error && (
+        {error?.code === "account.closed" && (
+          <div role="alert" className="flex flex-col items-start gap-3 rounded-md bg-raised px-4 py-3">
+            <p>{t("auth.closed")}</p>
+            <Button onClick={() => enter.mutate(true)} isBusy={enter.isPending} data-testid="reopen">
+              {t("auth.reopen")}
+            </Button>
+          </div>
+        )}
+        {error && error.code !== "account.closed" && (
           <p
             role="alert"
             className="rounded-md bg-danger-wash px-4 py-3 text-danger"
@@ -64,7 +73,13 @@ export function SignIn() {
             {error.status === 401 ? t("auth.wrong") : errorText(t, error)}
           </p>
         )}
-        <Button type="submit" look="solid" size="l" isBusy={enter.isPending} data-testid="submit">
+        <Button
+          type="submit"
+          look="solid"
+          size="l"
+          isBusy={enter.isPending && !enter.variables}
+          data-testid="submit"
+        >
           {t("auth.signin")}
         </Button>
       </form>

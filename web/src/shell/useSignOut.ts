@@ -7,13 +7,11 @@ import { session } from "@/api/session";
 import { turnOff } from "@/features/notifications/push";
 import { toast } from "@/ui/toast";
 
-/** Ends the session on the server first; this browser forgets it in any case. */
-export function useSignOut(): () => Promise<void> {
-  const { t } = useTranslation();
+/** Lets this browser forget who was signed in, once the server has. */
+export function useForget(): () => Promise<void> {
   const client = useQueryClient();
   const navigate = useNavigate();
   return useCallback(async () => {
-    const told = await api.POST("/api/v1/auth/logout").catch(() => null);
     session.signedOut();
     // Nor does it tell the next one what this one follows.
     void turnOff().catch(() => undefined);
@@ -22,7 +20,17 @@ export function useSignOut(): () => Promise<void> {
     client.removeQueries({ queryKey: ["notifications"] });
     client.removeQueries({ queryKey: ["following"] });
     await client.invalidateQueries();
-    if (!told?.response.ok) toast({ kind: "error", title: t("auth.signout_unsure") });
     await navigate({ to: "/" });
-  }, [client, navigate, t]);
+  }, [client, navigate]);
+}
+
+/** Ends the session on the server first; this browser forgets it in any case. */
+export function useSignOut(): () => Promise<void> {
+  const { t } = useTranslation();
+  const forget = useForget();
+  return useCallback(async () => {
+    const told = await api.POST("/api/v1/auth/logout").catch(() => null);
+    if (!told?.response.ok) toast({ kind: "error", title: t("auth.signout_unsure") });
+    await forget();
+  }, [forget, t]);
 }

@@ -92,7 +92,7 @@ async fn a_mention_is_told_once_to_those_who_may_hear_of_it() {
 
     // Who is banned themselves, or out of use, names nobody.
     assert_eq!(chat.names(erin, &[bob]).await, Vec::<String>::new());
-    site.execute(&format!("UPDATE users SET is_suspended = true WHERE user_id = '{frank}'")).await;
+    site.execute(&format!("UPDATE users SET is_barred = true WHERE user_id = '{frank}'")).await;
     assert_eq!(chat.names(frank, &[bob]).await, Vec::<String>::new());
     // What is on air for some is told to some.
     let stream = site.live_stream(alice).await;
