@@ -68,7 +68,7 @@ function Watch({ vod }: { vod: Vod }) {
   return (
     <div
       className={cx(
-        "mx-auto flex flex-col lg:grid lg:grid-cols-[minmax(0,1fr)_auto] lg:px-8",
+        "mx-auto flex flex-col lg:grid lg:grid-cols-[minmax(0,1fr)_auto] lg:grid-rows-[auto_1fr] lg:px-8",
         isTheatre ? "" : "max-w-[1680px] lg:pt-6",
       )}
     >

@@ -92,14 +92,17 @@ export function TrimBar({ trim, at, tiles, onChange }: Props) {
           />
         </div>
       </div>
-      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2">
+      <div className="flex flex-wrap items-center justify-between gap-2">
         <Stepper
           label={t("clips.start")}
           value={trim.from}
           onStep={(by) => move("from", trim.from + by)}
           testId="trim-from"
         />
-        <p className="tabular font-semibold text-sm" data-testid="trim-length">
+        <p
+          className="tabular font-semibold text-sm max-sm:order-last max-sm:w-full max-sm:text-center"
+          data-testid="trim-length"
+        >
           {t("clips.length", { seconds: (trim.to - trim.from).toFixed(1) })}
         </p>
         <Stepper
@@ -205,10 +208,7 @@ function Stepper({
       >
         <Minus />
       </Button>
-      <span
-        className="tabular min-w-[4.5rem] text-center font-mono text-[13px] text-soft"
-        data-testid={testId}
-      >
+      <span className="tabular min-w-16 text-center font-mono text-[13px] text-soft" data-testid={testId}>
         {fineClock(value)}
       </span>
       <Button
