@@ -798,6 +798,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/clips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who may make clips of the caller's recordings. */
+        get: operations["clip_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes who may. Clips that were made stay. */
+        patch: operations["update_clip_settings"];
+        trace?: never;
+    };
     "/api/v1/me/close": {
         parameters: {
             query?: never;
@@ -816,24 +834,6 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/clips": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who may make clips of the caller's recordings. */
-        get: operations["clip_settings"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Changes who may. Clips that were made stay. */
-        patch: operations["update_clip_settings"];
         trace?: never;
     };
     "/api/v1/me/emotes": {
@@ -2390,9 +2390,6 @@ export interface components {
          * @enum {string}
          */
         Circle: "everybody" | "followed" | "nobody";
-        CloseAccount: {
-            password: string;
-        };
         /** @description A moment cut out of a recording. */
         Clip: {
             /** @description Whose recording it is. */
@@ -2440,6 +2437,9 @@ export interface components {
          * @enum {string}
          */
         Clippers: "everybody" | "followers" | "moderators" | "nobody";
+        CloseAccount: {
+            password: string;
+        };
         /** @description What a link in a mail carries. */
         ConfirmMail: {
             token: string;
@@ -5718,37 +5718,6 @@ export interface operations {
             };
         };
     };
-    close_account: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CloseAccount"];
-            };
-        };
-        responses: {
-            /** @description Closed; the browser forgets its cookie */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     clip_settings: {
         parameters: {
             query?: never;
@@ -5799,6 +5768,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ClipSettings"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseAccount"];
+            };
+        };
+        responses: {
+            /** @description Closed; the browser forgets its cookie */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
