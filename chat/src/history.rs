@@ -1,5 +1,6 @@
 //! Where messages are kept. Two stores, one contract: `tests/it/history.rs` holds both to it.
 
+mod gather;
 pub(crate) mod mongo;
 mod postgres;
 

@@ -14,12 +14,13 @@ use domain::{MessageId, StreamId, Timestamp, UserId};
 use futures::TryStreamExt;
 use kit::Secret;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::error::{Error, ErrorKind, InsertManyError, WriteFailure};
 use mongodb::options::{ClientOptions, IndexOptions, ReturnDocument};
 use mongodb::{Client, Collection, Database, IndexModel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::gather::Gather;
 use super::{Edit, History, HistoryError, Kept, Reacted, Result, Span, Stored, StreamPoint};
 use crate::fanout::floor_of;
 use crate::limits::{CLEAR_LINES_MAX, CLEAR_REACH, RESTORE_REACH};
@@ -42,6 +43,15 @@ pub struct MongoHistory {
     messages: Collection<Stone>,
     reactions: Collection<Pebble>,
     indexed: OnceCell<()>,
+    arriving: Gather<Stone, std::result::Result<Placed, Error>>,
+}
+
+/// What the store says of one message.
+#[derive(Debug, Clone, Copy)]
+enum Placed {
+    New,
+    /// There is one by the same author and `client_id`.
+    Before,
 }
 
 /// A message as it lies in the collection.
@@ -105,7 +115,7 @@ impl MongoHistory {
     pub async fn new(url: &Secret, database: &str) -> Result<Self> {
         let database = open(url, database).await?;
         let (messages, reactions) = (database.collection(MESSAGES), database.collection(REACTIONS));
-        Ok(Self { database, messages, reactions, indexed: OnceCell::new() })
+        Ok(Self { database, messages, reactions, indexed: OnceCell::new(), arriving: Gather::default() })
     }
 
     /// What is said in rooms, through the same client.
@@ -157,16 +167,22 @@ pub(crate) async fn open(url: &Secret, database: &str) -> Result<Database> {
 impl History for MongoHistory {
     async fn insert(&self, message: &Message) -> Result<Stored> {
         let messages = self.messages().await?;
-        match messages.insert_one(stone_of(message)).await {
-            Ok(_) => Ok(Stored::New),
-            Err(error) if is_duplicate(&error) => {
+        let placed = loop {
+            let placed = self.arriving.write(stone_of(message), |stones| place(messages.clone(), stones)).await;
+            // Whoever wrote it for us gave up. Written again it is found, if it was.
+            if let Some(placed) = placed {
+                break placed?;
+            }
+        };
+        match placed {
+            Placed::New => Ok(Stored::New),
+            Placed::Before => {
                 let filter = doc! { "user_id": id(message.author.id.as_uuid()), "client_id": &message.client_id };
                 let before = messages.find_one(filter).await?;
                 before
                     .map(|stone| Stored::Before(Box::new(message_of(stone))))
                     .ok_or_else(|| HistoryError::new("a stored message vanished"))
             }
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -379,6 +395,24 @@ fn beyond(side: &str, point: StreamPoint) -> [Document; 2] {
         doc! { "offset_ms": { side: point.offset_ms } },
         doc! { "offset_ms": point.offset_ms, "_id": { side: id(point.id.as_uuid()) } },
     ]
+}
+
+/// Stores messages in one question; none is kept back by another that is refused.
+async fn place(messages: Collection<Stone>, stones: Vec<Stone>) -> Vec<std::result::Result<Placed, Error>> {
+    let mut placed = vec![Ok(Placed::New); stones.len()];
+    let Err(error) = messages.insert_many(stones).ordered(false).await else { return placed };
+    let ErrorKind::InsertMany(InsertManyError { write_errors: Some(refused), write_concern_error: None, .. }) =
+        &*error.kind
+    else {
+        placed.fill(Err(error));
+        return placed;
+    };
+    for one in refused {
+        if let Some(placed) = placed.get_mut(one.index) {
+            *placed = if one.code == DUPLICATE_KEY { Ok(Placed::Before) } else { Err(error.clone()) };
+        }
+    }
+    placed
 }
 
 pub(crate) fn is_duplicate(error: &Error) -> bool {

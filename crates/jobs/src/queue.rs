@@ -11,6 +11,7 @@ use apalis_postgres::{Config as QueueConfig, PostgresStorage};
 use domain::Timestamp;
 use kit::Stop;
 use kit::retry::Backoff;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Deps;
@@ -96,15 +97,19 @@ async fn push_at(conn: &mut db::Conn, jobs: Vec<Job>, wait_s: i64) -> Result<(),
 /// Runs a worker for each queue until the stop.
 pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let pool = db::pool::beside(&deps.pool, CONNECTIONS_MAX);
-    tokio::join!(
-        work_on(QUEUE, CONCURRENCY, &pool, &deps, &stop),
-        work_on(WEBHOOKS, WEBHOOKS_CONCURRENCY, &pool, &deps, &stop),
-    );
+    // A task for each: a worker looks for jobs whenever it is woken, and two in one task would wake each other for ever.
+    let mut workers = JoinSet::new();
+    for (queue, concurrency) in [(QUEUE, CONCURRENCY), (WEBHOOKS, WEBHOOKS_CONCURRENCY)] {
+        workers.spawn(work_on(queue, concurrency, pool.clone(), deps.clone(), stop.clone()));
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker?;
+    }
     Ok(())
 }
 
 /// A worker that loses the database starts over under a new name.
-async fn work_on(queue: &str, concurrency: usize, pool: &db::Pool, deps: &Deps, stop: &Stop) {
+async fn work_on(queue: &'static str, concurrency: usize, pool: db::Pool, deps: Deps, stop: Stop) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while !stop.is_cancelled() {
         let name = format!("{}-{}", deps.node, kit::ids::random_token::<4>());
@@ -113,7 +118,7 @@ async fn work_on(queue: &str, concurrency: usize, pool: &db::Pool, deps: &Deps, 
             .batch_size(concurrency)
             .heartbeat_interval(HEARTBEAT_EVERY)
             .missed_heartbeats(HEARTBEATS_MISSED_MAX);
-        let storage = PostgresStorage::<Job>::new(pool)
+        let storage = PostgresStorage::<Job>::new(&pool)
             .with_config(config)
             .poll_with_strategy(Strategy::new().interval(POLL_EVERY));
         let worker = WorkerBuilder::new(name)

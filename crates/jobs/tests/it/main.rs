@@ -4,6 +4,7 @@ mod analytics;
 mod attachments;
 mod fanout;
 mod hooks;
+mod idle;
 mod long;
 mod mail;
 mod mentions;

@@ -1,13 +1,14 @@
 // Plays one HLS address in one <video>: quality, delay, rewinding, recovery. Knows nothing of React or of the page.
 import Hls, { Events } from "hls.js";
 import { fromTheBeginning } from "./address";
+import { figuresOf } from "./engineFigures";
 import { type EngineOptions, type EngineState, idle } from "./engineState";
 import { configFor, faultOf, LATENCY_SEGMENTS_MAX, type LatencyMode } from "./hlsConfig";
 import { pace } from "./pace";
 import { hasPermit, withPermit } from "./permits";
 import { AUDIO_ONLY, AUTO, find, listOf, type QualityChoice } from "./quality";
 import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
-import { type Figures, withoutViewer } from "./stats";
+import type { Figures } from "./stats";
 import { bufferedTo, clamp, type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
 
 const MEASURE_EVERY_MS = 500;
@@ -237,41 +238,9 @@ export class Engine {
   }
 
   figures(): Figures {
-    const { video, hls, state } = this;
-    const quality = video.getVideoPlaybackQuality?.();
-    const level = hls && hls.currentLevel >= 0 ? hls.levels[hls.currentLevel] : undefined;
-    const sound = hls?.audioTracks[hls.audioTrack];
-    const codecs = [level?.videoCodec, level?.audioCodec ?? sound?.audioCodec].filter(Boolean).join(", ");
-    const mode = !this.options.isLive
-      ? "recording"
-      : !hls
-        ? "native"
-        : state.isRewound
-          ? "rewound"
-          : this.options.latencyMode === "low"
-            ? "live"
-            : "live-steady";
-    return {
-      width: video.videoWidth,
-      height: video.videoHeight,
-      shownWidth: video.clientWidth,
-      shownHeight: video.clientHeight,
-      fps: level?.frameRate || null,
-      framesDropped: quality?.droppedVideoFrames ?? null,
-      framesTotal: quality?.totalVideoFrames ?? null,
-      bufferS: bufferedTo(video, video.currentTime) - video.currentTime,
-      latencyS: state.latencyS,
-      targetLatencyS: this.options.isLive && !state.isRewound ? (hls?.targetLatency ?? null) : null,
-      bandwidthBps: hls?.bandwidthEstimate ?? null,
-      levelBps: level?.bitrate ?? null,
-      codecs,
-      level: state.active?.id ?? (this.isAudioOnly() ? AUDIO_ONLY : "–"),
-      mode,
-      playlist: withoutViewer(hls?.latestLevelDetails?.url ?? this.source()),
-      rate: video.playbackRate,
-      volume: video.muted ? 0 : video.volume,
-      engine: hls ? `hls.js ${Hls.version}` : "native",
-    };
+    const { video, hls, state, options } = this;
+    const source = this.source();
+    return figuresOf({ video, hls, state, options, source, isAudioOnly: this.isAudioOnly() });
   }
 
   /** What is known of the playlist, to find dates in it. */
