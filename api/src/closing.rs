@@ -88,8 +88,6 @@ pub(crate) async fn close_account(
     }
     let ended = db::sessions::revoke_all(&mut tx, account.id, RevokeReason::Closed).await?;
     db::commit(tx).await?;
-    for session in ended {
-        revoked::announce(&app, session, None).await;
-    }
+    revoked::announce_all(&app, ended).await;
     Ok((StatusCode::NO_CONTENT, jar.add(tokens::empty_cookie(&app, &client))))
 }

@@ -45,6 +45,7 @@ mod revoked;
 mod rooms;
 mod router;
 mod shapes;
+mod sign_ins;
 mod site;
 pub mod state;
 mod streams;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::SessionId;
+use futures::StreamExt;
 use kit::tokens::AccessClaims;
 use moka::future::Cache;
 use tokio::time::{Instant, timeout};
@@ -18,6 +19,8 @@ const YES_TTL: Duration = Duration::from_millis(1_000);
 const LIST_HEAD_START: Duration = Duration::from_millis(100);
 const YES_MAX: u64 = 100_000;
 const REVOKED_MAX: u64 = 100_000;
+/// Revocations that Redis is told of at a time: a member may have been signed in often.
+const TOLD_AT_ONCE: usize = 16;
 /// Revocations that Redis has not been told of yet.
 const OWED_MAX: usize = 10_000;
 
@@ -114,6 +117,11 @@ pub(crate) async fn announce(app: &App, session: SessionId, jti: Option<Uuid>) {
         tracing::warn!(%error, session.id = %session, "the revocation is told when Redis is back");
         app.revoked.owe(session);
     }
+}
+
+/// [`announce`] of many.
+pub(crate) async fn announce_all(app: &App, sessions: Vec<SessionId>) {
+    futures::stream::iter(sessions).for_each_concurrent(TOLD_AT_ONCE, |session| announce(app, session, None)).await;
 }
 
 /// Tells Redis what it missed while it was away.

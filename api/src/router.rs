@@ -13,7 +13,7 @@ use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
     health, layers, live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push,
-    reports, rooms, site, streams, takeover, throttle, vod_playback, vods, webhooks,
+    reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -36,6 +36,8 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(me::me, me::update_me))
         .routes(routes!(me::stream_key))
         .routes(routes!(closing::close_account))
+        .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
+        .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
         .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))

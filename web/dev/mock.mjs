@@ -144,6 +144,27 @@ const addDevice = ({ label }) => {
   pushDevices = [device, ...pushDevices];
   return device;
 };
+const device = (kind, system, browser, ago, more) => ({
+  id: uuid7(),
+  name: null,
+  kind,
+  system,
+  browser,
+  address: "203.0.113.24",
+  created_at: iso(ago * 40),
+  last_used_at: iso(ago),
+  is_current: false,
+  ...more,
+});
+let signIns = [
+  device("computer", "Linux", "Firefox", 60, { is_current: true }),
+  device("phone", "iOS", "Safari", 8_400, {
+    name: "Điện thoại của Linh",
+    address: "2001:db8:85a3::8a2e:370:7334",
+  }),
+  device("tv", "Android", "Chrome", 260_000),
+  device("program", null, "curl", 1_200_000),
+];
 const bells = {};
 const kinds = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted"];
 const choices = [...kinds, "recording_stopped", "mention", "room_invite", "message", "unban_answer"].map(
@@ -821,6 +842,34 @@ const routes = [
   ["PUT", /^\/me\/blocks\/([^/]+)$/, ([name]) => bonds.set(name, "blocked") && { status: 204 }],
   ["GET", /^\/me\/privacy$/, () => ({ body: privacy })],
   ["PATCH", /^\/me\/privacy$/, (_, body) => ({ body: Object.assign(privacy, body) })],
+  ["GET", /^\/me\/sessions$/, () => ({ body: page(signIns, { total: signIns.length }) })],
+  [
+    "DELETE",
+    /^\/me\/sessions$/,
+    () => {
+      const ended = signIns.length - 1;
+      signIns = signIns.filter((one) => one.is_current);
+      return { body: { ended } };
+    },
+  ],
+  [
+    "PATCH",
+    /^\/me\/sessions\/([^/]+)$/,
+    ([id], { name }) => ({
+      body: Object.assign(
+        signIns.find((one) => one.id === id),
+        { name },
+      ),
+    }),
+  ],
+  [
+    "DELETE",
+    /^\/me\/sessions\/([^/]+)$/,
+    ([id]) => {
+      signIns = signIns.filter((one) => one.id !== id);
+      return { status: 204 };
+    },
+  ],
   ["GET", /^\/me\/push$/, () => ({ body: { public_key: vapid, devices: pushDevices } })],
   ["POST", /^\/me\/push\/devices$/, (_, body) => ({ status: 201, body: addDevice(body) })],
   [

@@ -98,7 +98,11 @@ const pages = [
   ],
   ["mod-forbidden", "/mod/linh_makes", { before: ["viewer"], after: ["moderates"] }],
   ["settings", "/settings", { whole: true }],
-  ["settings-loading", "/settings", { stalls: /me\/(notification-settings|privacy|push)/, whole: true }],
+  [
+    "settings-loading",
+    "/settings",
+    { stalls: /me\/(notification-settings|privacy|push|sessions)/, whole: true },
+  ],
   ["friends", "/friends", { whole: true }],
   ["friends-empty", "/friends", { before: ["empty"], after: ["full"] }],
   ["friends-loading", "/friends", { stalls: /api\/v1\/friends/ }],

@@ -179,9 +179,7 @@ async fn set(
     let by = By { actor: Some((staff.id, staff.name.to_string())), reason: why };
     let (act, ended) = accounts::suspend(&mut tx, (subject.id, &subject.name), is_suspended, by).await?;
     db::commit(tx).await?;
-    for session in ended {
-        revoked::announce(app, session, None).await;
-    }
+    revoked::announce_all(app, ended).await;
     Ok(Json(act.into()))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use db::sessions::{NewSession, RevokeReason, TokenHash};
+use db::sessions::{NewSession, Next, RevokeReason, TokenHash};
 use domain::user::Role;
 use domain::{SessionId, UserId};
 use http::HeaderMap;
@@ -112,8 +112,14 @@ pub(crate) async fn rotate(
     let Some(used_ms_ago) = presented.used_ms_ago else {
         let successor = RefreshToken::random();
         let sealed = app.successors.seal(successor.0.as_bytes(), &context);
-        let until = expires_at(app);
-        db::sessions::rotate(conn, presented.session, &hash, &successor.hash(), &sealed, until).await?;
+        let next = Next {
+            token: &successor.hash(),
+            sealed: &sealed,
+            user_agent: &device.user_agent,
+            addr: &device.addr,
+            expires_at: expires_at(app),
+        };
+        db::sessions::rotate(conn, presented.session, &hash, &next).await?;
         return Ok(granted(successor));
     };
     let within_grace = u128::try_from(used_ms_ago).unwrap_or(0) <= GRACE.as_millis();

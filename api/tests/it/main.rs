@@ -23,6 +23,7 @@ mod presence;
 mod push;
 mod rooms;
 mod sessions;
+mod sign_ins;
 mod site;
 mod takeover;
 mod vod_playback;

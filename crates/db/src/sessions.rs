@@ -1,7 +1,9 @@
 //! SQL for sign-ins and their refresh tokens. Only digests of tokens are kept.
 
+use domain::device::DeviceName;
 use domain::user::Role;
 use domain::{SessionId, Timestamp, UserId};
+use uuid::Uuid;
 
 use crate::Conn;
 use crate::error::{DbError, Result};
@@ -29,6 +31,8 @@ pub enum RevokeReason {
     Admin,
     /// The account was closed by its member.
     Closed,
+    /// By its member, from another device.
+    Ended,
 }
 
 impl RevokeReason {
@@ -39,6 +43,7 @@ impl RevokeReason {
             Self::Password => "password",
             Self::Admin => "admin",
             Self::Closed => "closed",
+            Self::Ended => "ended",
         }
     }
 }
@@ -127,29 +132,35 @@ pub async fn present(conn: &mut Conn, hash: &TokenHash) -> Result<Option<Present
     .transpose()
 }
 
-/// Marks a token as used, remembers its sealed successor, and keeps the sign-in alive until `expires_at`.
-pub async fn rotate(
-    conn: &mut Conn,
-    session: SessionId,
-    used: &TokenHash,
-    successor: &TokenHash,
-    successor_sealed: &[u8],
-    expires_at: Timestamp,
-) -> Result<()> {
+/// What follows a token that is used.
+#[derive(Debug, Clone)]
+pub struct Next<'a> {
+    pub token: &'a TokenHash,
+    pub sealed: &'a [u8],
+    /// The device as it is now: browsers are renewed and people travel.
+    pub user_agent: &'a str,
+    pub addr: &'a str,
+    pub expires_at: Timestamp,
+}
+
+/// Marks a token as used, remembers its sealed successor, and keeps the sign-in alive.
+pub async fn rotate(conn: &mut Conn, session: SessionId, used: &TokenHash, next: &Next<'_>) -> Result<()> {
     sqlx::query!(
         r#"
         WITH used AS (
             UPDATE refresh_tokens SET used_at = clock_timestamp(), successor_sealed = $2 WHERE token_hash = $1
         ), kept AS (
-            UPDATE sessions SET last_used_at = now(), expires_at = $5 WHERE session_id = $4
+            UPDATE sessions SET last_used_at = now(), expires_at = $5, user_agent = $6, addr = $7 WHERE session_id = $4
         )
         INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($3, $4)
         "#,
         &used[..],
-        successor_sealed,
-        &successor[..],
+        next.sealed,
+        &next.token[..],
         session.as_uuid(),
-        expires_at,
+        next.expires_at,
+        next.user_agent,
+        next.addr,
     )
     .execute(conn)
     .await?;
@@ -182,6 +193,107 @@ pub async fn revoke_all(conn: &mut Conn, user: UserId, reason: RevokeReason) -> 
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().map(SessionId::from_uuid).collect())
+}
+
+/// Ends all of a member's sign-ins but one, and returns those.
+pub async fn revoke_others(
+    conn: &mut Conn,
+    user: UserId,
+    kept: SessionId,
+    reason: RevokeReason,
+) -> Result<Vec<SessionId>> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        UPDATE sessions SET revoked_at = now(), revoke_reason = $3
+         WHERE user_id = $1 AND session_id <> $2 AND revoked_at IS NULL
+        RETURNING session_id
+        "#,
+        user.as_uuid(),
+        kept.as_uuid(),
+        reason.as_str(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(SessionId::from_uuid).collect())
+}
+
+/// Ends one of a member's own sign-ins. False when there is none of theirs, or it is over.
+pub async fn revoke_own(conn: &mut Conn, user: UserId, session: SessionId, reason: RevokeReason) -> Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE sessions SET revoked_at = now(), revoke_reason = $3
+         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+        "#,
+        user.as_uuid(),
+        session.as_uuid(),
+        reason.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A sign-in as its member sees it.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    pub id: Uuid,
+    pub name: Option<String>,
+    pub user_agent: String,
+    /// Empty when it is not known.
+    pub addr: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+/// A member's sign-ins that are not over: `current` first, then those used last.
+pub async fn of_member(conn: &mut Conn, user: UserId, current: SessionId, limit: i64) -> Result<Vec<SignIn>> {
+    Ok(sqlx::query_as!(
+        SignIn,
+        r#"
+        SELECT session_id AS id, name, user_agent, addr, created_at, last_used_at
+          FROM sessions
+         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         ORDER BY session_id = $2 DESC, last_used_at DESC, session_id DESC
+         LIMIT $3
+        "#,
+        user.as_uuid(),
+        current.as_uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// How many of a member's sign-ins are not over.
+pub async fn count(conn: &mut Conn, user: UserId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()"#,
+        user.as_uuid(),
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Calls a member's own sign-in something, or nothing any more. `None` when there is none of theirs, or it is over.
+pub async fn set_name(
+    conn: &mut Conn,
+    user: UserId,
+    session: SessionId,
+    name: Option<&DeviceName>,
+) -> Result<Option<SignIn>> {
+    Ok(sqlx::query_as!(
+        SignIn,
+        r#"
+        UPDATE sessions SET name = $3
+         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+        RETURNING session_id AS id, name, user_agent, addr, created_at, last_used_at
+        "#,
+        user.as_uuid(),
+        session.as_uuid(),
+        name.map(DeviceName::as_str),
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// The sign-in a refresh token belongs to, used or not.

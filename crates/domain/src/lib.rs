@@ -6,6 +6,7 @@
 pub mod attachment;
 pub mod chat;
 pub mod clip;
+pub mod device;
 pub mod error;
 pub mod event;
 pub mod ids;

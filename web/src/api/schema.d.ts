@@ -1049,6 +1049,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices on which the caller is signed in. */
+        get: operations["sign_ins"];
+        put?: never;
+        post?: never;
+        /** Signs all of the caller's other devices out. */
+        delete: operations["end_other_sign_ins"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Signs a device out: its tokens are refused from then on and its chat is closed. */
+        delete: operations["end_sign_in"];
+        options?: never;
+        head?: never;
+        /** Calls a device something. */
+        patch: operations["name_sign_in"];
+        trace?: never;
+    };
     "/api/v1/me/storage": {
         parameters: {
             query?: never;
@@ -2454,6 +2490,11 @@ export interface components {
             /** @description At most 500 characters. */
             note?: string;
         };
+        /**
+         * @description What kind of device it is, as far as its program tells.
+         * @enum {string}
+         */
+        DeviceKind: "computer" | "phone" | "tablet" | "tv" | "console" | "program" | "unknown";
         /** @enum {string} */
         DigestEvery: "off" | "daily" | "weekly";
         /** @description An emote of a channel. */
@@ -2497,6 +2538,10 @@ export interface components {
              * @description Another encoder takes over with a higher one, as `?priority=N` behind the key: 0 to 100, 0 unless said.
              */
             priority: number;
+        };
+        EndedSignIns: {
+            /** @description How many there were. */
+            ended: number;
         };
         /**
          * @description What becomes of a line that matches.
@@ -2849,6 +2894,10 @@ export interface components {
             /** @description The first appointed first; at most 100, all of them. */
             items: components["schemas"]["Moderator"][];
             next_cursor?: string | null;
+        };
+        NameSignIn: {
+            /** @description 1 to 60 characters; null takes the name away. */
+            name: string | null;
         };
         NewClipBody: {
             /**
@@ -3346,6 +3395,39 @@ export interface components {
          * @enum {string}
          */
         Sight: "friends" | "nobody";
+        /** @description A device on which the caller is signed in. */
+        SignIn: {
+            /** @description Where it was when it was last used. */
+            address?: string | null;
+            /** @description Its browser, such as `Firefox`; of a program the name it gives itself. */
+            browser?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Whether this request comes from it. */
+            is_current: boolean;
+            kind: components["schemas"]["DeviceKind"];
+            /**
+             * Format: date-time
+             * @description When it last asked for an access token, which it does every quarter of an hour.
+             */
+            last_used_at: string;
+            /** @description What the caller calls it. */
+            name?: string | null;
+            /** @description Its operating system, such as `Windows`. */
+            system?: string | null;
+        };
+        SignInPage: {
+            /** @description The one this request comes from, then those used last; 100 at most. */
+            items: components["schemas"]["SignIn"][];
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
         /** @description What the site's staff did. */
         SiteLogEntry: {
             /** Format: uuid */
@@ -6353,6 +6435,130 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_ins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sign-ins that are not over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_other_sign_ins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All but this one are over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedSignIns"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sign-in's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    name_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sign-in's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NameSignIn"];
+            };
+        };
+        responses: {
+            /** @description The sign-in as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignIn"];
+                };
             };
             /** @description What went wrong */
             "4XX": {

@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 export type Schemas = components["schemas"];
 export type User = Schemas["User"];
+export type SignIn = Schemas["SignIn"];
 export type Channel = Schemas["Channel"];
 export type ChannelRef = Schemas["ChannelRef"];
 export type FollowedChannel = Schemas["FollowedChannel"];

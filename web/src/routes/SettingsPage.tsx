@@ -9,6 +9,7 @@ import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
 import { CloseAccount } from "@/features/account/CloseAccount";
+import { Devices } from "@/features/account/Devices";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
@@ -58,6 +59,9 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section title={t("settings.privacy")}>
           <PrivacyForm />
+        </Section>
+        <Section id="devices" title={t("devices.title")}>
+          <Devices />
         </Section>
         <Section title={t("settings.account")}>
           <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1 text-[15px]">
