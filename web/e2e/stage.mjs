@@ -155,6 +155,15 @@ export async function countsDown(page, by = 1) {
 
 /** Fails when axe finds something within a part of the page. */
 export async function clean(page, what, within = "main") {
+  // What fades in has other colours for a moment.
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((one) => Number.isFinite(Number(one.effect?.getComputedTiming().endTime)))
+        .map((one) => one.finished),
+    ),
+  );
   const { violations } = await new AxeBuilder({ page })
     .include(within)
     .exclude("[data-base-ui-focus-guard]")

@@ -140,3 +140,12 @@ async fn three_members_in_their_rooms() {
     assert!(measured["away_ms"].as_u64().unwrap() <= 5_000);
     stack.stop().await;
 }
+
+/// Clips of a broadcast and of its recording: made by keyboard, watched to their end, looped, shared, listed, taken back.
+#[tokio::test]
+async fn clips_begin_and_end_where_they_should() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "clips").await;
+    println!("measured: {measured}");
+    stack.stop().await;
+}

@@ -39,10 +39,17 @@ export function ReplayChat({
   const [isOpen, setOpen] = useState(true);
   const [state, dispatch] = useReducer(replay, nothing);
   const [error, setError] = useState<unknown>(null);
+  const [isResting, setResting] = useState(false);
   const line = useLine((now) => now.state);
   const isBusy = useRef(false);
-  const retryAt = useRef(0);
-  const wanted = isOpen && line === "up" && Date.now() >= retryAt.current ? need(state, at) : null;
+  const wanted = isOpen && line === "up" && !isResting ? need(state, at) : null;
+
+  useEffect(() => {
+    if (!isResting) return;
+    // By the clock: a paused player does not move on.
+    const timer = setTimeout(() => setResting(false), RETRY_MS);
+    return () => clearTimeout(timer);
+  }, [isResting]);
 
   useEffect(() => {
     if (!wanted || isBusy.current) return;
@@ -62,8 +69,9 @@ export function ReplayChat({
         }
         setError(null);
       } catch (failed) {
-        retryAt.current = Date.now() + RETRY_MS;
-        setError(failed);
+        // What was asked over a line that is being exchanged, as after signing in, is asked again over the next.
+        if (useLine.getState().state === "up") setError(failed);
+        setResting(true);
       } finally {
         isBusy.current = false;
       }
