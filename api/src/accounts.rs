@@ -203,6 +203,25 @@ async fn change(
     Ok(())
 }
 
+/// What a password must not be made of.
+fn personal(username: &str, email: &str, display_name: &str) -> Vec<String> {
+    let local = email.split('@').next().unwrap_or_default();
+    let words = [username, local, display_name];
+    words.iter().filter(|word| !word.is_empty()).map(|word| word.chars().take(64).collect()).collect()
+}
+
+/// Another password of a member, held to the rules of the first one, and hashed.
+pub(crate) async fn next_hash(
+    passwords: &Passwords,
+    user: &db::users::User,
+    password: String,
+) -> Result<String, AccountError> {
+    let words = personal(user.username.as_str(), &user.email, &user.display_name);
+    let verdict = passwords.judge(password.clone(), words).await?;
+    verdict.map_err(|error| AccountError::Invalid(vec![FieldError::new("new_password", error.0.message)]))?;
+    Ok(passwords.hash(password).await?)
+}
+
 /// A member to be that passed every rule, with the password hashed.
 pub(crate) struct Checked {
     username: Username,
@@ -224,9 +243,7 @@ impl Checked {
             Some(name) => DisplayName::parse(name).map_err(&mut keep).ok(),
             None => username.as_ref().and_then(|name| DisplayName::parse(name.as_str()).ok()),
         };
-        let local = new.email.split('@').next().unwrap_or_default();
-        let words = [new.username.as_str(), local, new.display_name.as_deref().unwrap_or_default()];
-        let words = words.iter().filter(|word| !word.is_empty()).map(|word| word.chars().take(64).collect()).collect();
+        let words = personal(&new.username, &new.email, new.display_name.as_deref().unwrap_or_default());
         let verdict = passwords.judge(new.password.expose().to_owned(), words).await?;
         verdict.map_err(&mut keep).ok();
         let (Some(username), Some(email), Some(display_name), true) =

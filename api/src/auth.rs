@@ -192,6 +192,10 @@ pub(crate) async fn login(
     }
 
     let mut tx = db::begin(&app.pool).await?;
+    // It may have been changed since it was looked at.
+    if !db::users::holds_password(&mut tx, known.id, &known.password_hash).await? {
+        return Err(AuthError::WrongCredentials.into());
+    }
     if known.is_closed {
         db::users::reopen(&mut tx, known.id).await?;
     }

@@ -30,6 +30,7 @@ mod me;
 mod meters;
 mod moderation;
 mod net;
+mod new_password;
 mod notification_settings;
 mod notifications;
 mod ops;

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
-    health, layers, live_playback, mail, me, moderation, notification_settings, notifications, ops, privacy, push,
-    reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods, webhooks,
+    health, layers, live_playback, mail, me, moderation, new_password, notification_settings, notifications, ops,
+    privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -31,11 +31,21 @@ fn session() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(auth::refresh)).routes(routes!(auth::logout))
 }
 
+fn forgot() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(new_password::forgot_password))
+}
+
+fn reset() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(new_password::reset_password))
+}
+
 fn json() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(me::me, me::update_me))
         .routes(routes!(me::stream_key))
         .routes(routes!(closing::close_account))
+        .routes(routes!(new_password::auth_options))
+        .routes(routes!(new_password::change_password))
         .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
         .routes(routes!(me::storage))
@@ -162,7 +172,7 @@ fn operations() -> OpenApiRouter<App> {
 
 /// The document of every route.
 pub(crate) fn document() -> OpenApi {
-    [register(), login(), session(), upload(), emote(), attachment(), media(), operations()]
+    [register(), login(), session(), forgot(), reset(), upload(), emote(), attachment(), media(), operations()]
         .into_iter()
         .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
         .into_openapi()
@@ -175,6 +185,8 @@ pub(crate) fn build(app: &App) -> Router {
         .merge(register().layer(from_fn_with_state(app.clone(), throttle::register)))
         .merge(login().layer(from_fn_with_state(app.clone(), throttle::login)))
         .merge(session().layer(from_fn_with_state(app.clone(), throttle::refresh)))
+        .merge(forgot().layer(from_fn_with_state(app.clone(), throttle::forgot)))
+        .merge(reset().layer(from_fn_with_state(app.clone(), throttle::reset)))
         .merge(json().layer(from_fn_with_state(app.clone(), account::beside)))
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));

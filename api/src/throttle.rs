@@ -1,4 +1,4 @@
-//! Limits on how often an address may sign up or in. Every answer tells how much is left.
+//! Limits on how often an address may sign up or in, or have forgotten its password. Every answer tells how much is left.
 
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ const PER_HOUR: Duration = Duration::from_secs(3_600);
 const PER_MINUTE: Duration = Duration::from_secs(60);
 /// Refreshes per address and minute: a household of many tabs needs far fewer.
 const REFRESH: Quota = Quota::new(120, PER_MINUTE);
+/// Mails for forgotten passwords that one address may ask for.
+const FORGOT: Quota = Quota::new(10, PER_HOUR);
+/// Attempts at setting a new password with a link, per address.
+const RESET: Quota = Quota::new(20, PER_MINUTE);
 
 pub(crate) async fn register(State(app): State<App>, request: Request, next: Next) -> Response {
     let quota = Quota::new(app.config.limits.register_per_ip_per_hour, PER_HOUR);
@@ -30,6 +34,14 @@ pub(crate) async fn login(State(app): State<App>, request: Request, next: Next) 
 
 pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
     limit(&app, "refresh", REFRESH, request, next).await
+}
+
+pub(crate) async fn forgot(State(app): State<App>, request: Request, next: Next) -> Response {
+    limit(&app, "forgot", FORGOT, request, next).await
+}
+
+pub(crate) async fn reset(State(app): State<App>, request: Request, next: Next) -> Response {
+    limit(&app, "reset", RESET, request, next).await
 }
 
 async fn limit(app: &App, name: &'static str, quota: Quota, request: Request, next: Next) -> Response {

@@ -842,6 +842,9 @@ const routes = [
   ["PUT", /^\/me\/blocks\/([^/]+)$/, ([name]) => bonds.set(name, "blocked") && { status: 204 }],
   ["GET", /^\/me\/privacy$/, () => ({ body: privacy })],
   ["PATCH", /^\/me\/privacy$/, (_, body) => ({ body: Object.assign(privacy, body) })],
+  ["GET", /^\/auth\/options$/, () => ({ body: { is_registration_open: true, is_reset_offered: true } })],
+  ["POST", /^\/auth\/forgot$/, () => ({ status: 202 })],
+  ["POST", /^\/(?:auth\/reset|me\/password)$/, () => ({ status: 204 })],
   ["GET", /^\/me\/sessions$/, () => ({ body: page(signIns, { total: signIns.length }) })],
   [
     "DELETE",

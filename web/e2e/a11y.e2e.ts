@@ -62,6 +62,8 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/browse?q=music",
       "/signin",
       "/signup",
+      "/forgot",
+      "/reset?token=x",
       `/c/${username}`,
       `/embed/c/${username}`,
       `/popout/${username}/chat`,

@@ -168,6 +168,17 @@ const confirmMail = createRoute({
   validateSearch: tokenOnly,
   component: lazyRouteComponent(() => import("@/routes/MailPages"), "ConfirmMail"),
 });
+const forgot = createRoute({
+  getParentRoute: () => shell,
+  path: "/forgot",
+  component: lazyRouteComponent(() => import("@/routes/PasswordPages"), "ForgotPassword"),
+});
+const reset = createRoute({
+  getParentRoute: () => shell,
+  path: "/reset",
+  validateSearch: tokenOnly,
+  component: lazyRouteComponent(() => import("@/routes/PasswordPages"), "ResetPassword"),
+});
 const messages = createRoute({
   getParentRoute: () => shell,
   path: "/messages",
@@ -279,6 +290,8 @@ const tree = root.addChildren([
     friends,
     unsubscribe,
     confirmMail,
+    forgot,
+    reset,
     messages,
     conversation,
     adminCategories,

@@ -19,6 +19,7 @@ mod lists;
 mod mail;
 mod media;
 mod moderation;
+mod new_password;
 mod presence;
 mod push;
 mod rooms;

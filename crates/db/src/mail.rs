@@ -37,6 +37,28 @@ pub async fn settings(conn: &mut Conn, user: UserId) -> Result<Option<Settings>>
     }))
 }
 
+/// How a member is written to about the account itself: whether they asked for mail or not, and also while they have closed it. `None`
+/// when there is no such member, or the staff has shown them the door.
+pub async fn holder(conn: &mut Conn, user: UserId) -> Result<Option<Settings>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT u.username, u.email, m.confirmed_address = u.email AS is_confirmed, m.language AS "language?"
+          FROM users u
+          LEFT JOIN mail_settings m USING (user_id)
+         WHERE u.user_id = $1 AND NOT u.is_barred
+        "#,
+        user.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Settings {
+        username: row.username,
+        address: row.email,
+        is_confirmed: row.is_confirmed.unwrap_or(false),
+        language: row.language.and_then(|text| Language::parse(&text)).unwrap_or_default(),
+    }))
+}
+
 pub async fn set_language(conn: &mut Conn, user: UserId, language: Language) -> Result<()> {
     sqlx::query!(
         r#"

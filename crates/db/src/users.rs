@@ -193,6 +193,43 @@ pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Resul
     Ok(done.rows_affected() == 1)
 }
 
+/// The hash of a member's password, unless the staff has shown them the door.
+pub async fn password_hash(conn: &mut Conn, id: UserId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT password_hash FROM users WHERE user_id = $1 AND NOT is_barred", id.as_uuid())
+        .fetch_optional(conn)
+        .await?)
+}
+
+/// Whether this is a member's password still. Until the transaction ends it stays so: a sign-in by an old password is either refused, or
+/// there to be ended by whoever changes it.
+pub async fn holds_password(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        "SELECT user_id FROM users WHERE user_id = $1 AND password_hash = $2 FOR SHARE",
+        id.as_uuid(),
+        hash,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Puts a new password in the place of the one it was proven by. False when that is not the password any more: of two changes at once
+/// one wins, and a link is good once.
+pub async fn replace_password(conn: &mut Conn, id: UserId, old_hash: &str, new_hash: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE users SET password_hash = $3, updated_at = now()
+         WHERE user_id = $1 AND password_hash = $2 AND NOT is_barred
+        "#,
+        id.as_uuid(),
+        old_hash,
+        new_hash,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Sets the role. False when there is no such member.
 pub async fn set_role(conn: &mut Conn, id: UserId, role: Role) -> Result<bool> {
     let done =

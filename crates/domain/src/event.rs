@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::ids::{DeliveryId, MessageId, PublishId, RoomId, StreamId, UserId, VodId, WebhookId};
-use crate::user::Username;
+use crate::user::{Email, Username};
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
 
@@ -54,6 +55,10 @@ pub enum Event {
     UnbanAnswered { request_id: uuid::Uuid },
     /// A member asks for mail; whether the address is theirs is not known yet.
     MailAsked { user_id: UserId },
+    /// Somebody who says this is their address has forgotten their password. Whether anybody has it is not known yet.
+    ResetAsked { email: Email, at: Timestamp },
+    /// A member has another password.
+    PasswordChanged { user_id: UserId },
     /// A moderator did something in a channel's chat whose owner wants to hear of it elsewhere.
     ChatModerated { channel_id: UserId, act_id: uuid::Uuid },
     /// There is something for an endpoint that was not written by the relay itself.
@@ -98,6 +103,8 @@ impl Event {
             Self::RoomInvited { .. } => "room_invited",
             Self::UnbanAnswered { .. } => "unban_answered",
             Self::MailAsked { .. } => "mail_asked",
+            Self::ResetAsked { .. } => "reset_asked",
+            Self::PasswordChanged { .. } => "password_changed",
             Self::ChatModerated { .. } => "chat_moderated",
             Self::WebhookDue { .. } => "webhook_due",
             Self::WebhookDisabled { .. } => "webhook_disabled",

@@ -2,8 +2,8 @@
 
 use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
-use domain::user::Username;
-use domain::{DeliveryId, MessageId, PublishId, RoomId, StreamId, UserId, VodId, WebhookId};
+use domain::user::{Email, Username};
+use domain::{DeliveryId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VodId, WebhookId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -49,6 +49,10 @@ pub enum Job {
     SendMails { batch_id: Uuid },
     /// Asks a member by mail whether their address is theirs.
     AskMailAddress { user_id: UserId },
+    /// Sends whoever has an address the link by which they choose a new password. Run twice, the same link is sent twice.
+    SendReset { email: Email, at: Timestamp },
+    /// Tells a member by mail that their password has changed. Run twice, it is told twice, under one Message-ID.
+    TellPasswordChanged { user_id: UserId },
     /// Sends what is due to a member's own server. Run twice, it finds less to do, and of two at once one has the turn.
     DeliverWebhook { webhook_id: WebhookId },
     /// Removes a deleted recording's objects from the bucket.
@@ -73,6 +77,8 @@ impl Job {
             Self::SendPushes { .. } => "send_pushes",
             Self::SendMails { .. } => "send_mails",
             Self::AskMailAddress { .. } => "ask_mail_address",
+            Self::SendReset { .. } => "send_reset",
+            Self::TellPasswordChanged { .. } => "tell_password_changed",
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
@@ -122,6 +128,8 @@ impl Job {
             Self::SendPushes { batch_id } => push::send_batch(deps, batch_id).await,
             Self::SendMails { batch_id } => mail::send_batch(deps, batch_id).await,
             Self::AskMailAddress { user_id } => mail::ask_address(deps, user_id).await,
+            Self::SendReset { email, at } => mail::account::send_reset(deps, id, &email, at).await,
+            Self::TellPasswordChanged { user_id } => mail::account::tell_password_changed(deps, id, user_id).await,
             Self::DeliverWebhook { webhook_id } => webhooks::deliver(deps, id, webhook_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.

@@ -4,6 +4,7 @@
 //! taken it. What it did not take stays owed, and the job fails and is run again. A worker that dies between the server's yes and
 //! our row sends that one mail again, under the same Message-ID.
 
+pub(crate) mod account;
 mod letter;
 mod post;
 

@@ -167,6 +167,8 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::RoomInvited { .. }
         | Event::UnbanAnswered { .. }
         | Event::MailAsked { .. }
+        | Event::ResetAsked { .. }
+        | Event::PasswordChanged { .. }
         | Event::RecordingStopped { .. }
         | Event::StreamUpdated { .. }
         | Event::VodFailed { .. }
@@ -206,6 +208,8 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::RoomInvited { room_id, user_id } => vec![Job::NotifyRoomInvite { room_id, user_id }],
         Event::UnbanAnswered { request_id } => vec![Job::NotifyUnbanAnswer { request_id }],
         Event::MailAsked { user_id } => vec![Job::AskMailAddress { user_id }],
+        Event::ResetAsked { email, at } => vec![Job::SendReset { email, at }],
+        Event::PasswordChanged { user_id } => vec![Job::TellPasswordChanged { user_id }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]

@@ -38,11 +38,25 @@ pub struct Confirm {
     expires: u64,
 }
 
+/// Lets whoever reads mail to a member's address choose a new password. Good for the password and the address there were when it was
+/// made: whatever changes one of them ends it, its own use first of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    #[serde(rename = "u")]
+    pub user: UserId,
+    #[serde(rename = "m")]
+    mark: String,
+    #[serde(rename = "e")]
+    expires: u64,
+}
+
 /// Signs and reads the tokens of links.
 #[derive(Clone)]
 pub struct MailLinks {
     unsubscribe: [u8; 32],
     confirm: [u8; 32],
+    reset: [u8; 32],
+    reset_mark: [u8; 32],
 }
 
 impl MailLinks {
@@ -50,6 +64,8 @@ impl MailLinks {
         Self {
             unsubscribe: derive_key(site_secret, "mail-unsubscribe"),
             confirm: derive_key(site_secret, "mail-confirm"),
+            reset: derive_key(site_secret, "mail-reset"),
+            reset_mark: derive_key(site_secret, "mail-reset-mark"),
         }
     }
 
@@ -70,6 +86,27 @@ impl MailLinks {
     /// `None` when it is not one of ours, or too old.
     pub fn read_confirm(&self, token: &str) -> Option<Confirm> {
         read::<Confirm>(&self.confirm, token).filter(|said| said.expires > crate::clock::unix_seconds())
+    }
+
+    /// `password_hash`: the one that is stored now. `expires`: seconds since 1970.
+    pub fn reset(&self, user: UserId, address: &str, password_hash: &str, expires: u64) -> String {
+        write(&self.reset, &Reset { user, mark: self.mark(address, password_hash), expires })
+    }
+
+    /// `None` when it is not one of ours, or too old. Whether it is still good, [`MailLinks::fits`] tells.
+    pub fn read_reset(&self, token: &str) -> Option<Reset> {
+        read::<Reset>(&self.reset, token).filter(|said| said.expires > crate::clock::unix_seconds())
+    }
+
+    /// Whether neither the address nor the password has changed since.
+    pub fn fits(&self, said: &Reset, address: &str, password_hash: &str) -> bool {
+        said.mark == self.mark(address, password_hash)
+    }
+
+    /// What a link tells of a stored password: nothing to whoever lacks the site's secret.
+    fn mark(&self, address: &str, password_hash: &str) -> String {
+        let mac = mac(&self.reset_mark, &format!("{address}\n{password_hash}")).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(&mac[..16])
     }
 }
 
@@ -120,6 +157,23 @@ mod tests {
         for bad in ["", ".", text, cut, &forged, &format!("{text}."), &"x".repeat(TOKEN_BYTES_MAX + 1)] {
             assert_eq!(links.read_unsubscribe(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_new_password_is_chosen_in_time_and_once() {
+        let links = MailLinks::new(&Secret::new("one"));
+        let user = UserId::from_uuid(crate::ids::uuid());
+        let soon = crate::clock::unix_seconds() + 60;
+        let token = links.reset(user, "a@b.example", "$argon2id$old", soon);
+        let said = links.read_reset(&token).unwrap();
+        assert_eq!(said.user, user);
+        assert!(links.fits(&said, "a@b.example", "$argon2id$old"));
+        assert!(!links.fits(&said, "a@b.example", "$argon2id$new"));
+        assert!(!links.fits(&said, "c@d.example", "$argon2id$old"));
+        assert_eq!(links.read_reset(&links.reset(user, "a@b.example", "$argon2id$old", soon - 60)), None);
+        assert_eq!(links.read_reset(&links.confirm(user, "a@b.example")), None);
+        assert_eq!(MailLinks::new(&Secret::new("two")).read_reset(&token), None);
+        assert!(!token.contains("argon2id"));
     }
 
     #[test]

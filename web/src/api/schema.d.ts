@@ -126,6 +126,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a link to choose a new password, if anybody has this address. The answer is the same if nobody has. */
+        post: operations["forgot_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -154,6 +171,23 @@ export interface paths {
         put?: never;
         /** Ends the sign-in. The access token is refused from then on. */
         post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a page for signing in offers on this site. */
+        get: operations["auth_options"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -192,6 +226,23 @@ export interface paths {
         put?: never;
         /** Creates an account and signs it in. */
         post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets a new password with what the link in a mail carries. All of the member's devices are signed out. */
+        post: operations["reset_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -943,6 +994,23 @@ export interface paths {
          *     stays there; what waits already waits as the new times say.
          */
         patch: operations["update_notification_settings"];
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes the caller's password. All their other devices are signed out, and where there is mail they are told. */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/privacy": {
@@ -2306,6 +2374,13 @@ export interface components {
         };
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
+        /** @description What a page for signing in offers. */
+        AuthOptions: {
+            /** @description Whether strangers may register. */
+            is_registration_open: boolean;
+            /** @description Whether whoever has forgotten their password is helped by mail. */
+            is_reset_offered: boolean;
+        };
         /** @description The form, for the document. */
         AvatarForm: {
             /**
@@ -2368,6 +2443,11 @@ export interface components {
             mail?: boolean | null;
             push?: boolean | null;
             type: string;
+        };
+        ChangePassword: {
+            current_password: string;
+            /** @description At least 8 characters, and not easy to guess. */
+            new_password: string;
         };
         /** @description A channel and what it airs. */
         Channel: {
@@ -2592,6 +2672,10 @@ export interface components {
         FollowingPage: {
             items: components["schemas"]["FollowedChannel"][];
             next_cursor?: string | null;
+        };
+        ForgottenPassword: {
+            /** @description The address of the account. */
+            email: string;
         };
         /** @description A member in one of the caller's lists. */
         Friend: {
@@ -3262,6 +3346,12 @@ export interface components {
         ReportState: "open" | "resolved" | "dismissed";
         Reported: {
             state: components["schemas"]["ReportState"];
+        };
+        ResetPassword: {
+            /** @description At least 8 characters, and not easy to guess. */
+            new_password: string;
+            /** @description What the link in the mail carries. */
+            token: string;
         };
         /** @enum {string} */
         Role: "user" | "moderator" | "admin";
@@ -4103,6 +4193,37 @@ export interface operations {
             };
         };
     };
+    forgot_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgottenPassword"];
+            };
+        };
+        responses: {
+            /** @description If anybody has this address, a mail is on its way. Its link is good for an hour */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -4163,6 +4284,26 @@ export interface operations {
             };
         };
     };
+    auth_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthOptions"];
+                };
+            };
+        };
+    };
     refresh: {
         parameters: {
             query?: never;
@@ -4213,6 +4354,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Session"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            /** @description Sign in with it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -6190,6 +6362,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["NotificationSettings"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePassword"];
+            };
+        };
+        responses: {
+            /** @description Changed; only this device is still signed in */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {

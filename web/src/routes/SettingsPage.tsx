@@ -8,6 +8,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { ChangePassword } from "@/features/account/ChangePassword";
 import { CloseAccount } from "@/features/account/CloseAccount";
 import { Devices } from "@/features/account/Devices";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
@@ -59,6 +60,9 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section title={t("settings.privacy")}>
           <PrivacyForm />
+        </Section>
+        <Section id="password" title={t("password.title")}>
+          <ChangePassword username={user.username} />
         </Section>
         <Section id="devices" title={t("devices.title")}>
           <Devices />

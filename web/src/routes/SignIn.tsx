@@ -1,10 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { session, useSession } from "@/api/session";
+import { authOptions } from "@/features/account/newPassword";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
 import { TextField } from "@/ui/field";
@@ -17,6 +18,7 @@ export function SignIn() {
   const { next } = route.useSearch();
   const client = useQueryClient();
   const isSignedIn = useSession((state) => state.status === "signed-in");
+  const options = useQuery(authOptions());
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const enter = useMutation({
@@ -83,6 +85,13 @@ export function SignIn() {
           {t("auth.signin")}
         </Button>
       </form>
+      {options.data?.is_reset_offered && (
+        <p className="mt-6">
+          <Link to="/forgot" className="text-soft underline underline-offset-4" data-testid="forgot">
+            {t("auth.forgot")}
+          </Link>
+        </p>
+      )}
       <p className="mt-6 text-soft">
         {t("auth.no_account")}{" "}
         <Link to="/signup" search={{ next }} className="font-semibold text-melt underline underline-offset-4">

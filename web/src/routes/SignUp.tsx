@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { session, useSession } from "@/api/session";
+import { PASSWORD_MIN } from "@/features/account/newPassword";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
 import { TextField } from "@/ui/field";
@@ -12,7 +13,6 @@ import { AuthFrame } from "./AuthFrame";
 
 const route = getRouteApi("/shell/signup");
 const NAME = /^[A-Za-z0-9_]{3,30}$/;
-const PASSWORD_MIN = 8;
 
 export function SignUp() {
   const { t } = useTranslation();

@@ -120,6 +120,38 @@ impl Desk {
         })
     }
 
+    /// The link by which a member chooses a new password. `expires`: seconds since 1970.
+    pub(super) fn reset(
+        &self,
+        id: &str,
+        user: UserId,
+        member: &Settings,
+        password_hash: &str,
+        expires: u64,
+    ) -> anyhow::Result<Letter> {
+        let token = self.links.reset(user, &member.address, password_hash, expires);
+        self.about_account(id, member, "reset", &format!("/reset?token={token}"))
+    }
+
+    /// Tells a member that their password is another, and where to go if that was not their doing.
+    pub(super) fn password_changed(&self, id: &str, member: &Settings) -> anyhow::Result<Letter> {
+        self.about_account(id, member, "password", "/forgot")
+    }
+
+    /// Words of the family `key`, with one way to go.
+    fn about_account(&self, id: &str, member: &Settings, key: &str, place: &str) -> anyhow::Result<Letter> {
+        let language = member.language;
+        let say = |key: &str| self.say(language, key, context! { site => &self.site, member => &member.username });
+        let item =
+            Item { line: say(key)?, url: format!("{}{place}", self.site_url), button: say(&format!("{key}_button"))? };
+        let foot = Foot { why: say(&format!("{key}_why"))?, stop: None };
+        Ok(Letter {
+            id: id.to_owned(),
+            address: member.address.clone(),
+            ..self.compose(language, say(&format!("{key}_subject"))?, &[item], &foot)?
+        })
+    }
+
     fn item(&self, language: Language, owed: &Owed) -> anyhow::Result<Item> {
         let kind = NotificationType::parse(&owed.kind);
         let line = match kind {
@@ -237,6 +269,17 @@ mod tests {
         let letter = desk.question(UserId::from_uuid(kit::ids::uuid()), &settings).unwrap();
         assert!(letter.stop.is_none() && letter.text.contains("/confirm-mail?token="), "{}", letter.text);
         assert!(!letter.text.contains("/unsubscribe"), "{}", letter.text);
+        for language in Language::ALL {
+            let member = Settings { language, ..settings.clone() };
+            let reset =
+                desk.reset("one", UserId::from_uuid(kit::ids::uuid()), &member, "$argon2id$", u64::MAX).unwrap();
+            assert!(reset.text.contains("https://tv.example/reset?token="), "{}", reset.text);
+            let changed = desk.password_changed("two", &member).unwrap();
+            assert!(changed.text.contains("https://tv.example/forgot"), "{}", changed.text);
+            for letter in [reset, changed] {
+                assert!(letter.stop.is_none() && letter.text.contains("bob"), "{}", letter.text);
+            }
+        }
     }
 
     #[test]

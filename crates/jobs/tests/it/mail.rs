@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::UserId;
 use domain::event::Event;
 use domain::notification::NotificationType;
+use domain::user::Email;
 use jobs::JobState;
 use kit::Secret;
 use kit::mail_links::MailLinks;
@@ -299,4 +300,66 @@ async fn the_operator_is_told_whether_mail_can_be_sent() {
     drop(tasks);
     assert!(jobs::mail::check(&site.deps.config).await.is_err());
     assert!(jobs::mail::check(&kit::Config::default()).await.unwrap().contains("off"));
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_helped_at_the_address_alone() {
+    let server = MailServer::default();
+    let (addr, _tasks) = server.start().await;
+    let site = site(addr).await;
+    // Nobody asked for mail, and one of them has closed the account.
+    let (alice, closed, barred) =
+        (site.channel("alice").await, site.channel("closed").await, site.channel("barred").await);
+    site.execute(&format!(
+        "UPDATE users SET closed_at = now() WHERE user_id = '{closed}';
+         UPDATE users SET is_barred = true WHERE user_id = '{barred}';
+         INSERT INTO mail_settings (user_id, language) VALUES ('{closed}', 'vi')"
+    ))
+    .await;
+    let now = kit::clock::now();
+    let asked =
+        |name: &str, at| Event::ResetAsked { email: Email::parse(&format!("{name}@test.example")).unwrap(), at };
+    for name in ["alice", "closed", "barred", "stranger"] {
+        site.tell(&asked(name, now)).await;
+    }
+    site.tell(&asked("alice", now - Duration::from_secs(3_601))).await;
+    site.tell(&Event::PasswordChanged { user_id: barred }).await;
+    let (_running, _stop) = site.run();
+    site.until(DONE, 6, Duration::from_secs(20)).await;
+    assert_eq!(server.recipients(), ["alice@test.example", "closed@test.example"]);
+
+    let raw = server.mail_to("alice@test.example");
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert_eq!(mail.subject().unwrap(), "A new password on tv.example");
+    assert!(mail.header_raw("List-Unsubscribe").is_none());
+    let text = mail.body_text(0).unwrap().into_owned();
+    let token = text.split_once("https://tv.example/reset?token=").unwrap().1.split_whitespace().next().unwrap();
+    let links = MailLinks::new(&Secret::new("a site secret"));
+    let said = links.read_reset(token).unwrap();
+    assert_eq!(said.user, alice);
+    let mut conn = site.deps.pool.acquire().await.unwrap();
+    let hash = db::users::password_hash(&mut conn, alice).await.unwrap().unwrap();
+    assert!(links.fits(&said, "alice@test.example", &hash));
+    let raw = server.mail_to("closed@test.example");
+    assert_eq!(MessageParser::default().parse(&raw).unwrap().subject().unwrap(), "Mật khẩu mới trên tv.example");
+}
+
+#[tokio::test]
+async fn a_member_hears_that_their_password_has_changed() {
+    let server = MailServer::default();
+    let (addr, _tasks) = server.start().await;
+    let site = site(addr).await;
+    let alice = site.channel("alice").await;
+    server.refuses(Some("451 later"));
+    site.tell(&Event::PasswordChanged { user_id: alice }).await;
+    let (_running, _stop) = site.run();
+    let tried = "SELECT count(*)::bigint AS n FROM apalis.jobs WHERE attempts >= 1 AND status = 'Failed'";
+    site.until(tried, 1, Duration::from_secs(20)).await;
+    server.refuses(None);
+    site.until(DONE, 1, Duration::from_secs(40)).await;
+    assert_eq!(server.recipients(), ["alice@test.example"]);
+    let raw = server.mail_to("alice@test.example");
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert!(mail.body_text(0).unwrap().contains("https://tv.example/forgot"));
+    assert!(mail.message_id().unwrap().ends_with("@tv.example"));
 }
