@@ -2,13 +2,17 @@
 //!
 //! HTTP's side of it is in `auth`; the command line calls this directly.
 
-use db::site::SiteAct;
+use std::net::IpAddr;
+
+use db::audit::{Entry, Record};
+use domain::audit::{Action, Actor};
 use domain::error::FieldError;
 use domain::user::{DisplayName, Email, Role, Username};
 use domain::{Classify, Kind, SessionId, UserId};
 use kit::Config;
 use kit::seal::Sealer;
 use live::revocations::Revocations;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::passwords::{PasswordError, Passwords};
@@ -91,6 +95,11 @@ pub async fn create_user(pool: &db::Pool, config: &Config, new: NewUser) -> Resu
     let checked = Checked::of(&Passwords::new(), new, true).await?;
     let mut tx = db::begin(pool).await?;
     let created = checked.insert(&mut tx, &keys).await?;
+    let entry = Entry {
+        details: json!({ "role": created.role.as_str() }),
+        ..Entry::of_member(Actor::Operator, Action::AccountCreated, created.id)
+    };
+    db::audit::write(&mut tx, entry).await?;
     db::commit(tx).await?;
     Ok(created)
 }
@@ -121,7 +130,7 @@ pub async fn set_role(
     change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Role(role)).await
 }
 
-/// Suspends a member, or readmits them, as the operator. Either way all their sign-ins end, and the site's log tells of it.
+/// Suspends a member, or readmits them, as the operator. Either way all their sign-ins end, and the audit log tells of it.
 pub async fn set_suspended(
     pool: &db::Pool,
     live: &live::Live,
@@ -134,31 +143,24 @@ pub async fn set_suspended(
 
 /// On whose word somebody is suspended or readmitted.
 pub(crate) struct By {
-    /// Nobody: the operator.
-    pub actor: Option<(UserId, String)>,
+    pub actor: Actor,
     pub reason: String,
+    pub addr: Option<IpAddr>,
 }
 
 /// Suspends or readmits, and writes it down. Once this is committed, the sign-ins that ended are to be told of.
 pub(crate) async fn suspend(
     conn: &mut db::Conn,
-    (user, name): (UserId, &Username),
+    user: UserId,
     is_suspended: bool,
     by: By,
-) -> Result<(SiteAct, Vec<SessionId>), db::DbError> {
+) -> Result<(Record, Vec<SessionId>), db::DbError> {
     db::users::set_suspended(conn, user, is_suspended).await?;
-    let act = SiteAct {
-        id: kit::ids::uuid(),
-        actor: by.actor,
-        action: if is_suspended { "suspend" } else { "unsuspend" }.to_owned(),
-        target: Some((user, name.to_string())),
-        reason: by.reason,
-        detail: serde_json::json!({}),
-        at: kit::clock::now(),
-    };
-    db::site::log(conn, &act).await?;
+    let action = if is_suspended { Action::UserSuspended } else { Action::UserUnsuspended };
+    let entry = Entry { reason: &by.reason, addr: by.addr, ..Entry::of_member(by.actor, action, user) };
+    let record = db::audit::write(conn, entry).await?;
     let ended = db::sessions::revoke_all(conn, user, db::sessions::RevokeReason::Admin).await?;
-    Ok((act, ended))
+    Ok((record, ended))
 }
 
 enum Change {
@@ -180,16 +182,20 @@ async fn change(
     let ended = match &change {
         Change::Password(hash) => {
             db::users::set_password_hash(&mut tx, user.id, hash).await?;
+            let entry = Entry::of_member(Actor::Operator, Action::PasswordChanged, user.id);
+            db::audit::write(&mut tx, entry).await?;
             db::sessions::revoke_all(&mut tx, user.id, reason).await?
         }
         Change::Role(role) => {
             db::users::set_role(&mut tx, user.id, *role).await?;
+            let details = json!({ "from": user.role.as_str(), "to": role.as_str() });
+            let entry = Entry { details, ..Entry::of_member(Actor::Operator, Action::RoleChanged, user.id) };
+            db::audit::write(&mut tx, entry).await?;
             db::sessions::revoke_all(&mut tx, user.id, reason).await?
         }
         Change::Suspended(is) => {
-            let name = db::chat::username_of(&mut tx, user.id).await?.ok_or(AccountError::NotFound)?;
-            let by = By { actor: None, reason: String::new() };
-            suspend(&mut tx, (user.id, &name), *is, by).await?.1
+            let by = By { actor: Actor::Operator, reason: String::new(), addr: None };
+            suspend(&mut tx, user.id, *is, by).await?.1
         }
     };
     db::commit(tx).await?;

@@ -1,5 +1,6 @@
 //! What the site's staff does: members suspended and readmitted, reports decided. Each is written to a log nobody can change.
 
+pub(crate) mod audit;
 pub(crate) mod members;
 pub(crate) mod reports;
 

@@ -6,7 +6,9 @@ pub(crate) mod tokens;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::CookieJar;
+use db::audit::Entry;
 use db::users::Credentials;
+use domain::audit::{Action, Actor};
 use domain::user::Role;
 use domain::{Classify, Kind};
 use http::{HeaderMap, StatusCode};
@@ -198,6 +200,8 @@ pub(crate) async fn login(
     }
     if known.is_closed {
         db::users::reopen(&mut tx, known.id).await?;
+        let entry = Entry::of_member(Actor::Member(known.id), Action::AccountReopened, known.id);
+        db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
     }
     let user = db::users::find(&mut tx, known.id).await?.ok_or(AuthError::WrongCredentials)?;
     let granted = tokens::open(&app, &mut tx, known.id, known.role, &Device::of(&client, &headers)).await?;

@@ -1,16 +1,20 @@
 //! Categories: a short list that administrators keep.
 
 use axum::extract::State;
+use db::audit::Entry;
+use domain::audit::{Action, Actor};
 use domain::stream::parse_tags;
 use domain::{CategorySlug, Classify, Kind};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::account::Account;
 use crate::extract::{Fields, Json, Path, Query, storable};
+use crate::net::Client;
 use crate::page::{self, LIMIT_MAX, PageQuery};
 use crate::state::App;
 
@@ -129,11 +133,12 @@ pub(crate) async fn categories(
 pub(crate) async fn put_category(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<CategoryPath>,
     Json(body): Json<PutCategory>,
 ) -> Result<Json<Category>, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    account.require_admin(&mut conn).await?;
+    let mut tx = db::begin(&app.pool).await?;
+    account.require_admin(&mut tx).await?;
     let mut fields = Fields::default();
     let slug = fields.take(CategorySlug::parse(&path.slug));
     let name = domain::chat::normalise_line(&body.name);
@@ -154,7 +159,15 @@ pub(crate) async fn put_category(
         tags,
         position: body.position,
     };
-    Ok(Json(db::categories::put(&mut conn, &new).await?.into()))
+    let stored = db::categories::put(&mut tx, &new).await?;
+    let entry = Entry {
+        details: json!({ "position": stored.position, "tags": stored.tags }),
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(account.id), Action::CategoryChanged, &stored.slug, &stored.name)
+    };
+    db::audit::write(&mut tx, entry).await?;
+    db::commit(tx).await?;
+    Ok(Json(stored.into()))
 }
 
 /// Removes a category; what was in it has none afterwards. For administrators.
@@ -173,13 +186,17 @@ pub(crate) async fn put_category(
 pub(crate) async fn delete_category(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<CategoryPath>,
 ) -> Result<StatusCode, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    account.require_admin(&mut conn).await?;
-    if db::categories::delete(&mut conn, &storable(&path.slug)).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(NoCategory.into())
+    let mut tx = db::begin(&app.pool).await?;
+    account.require_admin(&mut tx).await?;
+    if !db::categories::delete(&mut tx, &storable(&path.slug)).await? {
+        return Err(NoCategory.into());
     }
+    let actor = Actor::Member(account.id);
+    let entry = Entry { addr: Some(client.addr), ..Entry::new(actor, Action::CategoryDeleted, &path.slug, &path.slug) };
+    db::audit::write(&mut tx, entry).await?;
+    db::commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum_extra::extract::cookie::CookieJar;
+use db::audit::Entry;
 use db::sessions::RevokeReason;
 use db::users::Closed;
+use domain::audit::{Action, Actor};
 use domain::{Classify, Kind};
 use http::StatusCode;
 use kit::Problem;
@@ -87,6 +89,8 @@ pub(crate) async fn close_account(
         Closed::LastAdmin => return Err(CloseError::LastAdmin.into()),
     }
     let ended = db::sessions::revoke_all(&mut tx, account.id, RevokeReason::Closed).await?;
+    let entry = Entry::of_member(Actor::Member(account.id), Action::AccountClosed, account.id);
+    db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
     db::commit(tx).await?;
     revoked::announce_all(&app, ended).await;
     Ok((StatusCode::NO_CONTENT, jar.add(tokens::empty_cookie(&app, &client))))

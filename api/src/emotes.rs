@@ -9,8 +9,9 @@ use axum::extract::{Multipart, State};
 use axum::response::Response;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use db::audit::Entry;
 use db::emotes::{Emote, Named};
-use db::site::SiteAct;
+use domain::audit::{Action, Actor};
 use domain::chat::emote::{self, SIDES};
 use domain::order::reason;
 use domain::user::Username;
@@ -33,6 +34,7 @@ use crate::avatar;
 use crate::channels::ChannelPath;
 use crate::extract::{Fields, Json, Path};
 use crate::moderation::{OrderError, tell};
+use crate::net::Client;
 use crate::state::App;
 
 pub(crate) const UPLOAD_BYTES_MAX: usize = 512 * 1024;
@@ -326,6 +328,7 @@ pub(crate) async fn remove_emote(
 pub(crate) async fn remove_emote_of(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<MemberEmotePath>,
     Json(body): Json<Because>,
 ) -> Result<StatusCode, Problem> {
@@ -344,16 +347,13 @@ pub(crate) async fn remove_emote_of(
         return Err(crate::admin::AdminError::Outranked.into());
     }
     let gone = db::emotes::remove(&mut tx, subject.id, id).await?.ok_or(EmoteError::NotFound)?;
-    let act = SiteAct {
-        id: kit::ids::uuid(),
-        actor: Some((staff.id, staff.name.to_string())),
-        action: "emote_remove".to_owned(),
-        target: Some((subject.id, subject.name.to_string())),
-        reason: why,
-        detail: json!({ "emote": id, "name": gone.name }),
-        at: kit::clock::now(),
+    let entry = Entry {
+        member: Some(subject.id),
+        reason: &why,
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(staff.id), Action::EmoteRemoved, id, &gone.name)
     };
-    db::site::log(&mut tx, &act).await?;
+    db::audit::write(&mut tx, entry).await?;
     db::commit(tx).await?;
     discard(&app, id, &SIDES).await;
     announce(&app, subject.id).await;

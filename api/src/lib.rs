@@ -14,6 +14,7 @@ mod categories;
 mod channels;
 mod clips;
 mod closing;
+mod csv;
 mod directory;
 mod docs;
 mod edge;

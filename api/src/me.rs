@@ -3,6 +3,8 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::access::Viewer;
+use db::audit::Entry;
+use domain::audit::{Action, Actor};
 use domain::stream::{DESCRIPTION_CHARS_MAX, Title, parse_tags};
 use domain::user::DisplayName;
 use domain::{CategorySlug, Classify, Kind};
@@ -16,6 +18,7 @@ use crate::access::{Eyes, VisibilityName};
 use crate::account::Account;
 use crate::accounts::StreamKey;
 use crate::extract::{Fields, Json, mentioned};
+use crate::net::Client;
 use crate::shapes::{Stream, User};
 use crate::state::App;
 
@@ -292,13 +295,17 @@ pub(crate) async fn storage(State(app): State<App>, account: Account) -> Result<
 pub(crate) async fn rotate_stream_key(
     State(app): State<App>,
     account: Account,
+    client: Client,
 ) -> Result<Json<StreamKeyView>, Problem> {
     let key = StreamKey::random();
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let sealed = key.seal(&app.stream_keys, account.id);
-    if !db::channels::set_key(&mut conn, account.id, &key.hash(), &sealed).await? {
+    let mut tx = db::begin(&app.pool).await?;
+    if !db::channels::set_key(&mut tx, account.id, &key.hash(), &sealed).await? {
         return Err(MeError::Gone.into());
     }
+    let entry = Entry::of_member(Actor::Member(account.id), Action::StreamKeyRotated, account.id);
+    db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
+    db::commit(tx).await?;
     tracing::info!(channel.id = %account.id, "stream key rotated");
     Ok(Json(key_view(&app, &key)))
 }

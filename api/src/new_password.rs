@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use db::audit::Entry;
 use db::sessions::RevokeReason;
+use domain::audit::{Action, Actor};
 use domain::event::Event;
 use domain::user::Email;
 use domain::{Classify, Kind, UserId};
@@ -15,6 +17,7 @@ use kit::mail_links::MailLinks;
 use kit::problem::ProblemBody;
 use live::limits::Quota;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -22,6 +25,7 @@ use crate::account::Account;
 use crate::accounts;
 use crate::auth::{self, AuthError};
 use crate::extract::{Fields, Json};
+use crate::net::Client;
 use crate::revoked;
 use crate::state::App;
 
@@ -121,6 +125,7 @@ pub(crate) async fn auth_options(State(app): State<App>) -> Json<AuthOptions> {
 pub(crate) async fn change_password(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
     let verdict = app.limits.hit(&format!("password:{}", account.id), CHANGES).await;
@@ -137,6 +142,8 @@ pub(crate) async fn change_password(
         return Err(PasswordError::Wrong.into());
     }
     let ended = db::sessions::revoke_others(&mut tx, account.id, account.session, RevokeReason::Password).await?;
+    let entry = Entry::of_member(Actor::Member(account.id), Action::PasswordChanged, account.id);
+    db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
     db::commit(tx).await?;
     revoked::announce_all(&app, ended).await;
     Ok(StatusCode::NO_CONTENT)
@@ -189,6 +196,7 @@ pub(crate) async fn forgot_password(
 )]
 pub(crate) async fn reset_password(
     State(app): State<App>,
+    client: Client,
     Json(body): Json<ResetPassword>,
 ) -> Result<StatusCode, Problem> {
     let links = MailLinks::new(&app.config.auth.secret);
@@ -205,6 +213,9 @@ pub(crate) async fn reset_password(
         return Err(PasswordError::BadLink.into());
     }
     let ended = db::sessions::revoke_all(&mut tx, user.id, RevokeReason::Password).await?;
+    let entry = Entry::of_member(Actor::Member(user.id), Action::PasswordChanged, user.id);
+    let details = json!({ "by_mail": true });
+    db::audit::write(&mut tx, Entry { details, addr: Some(client.addr), ..entry }).await?;
     db::commit(tx).await?;
     revoked::announce_all(&app, ended).await;
     Ok(StatusCode::NO_CONTENT)

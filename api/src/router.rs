@@ -77,6 +77,8 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(admin::members::suspend_member))
         .routes(routes!(admin::members::unsuspend_member))
         .routes(routes!(admin::members::site_log))
+        .routes(routes!(admin::audit::audit_log))
+        .routes(routes!(admin::audit::audit_csv))
         .routes(routes!(admin::reports::site_reports))
         .routes(routes!(admin::reports::decide_site_report))
         .routes(routes!(moderation::card::chatter))

@@ -3,13 +3,16 @@
 use axum::extract::State;
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
+use db::audit::Entry;
 use db::sessions::RevokeReason;
+use domain::audit::{Action, Actor};
 use domain::device::{Agent, DeviceKind, DeviceName};
 use domain::{Classify, Kind, SessionId};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -161,6 +164,15 @@ pub(crate) async fn sign_ins(State(app): State<App>, account: Account) -> Result
     Ok(Json(SignInPage { items, next_cursor: None, total }))
 }
 
+/// An entry of the audit log about a sign-in that its member ended.
+fn ended_by(account: &Account, client: &Client, session: SessionId) -> Entry<'static> {
+    Entry {
+        member: Some(account.id),
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(account.id), Action::SessionEnded, session, "")
+    }
+}
+
 /// Calls a device something.
 #[utoipa::path(
     patch,
@@ -211,13 +223,12 @@ pub(crate) async fn end_sign_in(
     Path(path): Path<SignInPath>,
 ) -> Result<(StatusCode, CookieJar), Problem> {
     let session = SessionId::from_uuid(path.id);
-    let ended = {
-        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::sessions::revoke_own(&mut conn, account.id, session, RevokeReason::Ended).await?
-    };
-    if !ended {
+    let mut tx = db::begin(&app.pool).await?;
+    if !db::sessions::revoke_own(&mut tx, account.id, session, RevokeReason::Ended).await? {
         return Err(NoSignIn.into());
     }
+    db::audit::write(&mut tx, ended_by(&account, &client, session)).await?;
+    db::commit(tx).await?;
     revoked::announce(&app, session, None).await;
     // Whoever ends their own has no use for the cookie.
     let jar = if session == account.session { jar.add(tokens::empty_cookie(&app, &client)) } else { jar };
@@ -239,12 +250,18 @@ pub(crate) async fn end_sign_in(
 pub(crate) async fn end_other_sign_ins(
     State(app): State<App>,
     account: Account,
+    client: Client,
 ) -> Result<Json<EndedSignIns>, Problem> {
-    let over = {
-        let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        db::sessions::revoke_others(&mut conn, account.id, account.session, RevokeReason::Ended).await?
-    };
+    let mut tx = db::begin(&app.pool).await?;
+    let over = db::sessions::revoke_others(&mut tx, account.id, account.session, RevokeReason::Ended).await?;
     let ended = over.len();
+    if ended > 0 {
+        // One line however many they were.
+        let details = json!({ "kept": account.session, "ended": ended });
+        let entry = Entry { details, ..ended_by(&account, &client, account.session) };
+        db::audit::write(&mut tx, entry).await?;
+    }
+    db::commit(tx).await?;
     revoked::announce_all(&app, over).await;
     Ok(Json(EndedSignIns { ended }))
 }

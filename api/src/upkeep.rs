@@ -21,6 +21,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// An hour of two thousand streams on air leaves this much to prune.
 const HEALTH_BITES_MAX: usize = 150;
 
+/// Far more entries than an hour adds.
+const AUDIT_BITES_MAX: usize = 20;
+
 /// Runs all of it until the stop.
 pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
     app.health.expect("postgres");
@@ -120,9 +123,16 @@ async fn prune(app: &App) {
                 break;
             }
         }
+        if let Some(days) = app.config.audit.keep_days() {
+            for _bite in 0..AUDIT_BITES_MAX {
+                if db::audit::prune(&mut conn, days).await? < i64::from(db::audit::PRUNE_ROWS) {
+                    break;
+                }
+            }
+        }
         Ok::<_, db::DbError>(())
     };
     if let Err(error) = pruned.await {
-        tracing::debug!(%error, "old sign-ins and measurements were not pruned");
+        tracing::debug!(%error, "old sign-ins, measurements and entries of the log were not pruned");
     }
 }

@@ -1,6 +1,8 @@
 //! Recordings: lists, one, changes by their owner, and counting views. Playing them is in `vod_playback`.
 
 use axum::extract::State;
+use db::audit::Entry;
+use domain::audit::{Action, Actor};
 use domain::event::Event;
 use domain::{Classify, Kind, Timestamp, VodId};
 use http::{HeaderMap, StatusCode};
@@ -8,6 +10,7 @@ use kit::Problem;
 use kit::problem::ProblemBody;
 use live::views::Viewed;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{Eyes, PlaybackToken, VisibilityName};
@@ -265,6 +268,7 @@ pub(crate) async fn vod_playback_token(
 pub(crate) async fn update_vod(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<VodPath>,
     Json(body): Json<UpdateVod>,
 ) -> Result<Json<Vod>, Problem> {
@@ -272,9 +276,14 @@ pub(crate) async fn update_vod(
     let change = db::channels::SettingsChange { visibility: body.visibility.map(Into::into), ..change };
     let id = VodId::from_uuid(path.id);
     let mut tx = db::begin(&app.pool).await?;
-    may_change(&mut tx, &account, id).await?;
+    let before = may_change(&mut tx, &account, id).await?;
     db::vods::update(&mut tx, id, &change).await.map_err(explain_category)?;
     let (vod, is_staff) = db::vods::find(&mut tx, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
+    if vod.visibility != before.visibility {
+        let details = json!({ "from": before.visibility.as_str(), "to": vod.visibility.as_str() });
+        let entry = Entry { details, ..of_vod(&account, &client, Action::VodVisibilityChanged, &vod) };
+        db::audit::write(&mut tx, entry).await?;
+    }
     let eyes = Eyes::of_standing(&app, Some(&account), is_staff);
     db::commit(tx).await?;
     Ok(Json(Vod::of(vod, &eyes)))
@@ -296,25 +305,36 @@ pub(crate) async fn update_vod(
 pub(crate) async fn delete_vod(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<VodPath>,
 ) -> Result<StatusCode, Problem> {
     let id = VodId::from_uuid(path.id);
     let mut tx = db::begin(&app.pool).await?;
-    may_change(&mut tx, &account, id).await?;
+    let vod = may_change(&mut tx, &account, id).await?;
     let object_prefix = db::vods::delete(&mut tx, id).await?.ok_or(VodError::NotFound)?;
     // Same transaction: objects go if and only if the row did.
     db::outbox::push(&mut tx, &Event::VodDeleted { vod_id: id, object_prefix }).await?;
+    db::audit::write(&mut tx, of_vod(&account, &client, Action::VodDeleted, &vod)).await?;
     db::commit(tx).await?;
     tracing::info!(vod.id = %id, by = %account.id, "recording deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An error unless the caller owns the recording or is staff. What the caller cannot see is not there.
-async fn may_change(conn: &mut db::Conn, account: &Account, id: VodId) -> Result<(), Problem> {
+/// An entry of the audit log about a recording.
+fn of_vod<'a>(account: &Account, client: &Client, action: Action, vod: &'a db::vods::Vod) -> Entry<'a> {
+    Entry {
+        member: Some(vod.channel),
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(account.id), action, vod.id, &vod.title)
+    }
+}
+
+/// The recording as it is. An error unless the caller owns it or is staff. What the caller cannot see is not there.
+async fn may_change(conn: &mut db::Conn, account: &Account, id: VodId) -> Result<db::vods::Vod, Problem> {
     let role = account.role(conn).await?.ok_or(crate::account::AccessError::Suspended)?;
     let (vod, _) = db::vods::find(conn, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
     let is_owner = vod.channel == account.id;
-    if is_owner || role.is_staff() { Ok(()) } else { Err(VodError::NotYours.into()) }
+    if is_owner || role.is_staff() { Ok(vod) } else { Err(VodError::NotYours.into()) }
 }
 
 /// Counts a view: once per member or anonymous client in five minutes.

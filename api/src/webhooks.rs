@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use db::audit::Entry;
 use db::webhooks::{Change, NewWebhook, Webhook};
+use domain::audit::{Action, Actor};
 use domain::webhook::{DESCRIPTION_CHARS_MAX, Happening, OffBecause};
 use domain::{Classify, Kind, WebhookId};
 use http::StatusCode;
@@ -15,11 +17,13 @@ use kit::webhook_key::WebhookKey;
 use kit::{Problem, Secret};
 use live::limits::Quota;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::extract::{Fields, Json, Path, storable};
+use crate::net::Client;
 use crate::reachable::is_reachable;
 use crate::state::App;
 
@@ -282,6 +286,18 @@ fn fresh_key(app: &App, id: WebhookId) -> (Secret, Vec<u8>) {
     (key, sealed)
 }
 
+/// An entry of the audit log about a webhook: its host, as the rest of an address may be a secret, and what it is told of.
+fn entry(account: &Account, client: &Client, action: Action, webhook: &Webhook) -> Entry<'static> {
+    let host = webhook.url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
+    let events: Vec<_> = webhook.events.iter().map(|event| event.as_str()).collect();
+    Entry {
+        member: Some(account.id),
+        details: json!({ "host": host, "events": events, "is_enabled": webhook.is_enabled }),
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(account.id), action, webhook.id, "")
+    }
+}
+
 /// The caller's webhooks.
 #[utoipa::path(
     get,
@@ -316,6 +332,7 @@ pub(crate) async fn webhooks(State(app): State<App>, account: Account) -> Result
 pub(crate) async fn add_webhook(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Json(body): Json<NewWebhookBody>,
 ) -> Result<(StatusCode, Json<WebhookWithSecret>), Problem> {
     hit(&app, &account, "webhook-change", CHANGES).await?;
@@ -338,6 +355,7 @@ pub(crate) async fn add_webhook(
         return Err(WebhookError::TooMany.into());
     }
     let webhook = db::webhooks::find(&mut tx, account.id, id).await?.ok_or(WebhookError::NotFound)?;
+    db::audit::write(&mut tx, entry(&account, &client, Action::WebhookAdded, &webhook)).await?;
     db::commit(tx).await?;
     tracing::info!(channel.id = %account.id, webhook.id = %id, "webhook added");
     Ok((StatusCode::CREATED, Json(WebhookWithSecret { webhook: webhook.into(), secret: key.expose().to_owned() })))
@@ -383,6 +401,7 @@ pub(crate) async fn webhook(
 pub(crate) async fn update_webhook(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<WebhookPath>,
     Json(body): Json<UpdateWebhook>,
 ) -> Result<Json<WebhookView>, Problem> {
@@ -409,6 +428,7 @@ pub(crate) async fn update_webhook(
         return Err(WebhookError::NotFound.into());
     }
     let after = db::webhooks::find(&mut tx, account.id, path.id()).await?.ok_or(WebhookError::NotFound)?;
+    db::audit::write(&mut tx, entry(&account, &client, Action::WebhookChanged, &after)).await?;
     db::commit(tx).await?;
     Ok(Json(after.into()))
 }
@@ -429,12 +449,16 @@ pub(crate) async fn update_webhook(
 pub(crate) async fn remove_webhook(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<WebhookPath>,
 ) -> Result<StatusCode, Problem> {
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    if !db::webhooks::remove(&mut conn, account.id, path.id()).await? {
+    let mut tx = db::begin(&app.pool).await?;
+    let webhook = db::webhooks::find(&mut tx, account.id, path.id()).await?.ok_or(WebhookError::NotFound)?;
+    if !db::webhooks::remove(&mut tx, account.id, path.id()).await? {
         return Err(WebhookError::NotFound.into());
     }
+    db::audit::write(&mut tx, entry(&account, &client, Action::WebhookRemoved, &webhook)).await?;
+    db::commit(tx).await?;
     tracing::info!(channel.id = %account.id, webhook.id = %path.id(), "webhook removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -464,13 +488,17 @@ pub(crate) struct RotatedSecret {
 pub(crate) async fn rotate_webhook_secret(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<WebhookPath>,
 ) -> Result<Json<RotatedSecret>, Problem> {
     hit(&app, &account, "webhook-change", CHANGES).await?;
     let (key, sealed) = fresh_key(&app, path.id());
-    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let until = db::webhooks::rotate(&mut conn, account.id, path.id(), &sealed).await?;
+    let mut tx = db::begin(&app.pool).await?;
+    let until = db::webhooks::rotate(&mut tx, account.id, path.id(), &sealed).await?;
     let old_secret_until = until.ok_or(WebhookError::NotFound)?;
+    let webhook = db::webhooks::find(&mut tx, account.id, path.id()).await?.ok_or(WebhookError::NotFound)?;
+    db::audit::write(&mut tx, entry(&account, &client, Action::WebhookSecretRotated, &webhook)).await?;
+    db::commit(tx).await?;
     tracing::info!(channel.id = %account.id, webhook.id = %path.id(), "webhook key rotated");
     Ok(Json(RotatedSecret { secret: key.expose().to_owned(), old_secret_until }))
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use db::audit::Entry;
+use domain::audit::{Action, Actor};
 use kit::{Config, Stop};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -18,11 +20,18 @@ pub async fn run(command: RecordingsCommand, config: Config) -> anyhow::Result<E
         RecordingsCommand::Repair => repair(config).await,
         RecordingsCommand::Rules { channel, keep_days, quota_gib } => {
             let pool = commands::pool(config).await?.0;
-            let mut conn = pool.acquire().await?;
+            let mut tx = db::begin(&pool).await?;
             let quota_bytes = quota_gib.map(|gib| gib << 30);
-            if !db::keeping::set_rules(&mut conn, &channel, keep_days, quota_bytes).await? {
+            if !db::keeping::set_rules(&mut tx, &channel, keep_days, quota_bytes).await? {
                 bail!("there is no channel {channel}");
             }
+            let user = db::users::credentials(&mut tx, &channel).await?.context("there is no such member")?;
+            let entry = Entry {
+                details: json!({ "keep_days": keep_days, "quota_gib": quota_gib }),
+                ..Entry::of_member(Actor::Operator, Action::RecordingRulesChanged, user.id)
+            };
+            db::audit::write(&mut tx, entry).await?;
+            db::commit(tx).await?;
             println!("the rules of {channel} are changed");
             Ok(ExitCode::SUCCESS)
         }

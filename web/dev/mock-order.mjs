@@ -407,6 +407,41 @@ export function order(mock) {
         return { body: {} };
       },
     ],
+    [
+      "GET",
+      /^\/admin\/audit$/,
+      (_, __, query) => {
+        const acts = [
+          [
+            "user",
+            user.username,
+            "category.changed",
+            "category",
+            "chess",
+            "Chess",
+            { position: 3, tags: ["slow"] },
+          ],
+          ["user", user.username, "user.suspended", "user", "u1", "dario", {}],
+          ["worker", "recordings", "vod.expired", "vod", "v1", "An evening with a rather long title", {}],
+          ["system", "operator", "role.changed", "user", "u2", "kasia", { from: "user", to: "moderator" }],
+        ];
+        const items = acts.map(([actor_kind, actor, action, entity_type, entity_id, entity, details], n) => ({
+          ...{
+            id: `a${n}`,
+            at: iso(6e4 * (n + 1)),
+            actor_kind,
+            actor,
+            action,
+            entity_type,
+            entity_id,
+            entity,
+          },
+          ...{ member: entity_type === "vod" ? "kasia" : null, reason: "", details, address: "198.51.100.7" },
+        }));
+        const wanted = items.filter((one) => !query.get("action") || one.action === query.get("action"));
+        return { body: page(scene.empty ? [] : wanted) };
+      },
+    ],
     ["GET", /^\/channels\/[^/]+\/moderation\/held$/, guard(() => ({ body: page(scene.empty ? [] : held) }))],
     [
       "GET",

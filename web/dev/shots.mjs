@@ -127,6 +127,7 @@ const pages = [
   ["admin", "/admin/categories"],
   ["admin-members", "/admin/members"],
   ["admin-reports", "/admin/reports"],
+  ["admin-audit", "/admin/audit"],
   ["404", "/nowhere"],
   ["embed", "/embed/c/linh_makes", { wait: 4000 }],
   ["popout", "/popout/linh_makes/chat"],

@@ -96,6 +96,7 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/admin/categories",
       "/admin/members",
       "/admin/reports",
+      "/admin/audit",
       `/c/${username}`,
       `/popout/${username}/chat`,
       `/popout/${username}/chat?transparent=1&font=30`,

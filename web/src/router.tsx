@@ -9,6 +9,7 @@ import {
   parseSearchWith,
   stringifySearchWith,
 } from "@tanstack/react-router";
+import type { AuditFilter } from "@/features/admin/audit";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
 import { Shell } from "@/shell/Shell";
 
@@ -216,6 +217,17 @@ const adminReports = createRoute({
   path: "/admin/reports",
   component: lazyRouteComponent(() => import("@/routes/AdminReports"), "AdminReports"),
 });
+/** Which entries of the log. */
+export const auditSearch = (search: Record<string, unknown>): AuditFilter => {
+  const names = ["actor", "action", "entity_type", "entity_id", "since", "until"] as const;
+  return Object.fromEntries(names.map((name) => [name, text(search[name])]).filter(([, word]) => word));
+};
+const adminAudit = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("@/routes/AdminAudit"), "AdminAudit"),
+});
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
@@ -297,6 +309,7 @@ const tree = root.addChildren([
     adminCategories,
     adminMembers,
     adminReports,
+    adminAudit,
     forbidden,
     broken,
   ]),

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use db::site::{Member, SiteAct, Wanted};
+use db::audit::{Record, Spot};
+use db::site::{Member, Wanted};
 use domain::UserId;
+use domain::audit::{Action, Actor};
 use domain::order::reason;
 use domain::user::Username;
 use kit::Problem;
@@ -18,6 +20,7 @@ use crate::account::Account;
 use crate::accounts::{self, By};
 use crate::extract::{Fields, Json, Path, Query, storable};
 use crate::moderation::{MemberRef, OrderError};
+use crate::net::Client;
 use crate::page::{self, PageQuery};
 use crate::revoked;
 use crate::shapes::RoleName;
@@ -124,13 +127,13 @@ pub(crate) struct Because {
     pub(crate) reason: String,
 }
 
-/// What the site's staff did.
+/// What the site's staff did, as the audit log has it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SiteLogEntry {
     act_id: Uuid,
     /// Null: the operator, at the command line.
     actor: Option<String>,
-    /// `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`, `emote_remove`.
+    /// `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`.
     action: String,
     target: Option<String>,
     reason: String,
@@ -139,23 +142,24 @@ pub(crate) struct SiteLogEntry {
     at: DateTime<Utc>,
 }
 
-impl From<SiteAct> for SiteLogEntry {
-    fn from(act: SiteAct) -> Self {
+impl From<Record> for SiteLogEntry {
+    fn from(record: Record) -> Self {
         Self {
-            act_id: act.id,
-            actor: act.actor.map(|(_, name)| name),
-            action: act.action,
-            target: act.target.map(|(_, name)| name),
-            reason: act.reason,
-            detail: act.detail,
-            at: act.at,
+            act_id: record.entry_id,
+            action: record.action,
+            target: record.member,
+            reason: record.reason,
+            detail: record.details,
+            at: record.at,
+            // Of the operator there is no name to be told.
+            actor: record.actor_id.and(record.actor),
         }
     }
 }
 
 async fn set(
     app: &App,
-    account: &Account,
+    (account, client): (&Account, &Client),
     path: &MemberPath,
     body: &Because,
     is_suspended: bool,
@@ -176,11 +180,11 @@ async fn set(
     if subject.is_barred == is_suspended {
         return Err(if is_suspended { AdminError::Suspended } else { AdminError::NotSuspended }.into());
     }
-    let by = By { actor: Some((staff.id, staff.name.to_string())), reason: why };
-    let (act, ended) = accounts::suspend(&mut tx, (subject.id, &subject.name), is_suspended, by).await?;
+    let by = By { actor: Actor::Member(staff.id), reason: why, addr: Some(client.addr) };
+    let (record, ended) = accounts::suspend(&mut tx, subject.id, is_suspended, by).await?;
     db::commit(tx).await?;
     revoked::announce_all(app, ended).await;
-    Ok(Json(act.into()))
+    Ok(Json(record.into()))
 }
 
 /// Suspends a member: their sign-ins end, their chat closes, what they broadcast is cut. For administrators, and for the site's
@@ -201,10 +205,11 @@ async fn set(
 pub(crate) async fn suspend_member(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<MemberPath>,
     Json(body): Json<Because>,
 ) -> Result<Json<SiteLogEntry>, Problem> {
-    set(&app, &account, &path, &body, true).await
+    set(&app, (&account, &client), &path, &body, true).await
 }
 
 /// Lets a suspended member in again. For who may suspend them.
@@ -224,10 +229,11 @@ pub(crate) async fn suspend_member(
 pub(crate) async fn unsuspend_member(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<MemberPath>,
     Json(body): Json<Because>,
 ) -> Result<Json<SiteLogEntry>, Problem> {
-    set(&app, &account, &path, &body, false).await
+    set(&app, (&account, &client), &path, &body, false).await
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -249,7 +255,8 @@ pub(crate) struct SiteLogPage {
     next_cursor: Option<String>,
 }
 
-/// What the site's staff did. For the site's moderators and administrators. Nobody changes it.
+/// What the site's staff did about members and reports: those entries of the audit log, without addresses. For the site's moderators
+/// and administrators. Nobody changes it.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/log",
@@ -269,17 +276,19 @@ pub(crate) async fn site_log(
 ) -> Result<Json<SiteLogPage>, Problem> {
     let page = PageQuery { limit: params.limit, cursor: params.cursor };
     let limit = page.limit()?;
-    let before = page.after::<Uuid>()?;
+    let after = page.after::<Spot>()?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     staff(&mut conn, &account).await?;
-    let target = match params.target.as_deref().filter(|name| !name.is_empty()) {
+    let member = match params.target.as_deref().filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => {
             let name = Username::parse(name).map_err(|_| OrderError::NoMember)?;
             Some(db::moderation::find_member(&mut conn, &name).await?.ok_or(OrderError::NoMember)?.0)
         }
     };
-    let mut rows = db::site::log_page(&mut conn, target, before, page::rows(limit)).await?;
-    let next_cursor = page::cut(&mut rows, limit, |act| act.id);
+    let actions = Some(Action::OF_STAFF.map(|action| action.as_str().to_owned()).to_vec());
+    let wanted = db::audit::Wanted { actions, member, ..db::audit::Wanted::default() };
+    let mut rows = db::audit::page(&mut conn, &wanted, after, page::rows(limit)).await?;
+    let next_cursor = page::cut(&mut rows, limit, |row| (row.at, row.entry_id));
     Ok(Json(SiteLogPage { items: rows.into_iter().map(SiteLogEntry::from).collect(), next_cursor }))
 }

@@ -1,8 +1,9 @@
 //! Reports the site's staff decides about: members, recordings, streams, and lines that were handed to it.
 
 use axum::extract::State;
+use db::audit::Entry;
 use db::moderation::reports::{self, Queue};
-use db::site::SiteAct;
+use domain::audit::{Action, Actor};
 use domain::order::{ReportDesk, ReportState, remark};
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -15,6 +16,7 @@ use super::staff;
 use crate::account::Account;
 use crate::extract::{Fields, Json, Path, Query};
 use crate::moderation::reports::{CasePage, ReportParams, why_not};
+use crate::net::Client;
 use crate::page::{self, PageQuery};
 use crate::reports::CaseView;
 use crate::state::App;
@@ -89,6 +91,7 @@ pub(crate) struct DecideSiteReport {
 pub(crate) async fn decide_site_report(
     State(app): State<App>,
     account: Account,
+    client: Client,
     Path(path): Path<CasePath>,
     Json(body): Json<DecideSiteReport>,
 ) -> Result<Json<CaseView>, Problem> {
@@ -96,8 +99,8 @@ pub(crate) async fn decide_site_report(
     let note = fields.take(remark("note", &body.note)).unwrap_or_default();
     fields.check()?;
     let (state, action) = match body.action {
-        SiteReportAction::Resolve => (ReportState::Resolved, "report_resolve"),
-        SiteReportAction::Dismiss => (ReportState::Dismissed, "report_dismiss"),
+        SiteReportAction::Resolve => (ReportState::Resolved, Action::ReportResolved),
+        SiteReportAction::Dismiss => (ReportState::Dismissed, Action::ReportDismissed),
     };
     let mut tx = db::begin(&app.pool).await?;
     let staff = staff(&mut tx, &account).await?;
@@ -106,16 +109,14 @@ pub(crate) async fn decide_site_report(
         Some(case) if is_done => case,
         case => return Err(why_not(case, |case| case.desk == ReportDesk::Site && case.decided_by.is_some()).into()),
     };
-    let act = SiteAct {
-        id: kit::ids::uuid(),
-        actor: Some((staff.id, staff.name.to_string())),
-        action: action.to_owned(),
-        target: Some((case.accused, case.accused_name.clone())),
-        reason: note,
-        detail: json!({ "report_id": case.id, "kind": case.kind.as_str(), "text": case.excerpt }),
-        at: kit::clock::now(),
+    let entry = Entry {
+        member: Some(case.accused),
+        reason: &note,
+        details: json!({ "kind": case.kind.as_str(), "text": case.excerpt }),
+        addr: Some(client.addr),
+        ..Entry::new(Actor::Member(staff.id), action, case.id, &case.accused_name)
     };
-    db::site::log(&mut tx, &act).await?;
+    db::audit::write(&mut tx, entry).await?;
     db::commit(tx).await?;
     Ok(Json(CaseView::for_site(case)))
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum_extra::extract::cookie::{Cookie, SameSite};
+use db::audit::Entry;
 use db::sessions::{NewSession, Next, RevokeReason, TokenHash};
+use domain::audit::{Action, Actor};
 use domain::user::Role;
 use domain::{SessionId, UserId};
 use http::HeaderMap;
 use http::header::USER_AGENT;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::net::Client;
@@ -132,6 +135,12 @@ pub(crate) async fn rotate(
         Some(successor) => Ok(granted(RefreshToken(successor))),
         None => {
             db::sessions::revoke(conn, presented.session, RevokeReason::Reuse).await?;
+            let entry = Entry {
+                member: Some(presented.user),
+                details: json!({ "because": "a refresh token was used twice" }),
+                ..Entry::new(Actor::Site, Action::SessionEnded, presented.session, "")
+            };
+            db::audit::write(conn, entry).await?;
             Ok(Rotation::Stolen(presented.session))
         }
     }

@@ -184,7 +184,7 @@ async fn the_staff_takes_an_emote_away_for_a_reason() {
     remove(&mia, "alice", &hers, "again").await.refused(404, "emote.not-found");
     assert!(of(&site, "alice").await.is_empty());
     assert_eq!(s3.keys().len(), 3, "{:?}", s3.keys());
-    let log = site.rows("SELECT actor, action, target, reason, detail->>'name' AS name FROM site_log").await;
-    let entry = json!({ "actor": "mia", "action": "emote_remove", "target": "alice", "reason": "a stolen cat", "name": "my_cat" });
+    let log = site.rows("SELECT actor, action, member, reason, entity FROM audit_log").await;
+    let entry = json!({ "actor": "mia", "action": "emote.removed", "member": "alice", "reason": "a stolen cat", "entity": "my_cat" });
     assert_eq!(log, [entry]);
 }

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod analytics;
 mod attachments;
+mod audit;
 mod channels;
 mod clips;
 mod desk;

@@ -59,6 +59,8 @@ async fn an_old_refresh_token_ends_the_whole_family() {
     }
     let reasons = site.rows("SELECT revoke_reason AS r FROM sessions WHERE revoked_at IS NOT NULL").await;
     assert_eq!(reasons, [json!({"r": "reuse"})]);
+    let written = site.rows("SELECT actor, action, member FROM audit_log").await;
+    assert_eq!(written, [json!({"actor": "site", "action": "session.ended", "member": "alice"})]);
     site.get("/api/v1/me").bearer(&other_device.token).send().await.expect(200);
 }
 

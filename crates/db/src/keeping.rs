@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use domain::audit::{Action, Actor};
 use domain::event::Event;
 use domain::user::Username;
 use domain::{StreamId, Timestamp, UserId, VodId};
 use uuid::Uuid;
 
+use crate::audit::{self, Entry};
 use crate::error::{DbError, Result};
 use crate::{Conn, outbox};
 
@@ -46,7 +48,7 @@ pub async fn expire(conn: &mut Conn, keep_days: i32, limit: i64) -> Result<Vec<V
            FOR UPDATE OF v SKIP LOCKED
         )
         UPDATE vods SET deleted_at = now() FROM due WHERE vods.vod_id = due.vod_id
-        RETURNING vods.vod_id, vods.object_prefix
+        RETURNING vods.vod_id, vods.object_prefix, vods.title, vods.channel_id
         "#,
         keep_days,
         limit,
@@ -57,6 +59,11 @@ pub async fn expire(conn: &mut Conn, keep_days: i32, limit: i64) -> Result<Vec<V
     for row in rows {
         let vod_id = VodId::from_uuid(row.vod_id);
         outbox::push(conn, &Event::VodDeleted { vod_id, object_prefix: row.object_prefix }).await?;
+        let entry = Entry {
+            member: Some(UserId::from_uuid(row.channel_id)),
+            ..Entry::new(Actor::Worker("recordings"), Action::VodExpired, vod_id, &row.title)
+        };
+        audit::write(conn, entry).await?;
         gone.push(vod_id);
     }
     Ok(gone)

@@ -6,6 +6,7 @@ pub mod access;
 pub mod admin;
 pub mod analytics;
 pub mod attachments;
+pub mod audit;
 pub mod categories;
 pub mod channels;
 pub mod chat;

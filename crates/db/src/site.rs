@@ -1,85 +1,11 @@
-//! SQL for what the site's staff does about members, and the log of it. That only grows.
+//! SQL for members as the site's staff finds them and acts on them. What was done is in [`crate::audit`].
 
 use domain::user::{Role, Username};
 use domain::{Timestamp, UserId};
-use serde_json::Value;
-use uuid::Uuid;
 
 use crate::Conn;
 use crate::error::{DbError, Result};
 use crate::users::{Person, username};
-
-/// One entry of the site's log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SiteAct {
-    pub id: Uuid,
-    /// Nobody: the operator, at the command line.
-    pub actor: Option<(UserId, String)>,
-    pub action: String,
-    pub target: Option<(UserId, String)>,
-    pub reason: String,
-    pub detail: Value,
-    pub at: Timestamp,
-}
-
-/// Writes an act down, in the transaction that does it.
-pub async fn log(conn: &mut Conn, act: &SiteAct) -> Result<()> {
-    let (actor_id, actor) = act.actor.as_ref().map(|(id, name)| (id.as_uuid(), name.as_str())).unzip();
-    let (target_id, target) = act.target.as_ref().map(|(id, name)| (id.as_uuid(), name.as_str())).unzip();
-    sqlx::query!(
-        r#"
-        INSERT INTO site_log (act_id, actor_id, actor, action, target_id, target, reason, detail, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        "#,
-        act.id,
-        actor_id,
-        actor,
-        act.action,
-        target_id,
-        target,
-        act.reason,
-        act.detail,
-        act.at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// What was done about a member or everybody, the latest first.
-pub async fn log_page(
-    conn: &mut Conn,
-    target: Option<UserId>,
-    before: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<SiteAct>> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT act_id, actor_id, actor, action, target_id, target, reason, detail, at
-          FROM site_log
-         WHERE ($1::uuid IS NULL OR target_id = $1) AND ($2::uuid IS NULL OR act_id < $2)
-         ORDER BY act_id DESC
-         LIMIT $3
-        "#,
-        target.map(UserId::as_uuid),
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| SiteAct {
-            id: row.act_id,
-            actor: row.actor_id.map(UserId::from_uuid).zip(row.actor),
-            action: row.action,
-            target: row.target_id.map(UserId::from_uuid).zip(row.target),
-            reason: row.reason,
-            detail: row.detail,
-            at: row.at,
-        })
-        .collect())
-}
 
 /// Somebody who is about to be acted on, and held until the end of the transaction.
 #[derive(Debug, Clone)]
@@ -149,10 +75,10 @@ pub async fn members(conn: &mut Conn, wanted: Wanted<'_>, limit: i64) -> Result<
         SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.role, u.is_barred, u.closed_at IS NOT NULL AS "is_closed!", u.created_at,
                l.reason AS "reason?", l.actor AS "actor?", l.at AS "at?"
           FROM users u
-          LEFT JOIN LATERAL (SELECT reason, actor, at
-                               FROM site_log
-                              WHERE target_id = u.user_id AND action = 'suspend'
-                              ORDER BY act_id DESC
+          LEFT JOIN LATERAL (SELECT reason, CASE WHEN actor_kind = 'user' THEN actor END AS actor, at
+                               FROM audit_log
+                              WHERE member_id = u.user_id AND action = 'user.suspended'
+                              ORDER BY at DESC, entry_id DESC
                               LIMIT 1) AS l ON u.is_barred
          WHERE ($1::text IS NULL OR strpos(u.username, lower($1)) > 0 OR strpos(lower(u.display_name), lower($1)) > 0)
            AND (NOT $2 OR u.is_barred)

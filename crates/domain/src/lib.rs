@@ -4,6 +4,7 @@
 //! which, what a refused request is called. Does no I/O, knows no protocol, no runtime and no SDK.
 
 pub mod attachment;
+pub mod audit;
 pub mod chat;
 pub mod clip;
 pub mod device;

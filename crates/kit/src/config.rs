@@ -39,6 +39,7 @@ pub struct Config {
     pub transcoder: TranscoderConfig,
     pub recordings: RecordingsConfig,
     pub analytics: AnalyticsConfig,
+    pub audit: AuditConfig,
     pub attachments: AttachmentsConfig,
     pub scan: ScanConfig,
     pub limits: LimitsConfig,
@@ -64,6 +65,7 @@ impl Default for Config {
             transcoder: TranscoderConfig::default(),
             recordings: RecordingsConfig::default(),
             analytics: AnalyticsConfig::default(),
+            audit: AuditConfig::default(),
             attachments: AttachmentsConfig::default(),
             scan: ScanConfig::default(),
             limits: LimitsConfig::default(),
@@ -460,6 +462,27 @@ impl Default for AnalyticsConfig {
 
 impl AnalyticsConfig {
     /// Days minutes are kept, as the database counts; `None`: for ever.
+    pub fn keep_days(&self) -> Option<i32> {
+        (self.keep_days > 0).then(|| i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500))
+    }
+}
+
+/// The log of who did what.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Days an entry is kept. 0: for ever. Why somebody is suspended is kept for as long as they are.
+    pub keep_days: u32,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { keep_days: 365 }
+    }
+}
+
+impl AuditConfig {
+    /// Days entries are kept, as the database counts; `None`: for ever.
     pub fn keep_days(&self) -> Option<i32> {
         (self.keep_days > 0).then(|| i32::try_from(self.keep_days.min(36_500)).unwrap_or(36_500))
     }

@@ -4,6 +4,40 @@
  */
 
 export interface paths {
+    "/api/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what to what. For administrators. Nobody changes it. */
+        get: operations["audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a file: at most 50,000 entries, the latest first. For administrators. */
+        get: operations["audit_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/log": {
         parameters: {
             query?: never;
@@ -11,7 +45,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the site's staff did. For the site's moderators and administrators. Nobody changes it. */
+        /**
+         * What the site's staff did about members and reports: those entries of the audit log, without addresses. For the site's moderators
+         *     and administrators. Nobody changes it.
+         */
         get: operations["site_log"];
         put?: never;
         post?: never;
@@ -2374,6 +2411,39 @@ export interface components {
         };
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
+        /** @enum {string} */
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated";
+        /** @enum {string} */
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook";
+        /** @description What was done. */
+        AuditEntry: {
+            /** @description Nodes of a later release may write words that are not in the list. */
+            action: components["schemas"]["AuditAction"];
+            /** @description A member's name as it was; `operator` (at the command line) or `site`; or which of its works it was. */
+            actor?: string | null;
+            /** @description `user`, `system` or `worker`. */
+            actor_kind: string;
+            /** @description Where the actor was. */
+            address?: string | null;
+            /** Format: date-time */
+            at: string;
+            /** @description What changed; its fields are the action's. */
+            details: Record<string, never>;
+            /** @description The name it had. Empty: it has none. */
+            entity: string;
+            entity_id: string;
+            entity_type: components["schemas"]["AuditEntityType"];
+            /** Format: uuid */
+            id: string;
+            /** @description The name of the member it concerns. */
+            member?: string | null;
+            reason: string;
+        };
+        AuditPage: {
+            /** @description The latest first. */
+            items: components["schemas"]["AuditEntry"][];
+            next_cursor?: string | null;
+        };
         /** @description What a page for signing in offers. */
         AuthOptions: {
             /** @description Whether strangers may register. */
@@ -3518,11 +3588,11 @@ export interface components {
              */
             total: number;
         };
-        /** @description What the site's staff did. */
+        /** @description What the site's staff did, as the audit log has it. */
         SiteLogEntry: {
             /** Format: uuid */
             act_id: string;
-            /** @description `suspend`, `unsuspend`, `report_resolve`, `report_dismiss`, `emote_remove`. */
+            /** @description `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`. */
             action: string;
             /** @description Null: the operator, at the command line. */
             actor?: string | null;
@@ -3941,6 +4011,98 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    audit_log: {
+        parameters: {
+            query?: {
+                /** @description Only what this member did, by the name they had; or `system` (the operator and the site itself) or `worker`. */
+                actor?: string;
+                /** @description Only acts of this kind. */
+                action?: components["schemas"]["AuditAction"];
+                /** @description Only what was done to things of this kind. */
+                entity_type?: components["schemas"]["AuditEntityType"];
+                /** @description Only what was done to this thing. */
+                entity_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. Of no matter for a file. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_csv: {
+        parameters: {
+            query?: {
+                /** @description Only what this member did, by the name they had; or `system` (the operator and the site itself) or `worker`. */
+                actor?: string;
+                /** @description Only acts of this kind. */
+                action?: components["schemas"]["AuditAction"];
+                /** @description Only what was done to things of this kind. */
+                entity_type?: components["schemas"]["AuditEntityType"];
+                /** @description Only what was done to this thing. */
+                entity_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. Of no matter for a file. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     site_log: {
         parameters: {
             query?: {

@@ -7,6 +7,7 @@ import {
   MessageCircle,
   Moon,
   Radio,
+  ScrollText,
   Settings,
   Shapes,
   Sun,
@@ -108,10 +109,21 @@ export function UserMenu() {
                   </>
                 )}
                 {user.role === "admin" && (
-                  <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
-                    <Shapes />
-                    {t("admin.categories.title")}
-                  </Menu.LinkItem>
+                  <>
+                    <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
+                      <Shapes />
+                      {t("admin.categories.title")}
+                    </Menu.LinkItem>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/audit" />}
+                      className={item}
+                      data-testid="admin-audit"
+                    >
+                      <ScrollText />
+                      {t("admin.audit.title")}
+                    </Menu.LinkItem>
+                  </>
                 )}
                 <Menu.LinkItem closeOnClick render={<Link to="/settings" />} className={item}>
                   <Settings />

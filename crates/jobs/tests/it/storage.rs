@@ -134,6 +134,9 @@ async fn a_channel_may_have_a_rule_of_its_own() {
     assert_eq!(shelf.site.number(&left).await, 0);
     let told = "SELECT count(*)::bigint AS n FROM outbox WHERE kind = 'vod_deleted'";
     assert_eq!(shelf.site.number(told).await, 1);
+    let written = "SELECT count(*)::bigint AS n FROM audit_log
+                    WHERE action = 'vod.expired' AND actor_kind = 'worker' AND member = 'alice'";
+    assert_eq!(shelf.site.number(written).await, 1);
 }
 
 #[tokio::test]
