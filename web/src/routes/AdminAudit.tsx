@@ -46,7 +46,10 @@ function Log() {
           <CsvButton label={t("admin.audit.csv")} name="audit" ask={() => auditCsv(filter)} />
         </PageHead>
       </div>
-      <search className="grid grid-cols-2 gap-3 lg:grid-cols-3 [&>*]:min-w-0" aria-label={t("admin.audit.filters")}>
+      <search
+        className="grid grid-cols-2 gap-3 lg:grid-cols-3 [&>*]:min-w-0"
+        aria-label={t("admin.audit.filters")}
+      >
         <Typed
           label={t("admin.audit.actor")}
           value={filter.actor}
