@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ChevronDown } from "lucide-react";
-import { useEffect, useId, useState } from "react";
+import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 import {
   ACTIONS,
@@ -14,16 +14,16 @@ import {
 import { CsvButton } from "@/features/analytics/CsvButton";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
+import { useTyped } from "@/lib/useTyped";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, Skeleton } from "@/ui/bits";
 import { Button, IconButton } from "@/ui/button";
 import { SelectField, TextField } from "@/ui/field";
+import { More } from "@/ui/more";
 import { Forbidden } from "./problems";
 import { RequireUser } from "./RequireUser";
 
 const route = getRouteApi("/shell/admin/audit");
-/** Not asked for each letter. */
-const TYPING_MS = 300;
 
 export function AdminAudit() {
   return <RequireUser>{(user) => (user.role === "admin" ? <Log /> : <Forbidden />)}</RequireUser>;
@@ -114,15 +114,7 @@ function Log() {
         />
       )}
       {items.length > 0 && <Table items={items} onLook={set} />}
-      {query.hasNextPage && (
-        <Button
-          className="self-center"
-          isBusy={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} className="self-center" />
     </div>
   );
 }
@@ -143,18 +135,7 @@ function Typed({
   onSet: (word: string | undefined) => void;
   id: string;
 }) {
-  const [typed, setTyped] = useState(value);
-  const [known, setKnown] = useState(value);
-  if (known !== value) {
-    setKnown(value);
-    if (typed.trim() !== value) setTyped(value);
-  }
-  const wanted = typed.trim();
-  useEffect(() => {
-    if (wanted === value) return;
-    const timer = setTimeout(() => onSet(wanted || undefined), TYPING_MS);
-    return () => clearTimeout(timer);
-  });
+  const [typed, setTyped] = useTyped(value, onSet);
   return (
     <TextField
       label={label}

@@ -1,27 +1,27 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Search, Smile } from "lucide-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AdminMember, type MemberFilter, members, setSuspended } from "@/features/admin/queries";
 import { StaffEmotes } from "@/features/emotes/StaffEmotes";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
 import { ago, day } from "@/lib/time";
+import { useTyped } from "@/lib/useTyped";
 import { PageHead } from "@/shell/PageHead";
 import { Avatar } from "@/ui/avatar";
 import { Empty, ErrorState, Skeleton, Tag } from "@/ui/bits";
 import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
+import { More } from "@/ui/more";
 import { toast } from "@/ui/toast";
 import { Forbidden } from "./problems";
 import { RequireUser } from "./RequireUser";
 
 const route = getRouteApi("/shell/admin/members");
 const REASON_CHARS_MAX = 500;
-/** Not asked for each letter. */
-const TYPING_MS = 300;
 
 export function AdminMembers() {
   return <RequireUser>{(user) => (user.role === "user" ? <Forbidden /> : <Members />)}</RequireUser>;
@@ -32,20 +32,14 @@ function Members() {
   const { t } = useTranslation();
   const filter: MemberFilter = route.useSearch();
   const navigate = route.useNavigate();
-  const [typed, setTyped] = useState(filter.q ?? "");
+  const [typed, setTyped] = useTyped(
+    filter.q ?? "",
+    (q) => void navigate({ search: (old) => ({ ...old, q }), replace: true }),
+  );
   const [asked, setAsked] = useState<AdminMember | null>(null);
   const [shown, setShown] = useState<AdminMember["user"] | null>(null);
   const query = useInfiniteQuery(members(filter));
   const items = query.data?.pages.flatMap((page) => page.items) ?? [];
-  const wanted = typed.trim();
-  useEffect(() => {
-    if (wanted === (filter.q ?? "")) return;
-    const timer = setTimeout(
-      () => void navigate({ search: (old) => ({ ...old, q: wanted || undefined }), replace: true }),
-      TYPING_MS,
-    );
-    return () => clearTimeout(timer);
-  }, [wanted, filter.q, navigate]);
   return (
     <div className="container-page flex max-w-[860px] flex-col gap-5 pt-8">
       <div className="-mb-5">
@@ -97,15 +91,7 @@ function Members() {
           />
         ))}
       </ul>
-      {query.hasNextPage && (
-        <Button
-          className="self-center"
-          isBusy={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} className="self-center" />
       {shown && (
         <StaffEmotes
           key={shown.id}

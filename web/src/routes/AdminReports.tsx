@@ -10,8 +10,9 @@ import { errorText } from "@/i18n/errorText";
 import { cx } from "@/lib/cx";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, Skeleton } from "@/ui/bits";
-import { Button, buttonClass } from "@/ui/button";
+import { buttonClass } from "@/ui/button";
 import { inputClass } from "@/ui/field";
+import { More } from "@/ui/more";
 import { Segmented } from "@/ui/segmented";
 import { toast } from "@/ui/toast";
 import { Forbidden } from "./problems";
@@ -53,15 +54,7 @@ function Queue() {
           <Case key={one.id} one={one} />
         ))}
       </ul>
-      {query.hasNextPage && (
-        <Button
-          className="self-center"
-          isBusy={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} className="self-center" />
     </div>
   );
 }

@@ -7,7 +7,7 @@ import { CardSkeletons, gridClass, StreamCard, VodCard } from "@/features/cards/
 import { categoryName } from "@/i18n/categoryName";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, HomeLink, SectionHead } from "@/ui/bits";
-import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 
 const route = getRouteApi("/shell/browse");
 
@@ -68,13 +68,7 @@ export function Browse() {
                 <VodCard key={vod.id} vod={vod} />
               ))}
             </div>
-            {recent.hasNextPage && (
-              <div className="mt-8 flex justify-center">
-                <Button onClick={() => void recent.fetchNextPage()} isBusy={recent.isFetchingNextPage}>
-                  {t("actions.more")}
-                </Button>
-              </div>
-            )}
+            <More list={recent} className="mt-8 flex justify-center" />
           </section>
         )}
       </div>

@@ -16,6 +16,7 @@ import { Avatar } from "@/ui/avatar";
 import { Empty, ErrorState, SectionHead, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/dialog";
+import { More } from "@/ui/more";
 import { RequireUser } from "./RequireUser";
 
 export function FriendsPage() {
@@ -154,7 +155,6 @@ function People({
   empty?: ReactNode;
   actions: (friend: Friend) => ReactNode;
 }) {
-  const { t } = useTranslation();
   const client = useQueryClient();
   const list = useInfiniteQuery(friendList(of));
   const items = list.data?.pages.flatMap((page) => page.items) ?? [];
@@ -189,13 +189,7 @@ function People({
           ))}
         </ul>
       )}
-      {list.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button size="s" onClick={() => void list.fetchNextPage()} isBusy={list.isFetchingNextPage}>
-            {t("actions.more")}
-          </Button>
-        </div>
-      )}
+      <More list={list} size="s" className="mt-4 flex justify-center" />
     </section>
   );
 }

@@ -9,7 +9,8 @@ import { CardSkeletons, gridClass, Spotlight, StreamCard, VodCard } from "@/feat
 import { ContinueWatching } from "@/features/vod/ContinueWatching";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, SectionHead, Skeleton } from "@/ui/bits";
-import { Button, buttonClass } from "@/ui/button";
+import { buttonClass } from "@/ui/button";
+import { More } from "@/ui/more";
 
 const route = getRouteApi("/shell/");
 
@@ -103,13 +104,7 @@ function Recent({ category }: { category?: string }) {
           <VodCard key={vod.id} vod={vod} />
         ))}
       </div>
-      {recent.hasNextPage && (
-        <div className="mt-8 flex justify-center">
-          <Button onClick={() => void recent.fetchNextPage()} isBusy={recent.isFetchingNextPage}>
-            {t("actions.more")}
-          </Button>
-        </div>
-      )}
+      <More list={recent} className="mt-8 flex justify-center" />
     </section>
   );
 }

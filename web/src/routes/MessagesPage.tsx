@@ -17,6 +17,7 @@ import { PageHead } from "@/shell/PageHead";
 import { Avatar } from "@/ui/avatar";
 import { ErrorState, Rills, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 import { RequireUser } from "./RequireUser";
 
 /** The list beside what is open; on a phone one of the two. */
@@ -167,11 +168,7 @@ function Rooms({ open, me, onBegin }: { open: string | undefined; me: string; on
         ))}
       </ul>
       <div className="mt-3 flex flex-col items-center gap-2">
-        {list.hasNextPage && (
-          <Button size="s" isBusy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {t("actions.more")}
-          </Button>
-        )}
+        <More list={list} size="s" />
         <Button size="s" look="ghost" onClick={() => setArchive(!isArchive)} data-testid="archived">
           {t(isArchive ? "rooms.show_current" : "rooms.show_archived")}
         </Button>

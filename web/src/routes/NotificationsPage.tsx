@@ -9,6 +9,7 @@ import { NoticeRow, useMarkRead, useOpenNotice } from "@/shell/notices";
 import { PageHead } from "@/shell/PageHead";
 import { Empty, ErrorState, Skeleton } from "@/ui/bits";
 import { Button, buttonClass } from "@/ui/button";
+import { More } from "@/ui/more";
 import { Segmented } from "@/ui/segmented";
 import { RequireUser } from "./RequireUser";
 
@@ -86,13 +87,7 @@ function List() {
           ))}
         </ul>
       )}
-      {list.hasNextPage && (
-        <div className="mt-6 flex justify-center">
-          <Button onClick={() => void list.fetchNextPage()} isBusy={list.isFetchingNextPage}>
-            {t("actions.more")}
-          </Button>
-        </div>
-      )}
+      <More list={list} className="mt-6 flex justify-center" />
     </div>
   );
 }

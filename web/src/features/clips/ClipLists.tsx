@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { CardSkeletons, gridClass } from "@/features/cards/cards";
 import { Empty, ErrorState, SectionHead } from "@/ui/bits";
-import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 import { Segmented } from "@/ui/segmented";
 import { ClipCard } from "./ClipCard";
 import { type ClipSort, clips, vodClips } from "./queries";
@@ -37,7 +37,7 @@ export function ChannelClips({ channel }: { channel: string }) {
           ))}
         </div>
       )}
-      <MoreButton list={list} />
+      <More list={list} />
     </div>
   );
 }
@@ -56,23 +56,7 @@ export function ClipsOfVod({ vodId }: { vodId: string }) {
           <ClipCard key={clip.id} clip={clip} />
         ))}
       </div>
-      <MoreButton list={list} />
+      <More list={list} />
     </section>
-  );
-}
-
-function MoreButton({
-  list,
-}: {
-  list: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown };
-}) {
-  const { t } = useTranslation();
-  if (!list.hasNextPage) return null;
-  return (
-    <div className="flex justify-center">
-      <Button onClick={() => void list.fetchNextPage()} isBusy={list.isFetchingNextPage}>
-        {t("actions.more")}
-      </Button>
-    </div>
   );
 }

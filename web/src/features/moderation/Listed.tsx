@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import { ErrorState, Skeleton } from "@/ui/bits";
-import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 
 type Pages = {
   isPending: boolean;
@@ -25,7 +24,6 @@ export function Listed({
   empty: string | null;
   children: ReactNode;
 }) {
-  const { t } = useTranslation();
   return (
     <>
       {query.isPending && <Skeleton className="h-20" />}
@@ -34,16 +32,7 @@ export function Listed({
       )}
       {Boolean(query.data) && empty !== null && <p className="text-faint text-sm">{empty}</p>}
       {children}
-      {query.hasNextPage && (
-        <Button
-          size="s"
-          className="mt-3"
-          isBusy={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} size="s" className="mt-3" />
     </>
   );
 }

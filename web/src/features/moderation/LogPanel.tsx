@@ -11,6 +11,7 @@ import { useNow } from "@/lib/useNow";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { inputClass } from "@/ui/field";
+import { More } from "@/ui/more";
 import { type LogFilter, mayUndo, takenBack } from "./acts";
 import { modLog } from "./queries";
 import { useActs } from "./useActs";
@@ -114,16 +115,7 @@ export function LogPanel({ channel, me }: { channel: string; me: string }) {
           />
         ))}
       </ol>
-      {query.hasNextPage && (
-        <Button
-          size="s"
-          className="mt-3"
-          onClick={() => void query.fetchNextPage()}
-          isBusy={query.isFetchingNextPage}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} size="s" className="mt-3" />
     </>
   );
 }

@@ -9,7 +9,16 @@ import { hasPermit, withPermit } from "./permits";
 import { AUDIO_ONLY, AUTO, find, listOf, type QualityChoice } from "./quality";
 import { type Fault, type History, measuredLatency, noHistory, remedy } from "./recovery";
 import type { Figures } from "./stats";
-import { bufferedTo, clamp, type Dated, liveTimeline, type Timeline, timeOfDate } from "./timeline";
+import {
+  bufferedTo,
+  clamp,
+  type Dated,
+  liveTimeline,
+  seekableEnd,
+  seekableStart,
+  type Timeline,
+  timeOfDate,
+} from "./timeline";
 
 const MEASURE_EVERY_MS = 500;
 /** A token lives for four minutes. */
@@ -26,7 +35,6 @@ const WINDOW_MARGIN_S = 3;
 const SLIDING_MARGIN_S = 8;
 /** The place computed from the clock, and the one found by the playlist's dates, may differ by this. */
 const START_SLACK_S = 0.5;
-
 /** A picture this near the end of an excerpt is its last. */
 const LAST_PICTURE_S = 0.02;
 
@@ -115,7 +123,7 @@ export class Engine {
       return;
     }
     this.applyFollowing();
-    const edge = this.hls?.liveSyncPosition ?? this.seekableEnd();
+    const edge = this.hls?.liveSyncPosition ?? seekableEnd(this.video);
     if (edge !== null && Number.isFinite(edge)) this.video.currentTime = edge;
     void this.play();
   }
@@ -140,7 +148,7 @@ export class Engine {
       return;
     }
     const dateMs = beganMs + to * 1000;
-    const parts = this.parts();
+    const parts = this.dated();
     const time = timeOfDate(parts, dateMs);
     const first = parts[0]?.start ?? 0;
     const margin = this.state.isRewound ? 0 : WINDOW_MARGIN_S;
@@ -201,19 +209,19 @@ export class Engine {
       return { start: 0, end: length, at: into(at), bufferedTo: into(bufferedTo(video, at)) };
     }
     if (!this.options.isLive) {
-      const end = Number.isFinite(video.duration) ? video.duration : (this.seekableEnd() ?? 0);
+      const end = Number.isFinite(video.duration) ? video.duration : (seekableEnd(this.video) ?? 0);
       return end > 0 ? { start: 0, end, at, bufferedTo: bufferedTo(video, at) } : null;
     }
     const details = hls?.latestLevelDetails ?? null;
     if (video.readyState === 0) return this.expected();
-    const place = details?.live === false ? details.edge : (hls?.liveSyncPosition ?? this.seekableEnd());
+    const place = details?.live === false ? details.edge : (hls?.liveSyncPosition ?? seekableEnd(this.video));
     if (place === null || !Number.isFinite(place)) return null;
     return liveTimeline({
       at,
       bufferedTo: bufferedTo(video, at),
       atDateMs: hls?.playingDate?.getTime() ?? null,
       place,
-      windowStart: details?.fragmentStart ?? this.seekableStart(),
+      windowStart: details?.fragmentStart ?? seekableStart(this.video),
       beganMs: this.options.beganMs ?? null,
       floorMs: this.floorMs,
     });
@@ -245,7 +253,7 @@ export class Engine {
 
   /** What is known of the playlist, to find dates in it. */
   dated(): readonly Dated[] {
-    return this.parts();
+    return this.hls?.latestLevelDetails?.fragments ?? [];
   }
 
   /** The date of what is shown; null without dates in the playlist. */
@@ -581,20 +589,6 @@ export class Engine {
     const rounded = latencyS === null ? null : Math.round(latencyS * 10) / 10;
     this.set({ latencyS: rounded, isBehind });
   };
-
-  private parts(): readonly Dated[] {
-    return this.hls?.latestLevelDetails?.fragments ?? [];
-  }
-
-  private seekableEnd(): number | null {
-    const { seekable } = this.video;
-    return seekable.length > 0 ? seekable.end(seekable.length - 1) : null;
-  }
-
-  private seekableStart(): number {
-    const { seekable } = this.video;
-    return seekable.length > 0 ? seekable.start(0) : 0;
-  }
 
   private set(change: Partial<EngineState>): void {
     const keys = Object.keys(change) as (keyof EngineState)[];

@@ -68,3 +68,12 @@ export function bufferedTo({ buffered }: HTMLVideoElement, at: number): number {
     if (buffered.start(i) <= at && at <= buffered.end(i)) return buffered.end(i);
   return at;
 }
+
+/** The last second one may seek to; null while there is none. */
+export function seekableEnd({ seekable }: HTMLVideoElement): number | null {
+  return seekable.length > 0 ? seekable.end(seekable.length - 1) : null;
+}
+
+export function seekableStart({ seekable }: HTMLVideoElement): number {
+  return seekable.length > 0 ? seekable.start(0) : 0;
+}

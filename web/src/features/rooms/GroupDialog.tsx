@@ -13,6 +13,7 @@ import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { ConfirmDialog, Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
+import { More } from "@/ui/more";
 import { type RoomChange, roomInvites, roomMembers, useRoomChange } from "./rooms";
 
 const NAME_MAX = 60;
@@ -287,11 +288,7 @@ function Invites({
       {friends.data && open.length === 0 && invited.length === 0 && (
         <p className="text-faint text-sm">{t("rooms.nobody_to_invite")}</p>
       )}
-      {friends.hasNextPage && (
-        <Button size="s" look="ghost" className="mt-2" onClick={() => void friends.fetchNextPage()}>
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={friends} size="s" look="ghost" className="mt-2" />
     </section>
   );
 }

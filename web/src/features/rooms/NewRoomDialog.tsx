@@ -8,6 +8,7 @@ import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
+import { More } from "@/ui/more";
 import { useOpenRoom } from "./rooms";
 
 const NAME_MAX = 60;
@@ -67,11 +68,7 @@ export function NewRoomDialog({ onClose }: { onClose: () => void }) {
               </li>
             ))}
           </ul>
-          {friends.hasNextPage && (
-            <Button size="s" look="ghost" className="mt-2" onClick={() => void friends.fetchNextPage()}>
-              {t("actions.more")}
-            </Button>
-          )}
+          <More list={friends} size="s" look="ghost" className="mt-2" />
         </section>
         <form onSubmit={submit} className="flex items-end gap-2 border-line border-t pt-5">
           <div className="min-w-0 flex-1">

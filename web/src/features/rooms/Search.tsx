@@ -10,8 +10,8 @@ import { cx } from "@/lib/cx";
 import { ago } from "@/lib/time";
 import { ask, useLine } from "@/realtime/socket";
 import { ErrorState, Skeleton } from "@/ui/bits";
-import { Button } from "@/ui/button";
 import { inputClass } from "@/ui/field";
+import { More } from "@/ui/more";
 import { isEnough, parts, SOUGHT_MAX } from "./found";
 import { roomName, roomOf } from "./rooms";
 
@@ -114,13 +114,7 @@ export function Found({ open }: { open: string | undefined }) {
           </li>
         ))}
       </ul>
-      {found.hasNextPage && (
-        <div className="mt-3 flex justify-center">
-          <Button size="s" isBusy={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
-            {t("actions.more")}
-          </Button>
-        </div>
-      )}
+      <More list={found} size="s" className="mt-3 flex justify-center" />
     </section>
   );
 }

@@ -13,6 +13,7 @@ import { cx } from "@/lib/cx";
 import { ago, clock, compact } from "@/lib/time";
 import { Empty, ErrorState, SectionHead, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 
 export function Recordings({ username }: { username: string }) {
   const { t } = useTranslation();
@@ -34,13 +35,7 @@ export function Recordings({ username }: { username: string }) {
           ))}
         </ul>
       )}
-      {list.hasNextPage && (
-        <div className="mt-6 flex justify-center">
-          <Button onClick={() => void list.fetchNextPage()} isBusy={list.isFetchingNextPage}>
-            {t("actions.more")}
-          </Button>
-        </div>
-      )}
+      <More list={list} className="mt-6 flex justify-center" />
       {edited && <EditVodDialog vod={edited} isOpen onClose={() => setEdited(null)} />}
       {doomed && <DeleteVodDialog vod={doomed} isOpen onClose={() => setDoomed(null)} />}
     </section>

@@ -10,6 +10,7 @@ import { ago, timeOfDay } from "@/lib/time";
 import { useNow } from "@/lib/useNow";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button } from "@/ui/button";
+import { More } from "@/ui/more";
 import { Segmented } from "@/ui/segmented";
 import { pretty } from "./events";
 import { deliveries, delivery, useWebhookActs } from "./queries";
@@ -52,16 +53,7 @@ export function DeliveryLog({ webhook }: { webhook: Webhook }) {
           ))}
         </ul>
       )}
-      {query.hasNextPage && (
-        <Button
-          size="s"
-          className="self-center"
-          isBusy={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          {t("actions.more")}
-        </Button>
-      )}
+      <More list={query} size="s" className="self-center" />
       <p className="text-faint text-xs">{t("webhooks.log_kept")}</p>
     </div>
   );
