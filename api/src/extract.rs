@@ -1,5 +1,6 @@
 //! What handlers take in and give out. A request that cannot be read is answered with a problem like any other.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use domain::error::FieldError;
@@ -50,16 +51,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Unreadable::NotJson.into());
         }
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Unreadable::TooLarge
-            } else {
-                Unreadable::Malformed("the request body broke off".to_owned())
-            }
-        })?;
+        let bytes = whole(request, state).await?;
         // serde's own words name the field and the place; the client sent both, so they give nothing away.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| Unreadable::Malformed(error.to_string()).into())
     }
+}
+
+/// The whole body, within its route's limit.
+pub(crate) async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Unreadable> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Unreadable::TooLarge
+        } else {
+            Unreadable::Malformed("the request body broke off".to_owned())
+        }
+    })
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

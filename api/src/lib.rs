@@ -23,6 +23,7 @@ mod extract;
 mod feeds;
 mod friends;
 mod health;
+mod idempotency;
 mod layers;
 pub mod lines;
 mod live_playback;
@@ -111,6 +112,8 @@ impl Api {
             stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
             webhook_keys: Sealer::new(secret, kit::webhook_key::SEAL_PURPOSE),
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
+            answers: Sealer::new(secret, idempotency::SEAL_PURPOSE),
+            errands: tokio_util::task::TaskTracker::new(),
             passwords: passwords::Passwords::new(),
             limits: live::limits::Limits::new(deps.live.clone()),
             revocations: live::revocations::Revocations::new(deps.live.clone(), ttl_s),

@@ -12,8 +12,9 @@ use utoipa_axum::routes;
 use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
-    health, layers, live_playback, mail, me, moderation, new_password, notification_settings, notifications, ops,
-    privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods, webhooks,
+    health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
+    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods,
+    webhooks,
 };
 
 /// What a form adds around its file.
@@ -63,7 +64,6 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(moderation::moderators::appoint_moderator, moderation::moderators::dismiss_moderator))
         .routes(routes!(moderation::log::moderation_log))
         .routes(routes!(moderation::log::sanctions))
-        .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
         .routes(routes!(moderation::filters::remove_filter))
         .routes(routes!(moderation::waiting::held_lines))
         .routes(routes!(moderation::reports::channel_reports))
@@ -72,7 +72,6 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(moderation::pleas::answer_unban_request))
         .routes(routes!(moderation::pleas::own_unban_request, moderation::pleas::ask_unban))
         .routes(routes!(moderation::layout::mod_layout, moderation::layout::keep_mod_layout))
-        .routes(routes!(reports::report))
         .routes(routes!(admin::members::admin_members))
         .routes(routes!(admin::members::suspend_member))
         .routes(routes!(admin::members::unsuspend_member))
@@ -82,14 +81,12 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(admin::reports::site_reports))
         .routes(routes!(admin::reports::decide_site_report))
         .routes(routes!(moderation::card::chatter))
-        .routes(routes!(moderation::card::add_note))
         .routes(routes!(moderation::card::remove_note))
         .routes(routes!(friends::friends))
         .routes(routes!(friends::friend, friends::ask_friend, friends::end_friend))
         .routes(routes!(friends::blocks))
         .routes(routes!(friends::block, friends::unblock))
         .routes(routes!(privacy::privacy, privacy::update_privacy))
-        .routes(routes!(rooms::rooms, rooms::begin_room))
         .routes(routes!(rooms::room, rooms::update_room))
         .routes(routes!(rooms::attachments::attachment, rooms::attachments::take_attachment_back))
         .routes(routes!(rooms::attachments::attachment_thumbnail))
@@ -113,7 +110,6 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(vods::vod_playback_token))
         .routes(routes!(vods::count_view))
         .routes(routes!(clips::clips))
-        .routes(routes!(clips::vod_clips, clips::create_clip))
         .routes(routes!(clips::clip, clips::update_clip, clips::delete_clip))
         .routes(routes!(clips::count_clip_view))
         .routes(routes!(clips::clip_settings, clips::update_clip_settings))
@@ -127,17 +123,29 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(push::push_settings))
         .routes(routes!(push::add_push_device))
         .routes(routes!(push::remove_push_device))
-        .routes(routes!(webhooks::webhooks, webhooks::add_webhook))
         .routes(routes!(webhooks::webhook, webhooks::update_webhook, webhooks::remove_webhook))
-        .routes(routes!(webhooks::rotate_webhook_secret))
-        .routes(routes!(webhooks::deliveries::ping_webhook))
         .routes(routes!(webhooks::deliveries::webhook_deliveries))
         .routes(routes!(webhooks::deliveries::webhook_delivery))
-        .routes(routes!(webhooks::deliveries::replay_webhook_delivery))
         .routes(routes!(
             notification_settings::notification_settings,
             notification_settings::update_notification_settings
         ))
+}
+
+/// Routes whose POST makes something that one would not want twice: they take an `Idempotency-Key`, and the document says so.
+fn creating() -> OpenApiRouter<App> {
+    idempotency::documented(
+        OpenApiRouter::default()
+            .routes(routes!(clips::vod_clips, clips::create_clip))
+            .routes(routes!(rooms::rooms, rooms::begin_room))
+            .routes(routes!(reports::report))
+            .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
+            .routes(routes!(moderation::card::add_note))
+            .routes(routes!(webhooks::webhooks, webhooks::add_webhook))
+            .routes(routes!(webhooks::rotate_webhook_secret))
+            .routes(routes!(webhooks::deliveries::ping_webhook))
+            .routes(routes!(webhooks::deliveries::replay_webhook_delivery)),
+    )
 }
 
 fn upload() -> OpenApiRouter<App> {
@@ -174,10 +182,22 @@ fn operations() -> OpenApiRouter<App> {
 
 /// The document of every route.
 pub(crate) fn document() -> OpenApi {
-    [register(), login(), session(), forgot(), reset(), upload(), emote(), attachment(), media(), operations()]
-        .into_iter()
-        .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
-        .into_openapi()
+    [
+        creating(),
+        register(),
+        login(),
+        session(),
+        forgot(),
+        reset(),
+        upload(),
+        emote(),
+        attachment(),
+        media(),
+        operations(),
+    ]
+    .into_iter()
+    .fold(OpenApiRouter::with_openapi(docs::base()).merge(json()), OpenApiRouter::merge)
+    .into_openapi()
 }
 
 /// The router, each group of routes with the layers it needs.
@@ -190,6 +210,11 @@ pub(crate) fn build(app: &App) -> Router {
         .merge(forgot().layer(from_fn_with_state(app.clone(), throttle::forgot)))
         .merge(reset().layer(from_fn_with_state(app.clone(), throttle::reset)))
         .merge(json().layer(from_fn_with_state(app.clone(), account::beside)))
+        .merge(
+            creating()
+                .layer(from_fn_with_state(app.clone(), idempotency::once))
+                .layer(from_fn_with_state(app.clone(), account::beside)),
+        )
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let largest = usize::try_from(app.config.attachments.bytes_max()).unwrap_or(usize::MAX);

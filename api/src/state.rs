@@ -12,6 +12,7 @@ use live::revocations::Revocations;
 use live::views::Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
+use tokio_util::task::TaskTracker;
 
 use crate::avatar::Studio;
 use crate::directory::Directory;
@@ -52,6 +53,10 @@ pub struct Shared {
     pub(crate) stream_keys: Sealer,
     pub(crate) webhook_keys: Sealer,
     pub(crate) successors: Sealer,
+    /// For answers that are told again (`Idempotency-Key`).
+    pub(crate) answers: Sealer,
+    /// Requests that run to their end without their callers. Waited for when the process stops.
+    pub(crate) errands: TaskTracker,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
     pub(crate) revocations: Revocations,

@@ -24,6 +24,11 @@ const HEALTH_BITES_MAX: usize = 150;
 /// Far more entries than an hour adds.
 const AUDIT_BITES_MAX: usize = 20;
 
+/// As many requests under a key as a thousand busy members make in an hour.
+const KEY_BITES_MAX: usize = 50;
+/// Requests whose callers have gone get this long to write their answers down once the stop was given.
+const ERRANDS_WAIT_MAX: Duration = Duration::from_secs(4);
+
 /// Runs all of it until the stop.
 pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
     app.health.expect("postgres");
@@ -36,6 +41,10 @@ pub(crate) async fn run(app: App, stop: Stop) -> anyhow::Result<()> {
         every(PRUNE_EVERY, &stop, || prune(&app)),
         app.viewers.touches.run(stop.clone()),
     );
+    app.errands.close();
+    if timeout(ERRANDS_WAIT_MAX, app.errands.wait()).await.is_err() {
+        tracing::warn!(left = app.errands.len(), "requests were cut off; their keys are free again in half a minute");
+    }
     Ok(())
 }
 
@@ -130,9 +139,14 @@ async fn prune(app: &App) {
                 }
             }
         }
+        for _bite in 0..KEY_BITES_MAX {
+            if db::idempotency::prune(&mut conn).await? < u64::from(db::idempotency::PRUNE_ROWS) {
+                break;
+            }
+        }
         Ok::<_, db::DbError>(())
     };
     if let Err(error) = pruned.await {
-        tracing::debug!(%error, "old sign-ins, measurements and entries of the log were not pruned");
+        tracing::debug!(%error, "old sign-ins, measurements, answers and entries of the log were not pruned");
     }
 }

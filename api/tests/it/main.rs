@@ -16,6 +16,7 @@ mod feeds;
 mod friends;
 mod harness;
 mod health;
+mod idempotency;
 mod lists;
 mod mail;
 mod media;

@@ -16,6 +16,7 @@ pub mod error;
 pub mod follows;
 pub mod friends;
 pub mod health;
+pub mod idempotency;
 pub mod keeping;
 pub mod mail;
 pub mod mentions;

@@ -4728,7 +4728,10 @@ export interface operations {
     add_note: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The channel's name. */
                 username: string;
@@ -4994,7 +4997,10 @@ export interface operations {
     add_filter: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The channel's name. */
                 username: string;
@@ -7205,7 +7211,10 @@ export interface operations {
     add_webhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7409,7 +7418,10 @@ export interface operations {
     replay_webhook_delivery: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The webhook's id. */
                 id: string;
@@ -7443,7 +7455,10 @@ export interface operations {
     ping_webhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The webhook's id. */
                 id: string;
@@ -7475,7 +7490,10 @@ export interface operations {
     rotate_webhook_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The webhook's id. */
                 id: string;
@@ -7653,7 +7671,10 @@ export interface operations {
     report: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7722,7 +7743,10 @@ export interface operations {
     begin_room: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8500,7 +8524,10 @@ export interface operations {
     create_clip: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The recording's id. */
                 id: string;

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Check, Pause, Play } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import type { Clip, Vod } from "@/api/types";
@@ -153,17 +154,17 @@ function Naming({ vod, trim, onMade }: { vod: Vod; trim: Trim; onMade: (clip: Cl
   const isOnline = useOnline();
   const [title, setTitle] = useState([...vod.title].slice(0, TITLE_MAX).join(""));
   const create = useMutation({
-    mutationFn: () =>
-      unwrap(
-        api.POST("/api/v1/vods/{id}/clips", {
-          params: { path: { id: vod.id } },
-          body: {
-            title: title.trim(),
-            start_ms: Math.round(trim.from * 1000),
-            end_ms: Math.round(trim.to * 1000),
-          },
-        }),
-      ),
+    mutationFn: () => {
+      const body = {
+        title: title.trim(),
+        start_ms: Math.round(trim.from * 1000),
+        end_ms: Math.round(trim.to * 1000),
+      };
+      return once(["clip", vod.id, body], (header) =>
+        unwrap(api.POST("/api/v1/vods/{id}/clips", { params: { path: { id: vod.id }, header }, body })),
+      );
+    },
+    retry: retryAttempt,
     onSuccess: (clip) => {
       clipChanged(client, clip);
       onMade(clip);

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Gavel, X } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import { useSession } from "@/api/session";
 import type { ModAct } from "@/api/types";
@@ -167,12 +168,15 @@ function Notes({ channel, member, about }: { channel: string; member: string; ab
   const path = { username: channel, member };
   const add = useMutation({
     mutationFn: (note: string): Promise<unknown> =>
-      unwrap(
-        api.POST("/api/v1/channels/{username}/chatters/{member}/notes", {
-          params: { path },
-          body: { text: note },
-        }),
+      once(["note", path, note], (header) =>
+        unwrap(
+          api.POST("/api/v1/channels/{username}/chatters/{member}/notes", {
+            params: { path, header },
+            body: { text: note },
+          }),
+        ),
       ),
+    retry: retryAttempt,
     ...settled,
   });
   const remove = useMutation({

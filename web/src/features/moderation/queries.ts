@@ -7,6 +7,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import type { HeldLine, ModAct } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
@@ -197,12 +198,15 @@ export function useFilterChange(channel: string) {
   const onSettled = () => client.invalidateQueries({ queryKey: filters(channel).queryKey });
   const add = useMutation({
     mutationFn: (body: NewFilter): Promise<unknown> =>
-      unwrap(
-        api.POST("/api/v1/channels/{username}/moderation/filters", {
-          params: { path: { username: channel } },
-          body,
-        }),
+      once(["filter", channel, body], (header) =>
+        unwrap(
+          api.POST("/api/v1/channels/{username}/moderation/filters", {
+            params: { path: { username: channel }, header },
+            body,
+          }),
+        ),
       ),
+    retry: retryAttempt,
     onSettled,
   });
   const remove = useMutation({

@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import type { Schemas } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
@@ -40,8 +41,13 @@ export function ReportDialog({
   const [what, setWhat] = useState(choices[0]?.value ?? "");
   const about = choices.find(({ value }) => value === what)?.about;
   const send = useMutation({
-    mutationFn: (why: Reason): Promise<unknown> =>
-      unwrap(api.POST("/api/v1/reports", { body: { ...about, reason: why, note: note.trim() } })),
+    mutationFn: (why: Reason): Promise<unknown> => {
+      const body = { ...about, reason: why, note: note.trim() };
+      return once(["report", body], (header) =>
+        unwrap(api.POST("/api/v1/reports", { params: { header }, body })),
+      );
+    },
+    retry: retryAttempt,
     onSuccess: () => {
       toast({ kind: "good", title: t("report.sent") });
       onClose();

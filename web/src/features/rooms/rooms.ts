@@ -9,6 +9,7 @@ import {
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import { useSession } from "@/api/session";
 import type { Room, RoomPage, RoomRole } from "@/api/types";
@@ -119,7 +120,8 @@ export function useOpenRoom() {
   const navigate = useNavigate();
   return useMutation({
     mutationFn: (body: { username: string } | { name: string }) =>
-      unwrap(api.POST("/api/v1/rooms", { body })),
+      once(["room", body], (header) => unwrap(api.POST("/api/v1/rooms", { params: { header }, body }))),
+    retry: retryAttempt,
     onSuccess: async (room) => {
       client.setQueryData(roomOf(room.id).queryKey, room);
       void client.invalidateQueries({ queryKey: [...ROOMS, "list"] });

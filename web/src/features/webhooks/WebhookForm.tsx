@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { retryAttempt } from "@/api/attempts";
 import { ApiError } from "@/api/errors";
 import type { Webhook } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
@@ -36,6 +37,7 @@ export function WebhookForm({
       }
       return (await addWebhook({ ...body, is_enabled: true })).secret;
     },
+    retry: retryAttempt,
     onSuccess: onDone,
   });
   const fault = save.error ? ApiError.of(save.error) : null;

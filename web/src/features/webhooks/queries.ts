@@ -1,6 +1,7 @@
 // A member's webhooks, what was sent to them, and what the page changes.
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
+import { once, retryAttempt } from "@/api/attempts";
 import { api, unwrap } from "@/api/client";
 import type { NewWebhook, UpdateWebhook, WebhookDeliveryState } from "@/api/types";
 import { errorText } from "@/i18n/errorText";
@@ -49,7 +50,8 @@ export const delivery = (id: string, deliveryId: string) =>
     staleTime: 0,
   });
 
-export const addWebhook = (body: NewWebhook) => unwrap(api.POST("/api/v1/me/webhooks", { body }));
+export const addWebhook = (body: NewWebhook) =>
+  once(["webhook", body], (header) => unwrap(api.POST("/api/v1/me/webhooks", { params: { header }, body })));
 
 export const updateWebhook = (id: string, body: UpdateWebhook) =>
   unwrap(api.PATCH("/api/v1/me/webhooks/{id}", { params: { path: { id } }, body }));
@@ -74,7 +76,11 @@ export function useWebhookActs(id: string) {
     onError,
   });
   const ping = useMutation({
-    mutationFn: () => unwrap(api.POST("/api/v1/me/webhooks/{id}/ping", { params: { path } })),
+    mutationFn: () =>
+      once(["ping", id], (header) =>
+        unwrap(api.POST("/api/v1/me/webhooks/{id}/ping", { params: { path, header } })),
+      ),
+    retry: retryAttempt,
     onSuccess: () => {
       toast({ kind: "good", title: t("webhooks.ping_sent") });
       return refresh();
@@ -83,11 +89,14 @@ export function useWebhookActs(id: string) {
   });
   const replay = useMutation({
     mutationFn: (deliveryId: string) =>
-      unwrap(
-        api.POST("/api/v1/me/webhooks/{id}/deliveries/{delivery_id}/replay", {
-          params: { path: { id, delivery_id: deliveryId } },
-        }),
+      once(["replay", id, deliveryId], (header) =>
+        unwrap(
+          api.POST("/api/v1/me/webhooks/{id}/deliveries/{delivery_id}/replay", {
+            params: { path: { id, delivery_id: deliveryId }, header },
+          }),
+        ),
       ),
+    retry: retryAttempt,
     onSuccess: () => {
       toast({ kind: "good", title: t("webhooks.replay_sent") });
       return refresh();
@@ -103,7 +112,11 @@ export function useWebhookActs(id: string) {
     onError,
   });
   const rotate = useMutation({
-    mutationFn: () => unwrap(api.POST("/api/v1/me/webhooks/{id}/secret/rotate", { params: { path } })),
+    mutationFn: () =>
+      once(["rotate", id], (header) =>
+        unwrap(api.POST("/api/v1/me/webhooks/{id}/secret/rotate", { params: { path, header } })),
+      ),
+    retry: retryAttempt,
     onSuccess: refresh,
     onError,
   });
