@@ -121,6 +121,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_waited_for_a_writer_that_gave_up_is_told() {
+        let gather = Gather::default();
+        let slow = async |batch: Vec<usize>| {
+            sleep(SLOW).await;
+            batch
+        };
+        let never = async |_: Vec<usize>| std::future::pending().await;
+        let busy = join_all((0..WRITERS).map(|one| gather.write(one, slow)));
+        // The first to find a place free writes for the second too, and is gone before the store has answered.
+        let leader = timeout(SLOW * 2, gather.write(7, never));
+        let (_, leader, follower) = tokio::join!(busy, leader, gather.write(8, slow));
+        assert!(leader.is_err());
+        assert_eq!(follower, None);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_nobody_waits_for_is_not_written() {
         let gather = Gather::default();
         let slow = async |batch: Vec<usize>| {
