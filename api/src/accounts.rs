@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use db::audit::{Entry, Record};
 use domain::audit::{Action, Actor};
 use domain::error::FieldError;
+use domain::event::TwoFactorChange;
 use domain::user::{DisplayName, Email, Role, Username};
 use domain::{Classify, Kind, SessionId, UserId};
 use kit::Config;
@@ -16,6 +17,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::passwords::{PasswordError, Passwords};
+use crate::two_factor;
 
 /// Random bytes in a stream key.
 const STREAM_KEY_BYTES: usize = 24;
@@ -34,6 +36,8 @@ pub enum AccountError {
     EmailTaken,
     #[error("there is no such account")]
     NotFound,
+    #[error("two-factor sign-in is off for this account")]
+    NoTwoFactor,
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error(transparent)]
@@ -46,6 +50,7 @@ impl Classify for AccountError {
             Self::Invalid(_) => Kind::Invalid,
             Self::UsernameTaken(_) | Self::EmailTaken => Kind::Conflict,
             Self::NotFound => Kind::NotFound,
+            Self::NoTwoFactor => Kind::Conflict,
             Self::Password(error) => error.kind(),
             Self::Db(error) => error.kind(),
         }
@@ -56,6 +61,7 @@ impl Classify for AccountError {
             Self::Invalid(_) => "request.invalid",
             Self::UsernameTaken(_) | Self::EmailTaken => "account.taken",
             Self::NotFound => "account.not-found",
+            Self::NoTwoFactor => "two-factor.off",
             Self::Password(error) => error.code(),
             Self::Db(error) => error.code(),
         }
@@ -139,6 +145,19 @@ pub async fn set_suspended(
     is_suspended: bool,
 ) -> Result<(), AccountError> {
     change(pool, live, config, login, db::sessions::RevokeReason::Admin, Change::Suspended(is_suspended)).await
+}
+
+/// Turns a member's two-factor sign-in off, as the operator. The audit log tells of it, and where there is mail its member is told.
+pub async fn reset_two_factor(pool: &db::Pool, config: &Config, login: &str) -> Result<(), AccountError> {
+    let mut tx = db::begin(pool).await?;
+    let user = db::users::credentials(&mut tx, &login.trim().to_lowercase()).await?.ok_or(AccountError::NotFound)?;
+    if !db::two_factor::remove(&mut tx, user.id).await? {
+        return Err(AccountError::NoTwoFactor);
+    }
+    let by = two_factor::By { actor: Actor::Operator, client: None, reason: "" };
+    two_factor::note(&mut tx, user.id, TwoFactorChange::Reset, by, !config.mail.url.is_empty()).await?;
+    db::commit(tx).await?;
+    Ok(())
 }
 
 /// On whose word somebody is suspended or readmitted.

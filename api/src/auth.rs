@@ -10,7 +10,7 @@ use db::audit::Entry;
 use db::users::Credentials;
 use domain::audit::{Action, Actor};
 use domain::user::Role;
-use domain::{Classify, Kind};
+use domain::{Classify, Kind, UserId};
 use http::{HeaderMap, StatusCode};
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -29,6 +29,7 @@ use crate::net::Client;
 use crate::revoked;
 use crate::shapes::User;
 use crate::state::App;
+use crate::two_factor::SecondStep;
 
 const LOGIN_FAILURES_PER: Duration = Duration::from_secs(15 * 60);
 
@@ -49,13 +50,21 @@ pub(crate) enum AuthError {
     TooManyFailures { retry_after_ms: u64 },
     #[error("sign in again")]
     SessionOver,
+    /// The same for one that is wrong and one that was used.
+    #[error("the code is wrong, or was used already")]
+    WrongCode,
+    /// The same for a forged token, an old one, and one since which something has changed.
+    #[error("begin again with your password")]
+    SecondStepOver,
 }
 
 impl Classify for AuthError {
     fn kind(&self) -> Kind {
         match self {
             Self::RegistrationClosed | Self::Suspended | Self::Closed => Kind::Forbidden,
-            Self::WrongCredentials | Self::SessionOver => Kind::Unauthenticated,
+            Self::WrongCredentials | Self::SessionOver | Self::WrongCode | Self::SecondStepOver => {
+                Kind::Unauthenticated
+            }
             Self::TooManyFailures { .. } => Kind::Throttled,
         }
     }
@@ -68,6 +77,8 @@ impl Classify for AuthError {
             Self::Closed => "account.closed",
             Self::TooManyFailures { .. } => "auth.throttled",
             Self::SessionOver => "auth.session-over",
+            Self::WrongCode => "auth.wrong-code",
+            Self::SecondStepOver => "auth.second-step-over",
         }
     }
 
@@ -161,7 +172,7 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, signed_in(&app, &client, jar, user, granted)).into_response())
 }
 
-/// Signs in with a username or e-mail address.
+/// Signs in with a username or e-mail address. Whoever has turned two-factor sign-in on is asked for a code then.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/login",
@@ -169,6 +180,7 @@ pub(crate) async fn register(
     request_body = Login,
     responses(
         (status = 200, description = "Signed in; the refresh token is in a cookie", body = Session),
+        (status = 202, description = "The password is right, and a code is asked; nobody is signed in yet", body = SecondStep),
         (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
     ),
     tag = "auth",
@@ -192,22 +204,47 @@ pub(crate) async fn login(
     if known.is_closed && !body.reopen {
         return Err(AuthError::Closed.into());
     }
+    if known.has_two_factor {
+        metrics::counter!("rillcast_logins_total", "outcome" => "asked").increment(1);
+        let step = SecondStep::ask(&app, known.id, &known.password_hash, body.reopen);
+        return Ok((StatusCode::ACCEPTED, Json(step)).into_response());
+    }
 
     let mut tx = db::begin(&app.pool).await?;
     // It may have been changed since it was looked at.
     if !db::users::holds_password(&mut tx, known.id, &known.password_hash).await? {
         return Err(AuthError::WrongCredentials.into());
     }
-    if known.is_closed {
-        db::users::reopen(&mut tx, known.id).await?;
-        let entry = Entry::of_member(Actor::Member(known.id), Action::AccountReopened, known.id);
+    let who = Entering { user: known.id, role: known.role, is_closed: known.is_closed };
+    enter(&app, (&client, &headers), jar, tx, who).await
+}
+
+/// Somebody who has proven all that is asked of them.
+pub(crate) struct Entering {
+    pub user: UserId,
+    pub role: Role,
+    /// Their account, which is opened again.
+    pub is_closed: bool,
+}
+
+/// Signs in, in the transaction in which it was proven.
+pub(crate) async fn enter(
+    app: &App,
+    (client, headers): (&Client, &HeaderMap),
+    jar: CookieJar,
+    mut tx: db::Tx,
+    who: Entering,
+) -> Result<Response, Problem> {
+    if who.is_closed {
+        db::users::reopen(&mut tx, who.user).await?;
+        let entry = Entry::of_member(Actor::Member(who.user), Action::AccountReopened, who.user);
         db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
     }
-    let user = db::users::find(&mut tx, known.id).await?.ok_or(AuthError::WrongCredentials)?;
-    let granted = tokens::open(&app, &mut tx, known.id, known.role, &Device::of(&client, &headers)).await?;
+    let user = db::users::find(&mut tx, who.user).await?.ok_or(AuthError::WrongCredentials)?;
+    let granted = tokens::open(app, &mut tx, who.user, who.role, &Device::of(client, headers)).await?;
     db::commit(tx).await?;
     metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
-    Ok(signed_in(&app, &client, jar, user, granted))
+    Ok(signed_in(app, client, jar, user, granted))
 }
 
 /// Whose name and password these are. `None`: nobody's. So many failures of one name are waited for, whether there is such a name or not.

@@ -54,6 +54,7 @@ pub mod state;
 mod streams;
 mod takeover;
 mod throttle;
+mod two_factor;
 mod upkeep;
 mod viewers;
 mod vod_playback;
@@ -114,6 +115,8 @@ impl Api {
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
             answers: Sealer::new(secret, idempotency::SEAL_PURPOSE),
             errands: tokio_util::task::TaskTracker::new(),
+            second_step: kit::second_step::SecondStep::new(secret),
+            codes: two_factor::Codes::new(secret),
             passwords: passwords::Passwords::new(),
             limits: live::limits::Limits::new(deps.live.clone()),
             revocations: live::revocations::Revocations::new(deps.live.clone(), ttl_s),

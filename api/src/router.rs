@@ -13,8 +13,8 @@ use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
     health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
-    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, vod_playback, vods,
-    webhooks,
+    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
+    vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -26,6 +26,10 @@ fn register() -> OpenApiRouter<App> {
 
 fn login() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(auth::login))
+}
+
+fn second_step() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(two_factor::second_step))
 }
 
 fn session() -> OpenApiRouter<App> {
@@ -47,6 +51,10 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(closing::close_account))
         .routes(routes!(new_password::auth_options))
         .routes(routes!(new_password::change_password))
+        .routes(routes!(two_factor::two_factor, two_factor::begin_two_factor))
+        .routes(routes!(two_factor::confirm_two_factor))
+        .routes(routes!(two_factor::renew_recovery_codes))
+        .routes(routes!(two_factor::end_two_factor))
         .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
         .routes(routes!(me::storage))
@@ -75,6 +83,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(admin::members::admin_members))
         .routes(routes!(admin::members::suspend_member))
         .routes(routes!(admin::members::unsuspend_member))
+        .routes(routes!(admin::members::reset_two_factor))
         .routes(routes!(admin::members::site_log))
         .routes(routes!(admin::audit::audit_log))
         .routes(routes!(admin::audit::audit_csv))
@@ -186,6 +195,7 @@ pub(crate) fn document() -> OpenApi {
         creating(),
         register(),
         login(),
+        second_step(),
         session(),
         forgot(),
         reset(),
@@ -206,6 +216,7 @@ pub(crate) fn build(app: &App) -> Router {
     let calls = OpenApiRouter::default()
         .merge(register().layer(from_fn_with_state(app.clone(), throttle::register)))
         .merge(login().layer(from_fn_with_state(app.clone(), throttle::login)))
+        .merge(second_step().layer(from_fn_with_state(app.clone(), throttle::second_step)))
         .merge(session().layer(from_fn_with_state(app.clone(), throttle::refresh)))
         .merge(forgot().layer(from_fn_with_state(app.clone(), throttle::forgot)))
         .merge(reset().layer(from_fn_with_state(app.clone(), throttle::reset)))

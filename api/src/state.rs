@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kit::Config;
 use kit::health::Health;
 use kit::seal::Sealer;
+use kit::second_step::SecondStep;
 use kit::tokens::AccessTokens;
 use live::limits::Limits;
 use live::revocations::Revocations;
@@ -23,6 +24,7 @@ use crate::passwords::Passwords;
 use crate::revoked::RevokedCache;
 use crate::rooms::attachments::intake::Intake;
 use crate::site::Site;
+use crate::two_factor::Codes;
 use crate::viewers::ViewerCounts;
 
 /// The state of the router.
@@ -57,6 +59,8 @@ pub struct Shared {
     pub(crate) answers: Sealer,
     /// Requests that run to their end without their callers. Waited for when the process stops.
     pub(crate) errands: TaskTracker,
+    pub(crate) second_step: SecondStep,
+    pub(crate) codes: Codes,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
     pub(crate) revocations: Revocations,

@@ -32,6 +32,11 @@ pub(crate) async fn login(State(app): State<App>, request: Request, next: Next) 
     limit(&app, "login", quota, request, next).await
 }
 
+pub(crate) async fn second_step(State(app): State<App>, request: Request, next: Next) -> Response {
+    let quota = Quota::new(app.config.limits.login_per_ip_per_minute, PER_MINUTE);
+    limit(&app, "second-step", quota, request, next).await
+}
+
 pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
     limit(&app, "refresh", REFRESH, request, next).await
 }

@@ -129,6 +129,12 @@ pub enum UserCommand {
         #[arg(long)]
         password: String,
     },
+    /// Turns a member's two-factor sign-in off, for whoever lost their app and their recovery codes.
+    #[command(name = "reset-2fa")]
+    ResetTwoFactor {
+        /// Username or e-mail address.
+        username: String,
+    },
     /// Suspends a member: signed out everywhere, off the air, and not let in again.
     Suspend {
         #[arg(long)]

@@ -47,6 +47,10 @@ pub async fn user(command: UserCommand, config: Config) -> anyhow::Result<ExitCo
             api::accounts::set_password(&pool, &live, &config, &username, Secret::new(password)).await?;
             println!("the password of {username} is changed, and all sign-ins are ended");
         }
+        UserCommand::ResetTwoFactor { username } => {
+            api::accounts::reset_two_factor(&pool, &config, &username).await?;
+            println!("{username} signs in with the password alone now");
+        }
         UserCommand::Suspend { username } => {
             let live = live::Live::new(&config.redis)?;
             api::accounts::set_suspended(&pool, &live, &config, &username, true).await?;

@@ -394,10 +394,12 @@ export function order(mock) {
           suspension: suspended.get(one.username) ?? null,
           created_at: iso(3e7),
           may_suspend: one.username !== user.username,
+          may_reset_two_factor: one.username === "orbit",
         });
         return { body: page(scene.empty ? [] : found.map(item)) };
       },
     ],
+    ["POST", /^\/admin\/users\/([^/]+)\/two-factor\/reset$/, () => ({ body: {} })],
     [
       "POST",
       /^\/admin\/users\/([^/]+)\/(suspend|unsuspend)$/,

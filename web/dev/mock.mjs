@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the app without one: the API from memory, Socket.IO, a picture made by ffmpeg,
 // and the built files of dist/ under the same content security policy the real server sends.
 //   node dev/mock.mjs [port]      then open http://127.0.0.1:PORT, or `RILLCAST_URL=http://127.0.0.1:PORT npm run dev`
-// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|banned|unbanned|act|flood}
+// POST /__mock/{live|reconnecting|offline|empty|full|fail|heal|say|notify|takeover|takeover-off|health-good|health-bad|health-silent|health-new|moderates|viewer|banned|unbanned|act|flood|two-factor|two-factor-off}
 // changes the scene.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -15,6 +15,7 @@ import { attachments } from "./mock-attach.mjs";
 import { clips } from "./mock-clips.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
+import { twoFactor } from "./mock-two-factor.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
@@ -631,12 +632,13 @@ const routes = [
     "POST",
     /^\/auth\/(login|register)$/,
     (_, body) => {
+      if (body.password === "code") return { status: 202, body: { second_step_token: "s", expires_in: 300 } };
       if (body.password === "wrong") return problem(401, "auth.invalid-credentials", "wrong");
       if (body.username === "taken")
         return problem(409, "account.taken", "this username is taken", [
           { field: "username", message: "is taken" },
         ]);
-      return { body: { user, access_token: "t", expires_in: 900 }, cookie: "mock=in; Path=/; HttpOnly" };
+      return entered();
     },
   ],
   [
@@ -1067,6 +1069,11 @@ function dress(lines) {
   fourth.kind = "announcement";
 }
 
+const entered = () => ({
+  body: { user, access_token: "t", expires_in: 900 },
+  cookie: "mock=in; Path=/; HttpOnly",
+});
+const secured = twoFactor({ iso, problem, entered });
 const desk = order({
   people,
   history,
@@ -1094,6 +1101,7 @@ routes.push(
   ...desk.routes,
   ...analytics({ scene, uuid7, problem }),
   ...webhooks({ scene, uuid7, iso, page, problem }),
+  ...secured.routes,
 );
 
 io.on("connection", (socket) => {
@@ -1268,6 +1276,7 @@ function act(what, text) {
   if (what === "moderates" || what === "viewer") scene.moderates = what === "moderates";
   if (what === "banned" || what === "unbanned") scene.banned = what === "banned";
   if (what === "act") desk.other();
+  secured.act(what);
   if (what.startsWith("health-")) scene.health = what.slice(7);
   if (what === "say") {
     const message = line(people[1], text || "hello");

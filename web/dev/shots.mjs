@@ -46,6 +46,31 @@ const pages = [
   ["channel-clips-empty", "/c/rosa?tab=clips", { focus: "channel-clips" }],
   ["studio-clips", "/studio", { wait: 3000, focus: "who-may-clip" }],
   ["signin", "/signin", { anonymous: true }],
+  [
+    "signin-second-step",
+    "/signin",
+    {
+      anonymous: true,
+      fill: [
+        ["login", "linh_makes"],
+        ["password", "code"],
+      ],
+      press: ["submit"],
+    },
+  ],
+  [
+    "signin-second-step-wrong",
+    "/signin",
+    {
+      anonymous: true,
+      fill: [
+        ["login", "linh_makes"],
+        ["password", "code"],
+      ],
+      press: ["submit", "code-kind"],
+      forms: [["second-step-code", "000000", "second-step-submit"]],
+    },
+  ],
   ["signup", "/signup", { anonymous: true }],
   ["home-anonymous", "/", { anonymous: true }],
   ["studio-waiting", "/studio", { before: ["offline"], after: ["live"] }],
@@ -103,6 +128,44 @@ const pages = [
     "/settings",
     { stalls: /me\/(notification-settings|privacy|push|sessions)/, whole: true },
   ],
+  ["two-factor", "/settings", { focus: "two-factor" }],
+  [
+    "two-factor-is-on",
+    "/settings",
+    { before: ["two-factor"], after: ["two-factor-off"], focus: "two-factor" },
+  ],
+  ["two-factor-password", "/settings", { press: ["two-factor-on"] }],
+  [
+    "two-factor-scan",
+    "/settings",
+    { press: ["two-factor-on"], forms: [["two-factor-password", "good", "two-factor-next"]] },
+  ],
+  [
+    "two-factor-codes",
+    "/settings",
+    {
+      press: ["two-factor-on"],
+      forms: [
+        ["two-factor-password", "good", "two-factor-next"],
+        ["two-factor-code", "123456", "two-factor-confirm"],
+      ],
+      after_each: ["two-factor-off"],
+    },
+  ],
+  [
+    "two-factor-turn-off",
+    "/settings",
+    {
+      before: ["two-factor"],
+      after: ["two-factor-off"],
+      press: ["two-factor-off"],
+      forms: [
+        ["two-factor-password", "good", null],
+        ["two-factor-code", "000000", "two-factor-confirm"],
+      ],
+    },
+  ],
+  ["two-factor-loading", "/settings", { stalls: /me\/two-factor/, focus: "two-factor-loading" }],
   ["friends", "/friends", { whole: true }],
   ["friends-empty", "/friends", { before: ["empty"], after: ["full"] }],
   ["friends-loading", "/friends", { stalls: /api\/v1\/friends/ }],
@@ -126,6 +189,7 @@ const pages = [
   ["bell", "/", { press: ["bell"] }],
   ["admin", "/admin/categories"],
   ["admin-members", "/admin/members"],
+  ["admin-members-reset", "/admin/members", { press: ["reset-two-factor"] }],
   ["admin-reports", "/admin/reports"],
   ["admin-audit", "/admin/audit"],
   ["404", "/nowhere"],
@@ -166,7 +230,11 @@ for (const [
     focus = null,
     whole = false,
     // What is pressed, what is typed where, which requests are never answered, and whether the line is lost once the page is there.
+    fill = [],
     press = [],
+    // What is typed where after that, and what is pressed then.
+    forms = [],
+    after_each = [],
     type = null,
     stalls = null,
     isCut = false,
@@ -198,8 +266,14 @@ for (const [
     if (stalls) await page.route(stalls, () => undefined);
     await page.goto(base + path);
     await page.waitForTimeout(wait);
+    for (const [id, text] of fill) await page.getByTestId(id).fill(text);
     for (const id of press) {
       await page.getByTestId(id).first().click();
+      await page.waitForTimeout(after_press);
+    }
+    for (const [id, text, button] of forms) {
+      await page.getByTestId(id).fill(text);
+      if (button) await page.getByTestId(button).click();
       await page.waitForTimeout(after_press);
     }
     if (type) {
@@ -217,6 +291,7 @@ for (const [
     }
     await page.screenshot({ path: join(out, `${name}-${shape}.png`), fullPage: whole });
     await page.close();
+    for (const step of after_each) await act(step);
     if (isCut) await browser.setOffline(false);
   }
   for (const step of after) await act(step);

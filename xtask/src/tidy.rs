@@ -68,6 +68,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rml_rtmp", &["ingest"]),
     ("rml_amf0", &["ingest"]),
     ("jsonwebtoken", &["crates/kit"]),
+    ("totp-rs", &["api"]),
+    ("qrcode", &["api"]),
     ("clap", &["server"]),
 ];
 

@@ -6,8 +6,9 @@ use db::audit::{Record, Spot};
 use db::site::{Member, Wanted};
 use domain::UserId;
 use domain::audit::{Action, Actor};
+use domain::event::TwoFactorChange;
 use domain::order::reason;
-use domain::user::Username;
+use domain::user::{Role, Username};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use crate::page::{self, PageQuery};
 use crate::revoked;
 use crate::shapes::RoleName;
 use crate::state::App;
+use crate::two_factor::{self, TwoFactorError};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -71,6 +73,8 @@ pub(crate) struct AdminMember {
     created_at: DateTime<Utc>,
     /// Whether the caller may suspend and readmit them.
     may_suspend: bool,
+    /// Whether the caller may turn their two-factor sign-in off; false where it is off.
+    may_reset_two_factor: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -110,6 +114,7 @@ pub(crate) async fn admin_members(
     let next_cursor = page::cut(&mut rows, limit, |row| row.id.as_uuid());
     let view = |member: Member| AdminMember {
         may_suspend: staff.role.outranks(member.role),
+        may_reset_two_factor: member.has_two_factor && staff.role == Role::Admin && staff.role.outranks(member.role),
         role: member.role.into(),
         is_suspended: member.is_barred,
         is_closed: member.is_closed,
@@ -157,6 +162,17 @@ impl From<Record> for SiteLogEntry {
     }
 }
 
+/// A reason, which nobody may leave out.
+fn because(body: &Because) -> Result<String, Problem> {
+    let mut fields = Fields::default();
+    let why = fields.take(reason(&body.reason)).unwrap_or_default();
+    if why.is_empty() {
+        fields.push("reason", "must be 1 to 500 characters");
+    }
+    fields.check()?;
+    Ok(why)
+}
+
 async fn set(
     app: &App,
     (account, client): (&Account, &Client),
@@ -164,12 +180,7 @@ async fn set(
     body: &Because,
     is_suspended: bool,
 ) -> Result<Json<SiteLogEntry>, Problem> {
-    let mut fields = Fields::default();
-    let why = fields.take(reason(&body.reason)).unwrap_or_default();
-    if why.is_empty() {
-        fields.push("reason", "must be 1 to 500 characters");
-    }
-    fields.check()?;
+    let why = because(body)?;
     let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
     let mut tx = db::begin(&app.pool).await?;
     let staff = staff(&mut tx, account).await?;
@@ -234,6 +245,45 @@ pub(crate) async fn unsuspend_member(
     Json(body): Json<Because>,
 ) -> Result<Json<SiteLogEntry>, Problem> {
     set(&app, (&account, &client), &path, &body, false).await
+}
+
+/// Turns a member's two-factor sign-in off, for whoever lost their app and their recovery codes: the password alone is enough then. Nobody
+/// is signed out; where there is mail the member is told. For administrators, where the member is none.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{username}/two-factor/reset",
+    operation_id = "reset_two_factor",
+    params(MemberPath),
+    request_body = Because,
+    responses(
+        (status = 200, description = "What the log says of it", body = SiteLogEntry),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "admin",
+)]
+pub(crate) async fn reset_two_factor(
+    State(app): State<App>,
+    account: Account,
+    client: Client,
+    Path(path): Path<MemberPath>,
+    Json(body): Json<Because>,
+) -> Result<Json<SiteLogEntry>, Problem> {
+    let mut tx = db::begin(&app.pool).await?;
+    account.require_admin(&mut tx).await?;
+    let why = because(&body)?;
+    let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
+    let subject = db::site::hold(&mut tx, &name).await?.ok_or(OrderError::NoMember)?;
+    if !Role::Admin.outranks(subject.role) {
+        return Err(AdminError::Outranked.into());
+    }
+    if !db::two_factor::remove(&mut tx, subject.id).await? {
+        return Err(TwoFactorError::Off.into());
+    }
+    let by = two_factor::By { actor: Actor::Member(account.id), client: Some(&client), reason: &why };
+    let record = two_factor::changed(&app, &mut tx, subject.id, TwoFactorChange::Reset, by).await?;
+    db::commit(tx).await?;
+    Ok(Json(record.into()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

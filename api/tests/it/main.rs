@@ -29,6 +29,7 @@ mod sessions;
 mod sign_ins;
 mod site;
 mod takeover;
+mod two_factor;
 mod vod_playback;
 mod vods;
 mod webhooks;

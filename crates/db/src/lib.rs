@@ -41,6 +41,7 @@ pub mod storyboards;
 pub mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod two_factor;
 pub mod users;
 pub mod vods;
 mod warm;

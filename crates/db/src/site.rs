@@ -56,6 +56,8 @@ pub struct Member {
     /// By themselves.
     pub is_closed: bool,
     pub suspension: Option<Suspension>,
+    /// A code is asked after their password.
+    pub has_two_factor: bool,
     pub created_at: Timestamp,
 }
 
@@ -73,6 +75,7 @@ pub async fn members(conn: &mut Conn, wanted: Wanted<'_>, limit: i64) -> Result<
     let rows = sqlx::query!(
         r#"
         SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.role, u.is_barred, u.closed_at IS NOT NULL AS "is_closed!", u.created_at,
+               EXISTS (SELECT FROM two_factor t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS "has_two_factor!",
                l.reason AS "reason?", l.actor AS "actor?", l.at AS "at?"
           FROM users u
           LEFT JOIN LATERAL (SELECT reason, CASE WHEN actor_kind = 'user' THEN actor END AS actor, at
@@ -102,6 +105,7 @@ pub async fn members(conn: &mut Conn, wanted: Wanted<'_>, limit: i64) -> Result<
                 is_barred: row.is_barred,
                 is_closed: row.is_closed,
                 suspension: row.at.map(|at| Suspension { reason: row.reason.unwrap_or_default(), by: row.actor, at }),
+                has_two_factor: row.has_two_factor,
                 created_at: row.created_at,
             })
         })

@@ -53,6 +53,8 @@ pub struct Credentials {
     pub is_barred: bool,
     /// By themselves.
     pub is_closed: bool,
+    /// A code is asked after the password.
+    pub has_two_factor: bool,
     pub role: Role,
 }
 
@@ -87,7 +89,8 @@ pub async fn insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<()> {
 pub async fn credentials(conn: &mut Conn, login: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"
-        SELECT user_id, password_hash, is_barred, closed_at IS NOT NULL AS "is_closed!", role
+        SELECT user_id, password_hash, is_barred, closed_at IS NOT NULL AS "is_closed!", role,
+               EXISTS (SELECT FROM two_factor t WHERE t.user_id = users.user_id AND t.confirmed_at IS NOT NULL) AS "has_two_factor!"
           FROM users
          WHERE username = $1 OR email = $1
         "#,
@@ -101,6 +104,7 @@ pub async fn credentials(conn: &mut Conn, login: &str) -> Result<Option<Credenti
             password_hash: row.password_hash,
             is_barred: row.is_barred,
             is_closed: row.is_closed,
+            has_two_factor: row.has_two_factor,
             role: role(&row.role)?,
         })
     })

@@ -92,6 +92,11 @@ words! {
         UserUnsuspended = "user.unsuspended",
         RoleChanged = "role.changed",
         PasswordChanged = "password.changed",
+        TwoFactorEnabled = "two_factor.enabled",
+        TwoFactorDisabled = "two_factor.disabled",
+        TwoFactorReset = "two_factor.reset",
+        RecoveryCodesRenewed = "two_factor.codes_renewed",
+        RecoveryCodeUsed = "two_factor.code_used",
         AccountCreated = "account.created",
         AccountClosed = "account.closed",
         AccountReopened = "account.reopened",
@@ -125,6 +130,11 @@ impl Action {
             | Self::UserUnsuspended
             | Self::RoleChanged
             | Self::PasswordChanged
+            | Self::TwoFactorEnabled
+            | Self::TwoFactorDisabled
+            | Self::TwoFactorReset
+            | Self::RecoveryCodesRenewed
+            | Self::RecoveryCodeUsed
             | Self::AccountCreated
             | Self::AccountClosed
             | Self::AccountReopened => EntityType::User,

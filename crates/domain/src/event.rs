@@ -8,6 +8,35 @@ use crate::user::{Email, Username};
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
 
+/// What became of a member's two-factor sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TwoFactorChange {
+    On,
+    Off,
+    /// The recovery codes from before are good for nothing any more.
+    NewCodes,
+    /// Somebody signed in with a recovery code.
+    RecoveryUsed,
+    /// Turned off by an administrator or the operator.
+    Reset,
+}
+
+impl TwoFactorChange {
+    pub const ALL: [Self; 5] = [Self::On, Self::Off, Self::NewCodes, Self::RecoveryUsed, Self::Reset];
+
+    /// As it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::NewCodes => "new_codes",
+            Self::RecoveryUsed => "recovery_used",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// An outbox payload. The tag and the fields are stored: add, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -59,6 +88,8 @@ pub enum Event {
     ResetAsked { email: Email, at: Timestamp },
     /// A member has another password.
     PasswordChanged { user_id: UserId },
+    /// How a member's sign-ins are secured is not what it was.
+    TwoFactorChanged { user_id: UserId, change: TwoFactorChange },
     /// A moderator did something in a channel's chat whose owner wants to hear of it elsewhere.
     ChatModerated { channel_id: UserId, act_id: uuid::Uuid },
     /// There is something for an endpoint that was not written by the relay itself.
@@ -105,6 +136,7 @@ impl Event {
             Self::MailAsked { .. } => "mail_asked",
             Self::ResetAsked { .. } => "reset_asked",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::TwoFactorChanged { .. } => "two_factor_changed",
             Self::ChatModerated { .. } => "chat_moderated",
             Self::WebhookDue { .. } => "webhook_due",
             Self::WebhookDisabled { .. } => "webhook_disabled",

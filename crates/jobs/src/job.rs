@@ -1,5 +1,6 @@
 //! The jobs there are, and what each does.
 
+use domain::event::TwoFactorChange;
 use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
 use domain::user::{Email, Username};
@@ -53,6 +54,8 @@ pub enum Job {
     SendReset { email: Email, at: Timestamp },
     /// Tells a member by mail that their password has changed. Run twice, it is told twice, under one Message-ID.
     TellPasswordChanged { user_id: UserId },
+    /// Tells a member by mail what became of their two-factor sign-in. Run twice, it is told twice, under one Message-ID.
+    TellTwoFactorChanged { user_id: UserId, change: TwoFactorChange },
     /// Sends what is due to a member's own server. Run twice, it finds less to do, and of two at once one has the turn.
     DeliverWebhook { webhook_id: WebhookId },
     /// Removes a deleted recording's objects from the bucket.
@@ -79,6 +82,7 @@ impl Job {
             Self::AskMailAddress { .. } => "ask_mail_address",
             Self::SendReset { .. } => "send_reset",
             Self::TellPasswordChanged { .. } => "tell_password_changed",
+            Self::TellTwoFactorChanged { .. } => "tell_two_factor_changed",
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
@@ -130,6 +134,9 @@ impl Job {
             Self::AskMailAddress { user_id } => mail::ask_address(deps, user_id).await,
             Self::SendReset { email, at } => mail::account::send_reset(deps, id, &email, at).await,
             Self::TellPasswordChanged { user_id } => mail::account::tell_password_changed(deps, id, user_id).await,
+            Self::TellTwoFactorChanged { user_id, change } => {
+                mail::account::tell_two_factor_changed(deps, id, user_id, change).await
+            }
             Self::DeliverWebhook { webhook_id } => webhooks::deliver(deps, id, webhook_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.

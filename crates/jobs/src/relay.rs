@@ -169,6 +169,7 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::MailAsked { .. }
         | Event::ResetAsked { .. }
         | Event::PasswordChanged { .. }
+        | Event::TwoFactorChanged { .. }
         | Event::RecordingStopped { .. }
         | Event::StreamUpdated { .. }
         | Event::VodFailed { .. }
@@ -210,6 +211,7 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::MailAsked { user_id } => vec![Job::AskMailAddress { user_id }],
         Event::ResetAsked { email, at } => vec![Job::SendReset { email, at }],
         Event::PasswordChanged { user_id } => vec![Job::TellPasswordChanged { user_id }],
+        Event::TwoFactorChanged { user_id, change } => vec![Job::TellTwoFactorChanged { user_id, change }],
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]

@@ -19,6 +19,7 @@ pub mod playback;
 pub mod problem;
 pub mod retry;
 pub mod seal;
+pub mod second_step;
 pub mod secret;
 pub mod tasks;
 pub mod telemetry;

@@ -121,6 +121,15 @@ async fn a_moderators_evening() {
     stack.stop().await;
 }
 
+/// Turned on with an app, asked for at the sign-in, a recovery code on a phone, turned off: by keyboard, judged by axe.
+#[tokio::test]
+async fn a_code_is_asked_after_the_password() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "two-factor").await;
+    assert_eq!(measured["codes"], 10);
+    stack.stop().await;
+}
+
 /// A server of a broadcaster's own: made, tried, verified, failing, sent to again, with a new key, deleted.
 #[tokio::test]
 async fn a_broadcasters_own_server_is_told() {

@@ -146,6 +146,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/users/{username}/two-factor/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turns a member's two-factor sign-in off, for whoever lost their app and their recovery codes: the password alone is enough then. Nobody
+         *     is signed out; where there is mail the member is told. For administrators, where the member is none.
+         */
+        post: operations["reset_two_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users/{username}/unsuspend": {
         parameters: {
             query?: never;
@@ -189,8 +209,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in with a username or e-mail address. */
+        /** Signs in with a username or e-mail address. Whoever has turned two-factor sign-in on is asked for a code then. */
         post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login/second-step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The second step of a sign-in: a code of the app, or a recovery code. */
+        post: operations["second_step"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1297,6 +1334,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/two-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the caller's sign-ins are secured. */
+        get: operations["two_factor"];
+        put?: never;
+        /**
+         * Begins to turn two-factor sign-in on: a fresh secret, to be confirmed with a code of it within half an hour. Begun again, the secret
+         *     before is forgotten.
+         */
+        post: operations["begin_two_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/two-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turns two-factor sign-in on, with a code that shows that the app has the secret. Nobody is signed out. */
+        post: operations["confirm_two_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/two-factor/off": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turns two-factor sign-in off: the password is enough from now on. */
+        post: operations["end_two_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/two-factor/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes ten new recovery codes. Those from before are good for nothing any more. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/webhooks": {
         parameters: {
             query?: never;
@@ -2199,6 +2308,8 @@ export interface components {
             is_closed: boolean;
             /** @description By the staff. */
             is_suspended: boolean;
+            /** @description Whether the caller may turn their two-factor sign-in off; false where it is off. */
+            may_reset_two_factor: boolean;
             /** @description Whether the caller may suspend and readmit them. */
             may_suspend: boolean;
             role: components["schemas"]["Role"];
@@ -2412,7 +2523,7 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated";
         /** @enum {string} */
         AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook";
         /** @description What was done. */
@@ -2462,6 +2573,10 @@ export interface components {
         Because: {
             /** @description 1 to 500 characters. */
             reason: string;
+        };
+        BeginTwoFactor: {
+            /** @description The caller's password. */
+            password: string;
         };
         /**
          * @description How much a follower hears of a channel.
@@ -2629,6 +2744,10 @@ export interface components {
         /** @description What a link in a mail carries. */
         ConfirmMail: {
             token: string;
+        };
+        ConfirmTwoFactor: {
+            /** @description Six digits, as the app shows them. */
+            code: string;
         };
         DecideReport: {
             action: components["schemas"]["ReportAction"];
@@ -3212,6 +3331,11 @@ export interface components {
             state: components["schemas"]["UnbanRequestState"];
             text: string;
         };
+        PasswordAndCode: {
+            /** @description Of the app, or a recovery code. */
+            code: string;
+            password: string;
+        };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
          *     `playback-token` makes a fresh one.
@@ -3336,6 +3460,10 @@ export interface components {
             /** Format: uuid */
             stream_id?: string | null;
             text: string;
+        };
+        /** @description Codes for when the app is lost. Each is good once; they are shown this once. */
+        RecoveryCodes: {
+            recovery_codes: string[];
         };
         Register: {
             /** @description The username unless given. */
@@ -3540,6 +3668,22 @@ export interface components {
             items: components["schemas"]["SanctionEntry"][];
             next_cursor?: string | null;
         };
+        /** @description What the first step answers to whoever has turned it on. */
+        SecondStep: {
+            /**
+             * Format: int64
+             * @description Seconds it is good for.
+             */
+            expires_in: number;
+            /** @description For `POST /api/v1/auth/login/second-step`, and for nothing else. */
+            second_step_token: string;
+        };
+        SecondStepBody: {
+            /** @description Of the app, or a recovery code. */
+            code: string;
+            /** @description `second_step_token` of the first step's answer. */
+            token: string;
+        };
         /** @description A fresh sign-in. */
         Session: {
             access_token: string;
@@ -3736,6 +3880,30 @@ export interface components {
              * @description The first encoder that publishes before then takes over; later ones are refused as before.
              */
             until: string;
+        };
+        /** @description How the caller's sign-ins are secured. */
+        TwoFactor: {
+            /** @description Whether the sign-in asks for a code after the password. */
+            is_on: boolean;
+            /**
+             * Format: int64
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes_left: number;
+            /**
+             * Format: date-time
+             * @description Null while it is off.
+             */
+            since?: string | null;
+        };
+        /** @description A secret for an app that makes codes. Shown this once, and not in force until a code confirms it. */
+        TwoFactorSetup: {
+            /** @description The `otpauth:` address an app understands. */
+            otpauth_url: string;
+            /** @description The same as a QR code: an SVG document. */
+            qr_svg: string;
+            /** @description In base32, for whoever cannot scan. */
+            secret: string;
         };
         /** @description A request that waits, as `mod:request` tells it too. */
         UnbanRequest: {
@@ -4319,6 +4487,42 @@ export interface operations {
             };
         };
     };
+    reset_two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description What the log says of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteLogEntry"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     unsuspend_member: {
         parameters: {
             query?: never;
@@ -4396,6 +4600,48 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the refresh token is in a cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The password is right, and a code is asked; nobody is signed in yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStep"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStepBody"];
             };
         };
         responses: {
@@ -7167,6 +7413,165 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwoFactor"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginTwoFactor"];
+            };
+        };
+        responses: {
+            /** @description What to tell the app */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwoFactorSetup"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmTwoFactor"];
+            };
+        };
+        responses: {
+            /** @description It is on; the recovery codes, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAndCode"];
+            };
+        };
+        responses: {
+            /** @description It is off */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordAndCode"];
+            };
+        };
+        responses: {
+            /** @description The new codes, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
             };
             /** @description What went wrong */
             "4XX": {

@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Search, Smile } from "lucide-react";
+import { Search, ShieldOff, Smile } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AdminMember, type MemberFilter, members, setSuspended } from "@/features/admin/queries";
+import { ResetTwoFactor } from "@/features/admin/ResetTwoFactor";
 import { StaffEmotes } from "@/features/emotes/StaffEmotes";
 import { errorText } from "@/i18n/errorText";
 import { useLang } from "@/i18n/useLang";
@@ -38,6 +39,7 @@ function Members() {
   );
   const [asked, setAsked] = useState<AdminMember | null>(null);
   const [shown, setShown] = useState<AdminMember["user"] | null>(null);
+  const [reset, setReset] = useState<AdminMember["user"] | null>(null);
   const query = useInfiniteQuery(members(filter));
   const items = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
@@ -88,6 +90,7 @@ function Members() {
             member={member}
             onAsk={() => setAsked(member)}
             onEmotes={() => setShown(member.user)}
+            onReset={() => setReset(member.user)}
           />
         ))}
       </ul>
@@ -100,12 +103,23 @@ function Members() {
           onClose={() => setShown(null)}
         />
       )}
+      {reset && <ResetTwoFactor key={reset.id} user={reset} onClose={() => setReset(null)} />}
       {asked && <Ask key={asked.user.id} member={asked} onClose={() => setAsked(null)} />}
     </div>
   );
 }
 
-function Row({ member, onAsk, onEmotes }: { member: AdminMember; onAsk: () => void; onEmotes: () => void }) {
+function Row({
+  member,
+  onAsk,
+  onEmotes,
+  onReset,
+}: {
+  member: AdminMember;
+  onAsk: () => void;
+  onEmotes: () => void;
+  onReset: () => void;
+}) {
   const { t } = useTranslation();
   const lang = useLang();
   const { user, suspension } = member;
@@ -153,6 +167,16 @@ function Row({ member, onAsk, onEmotes }: { member: AdminMember; onAsk: () => vo
           data-testid="member-emotes"
         >
           <Smile />
+        </IconButton>
+      )}
+      {member.may_reset_two_factor && (
+        <IconButton
+          look="ghost"
+          onClick={onReset}
+          label={t("admin.members.reset_named", { name: user.display_name })}
+          data-testid="reset-two-factor"
+        >
+          <ShieldOff />
         </IconButton>
       )}
       {member.may_suspend && (

@@ -11,6 +11,7 @@ import type { User } from "@/api/types";
 import { ChangePassword } from "@/features/account/ChangePassword";
 import { CloseAccount } from "@/features/account/CloseAccount";
 import { Devices } from "@/features/account/Devices";
+import { TwoFactor } from "@/features/account/TwoFactor";
 import { privacy, useSetPrivacy } from "@/features/friends/friends";
 import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
@@ -63,6 +64,9 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section id="password" title={t("password.title")}>
           <ChangePassword username={user.username} />
+        </Section>
+        <Section id="security" title={t("two_factor.section")}>
+          <TwoFactor username={user.username} />
         </Section>
         <Section id="devices" title={t("devices.title")}>
           <Devices />

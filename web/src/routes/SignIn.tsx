@@ -6,6 +6,8 @@ import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { session, useSession } from "@/api/session";
 import { authOptions } from "@/features/account/newPassword";
+import { SecondStep } from "@/features/account/SecondStep";
+import { asksMore, type Entered } from "@/features/account/twoFactor";
 import { errorText } from "@/i18n/errorText";
 import { Button } from "@/ui/button";
 import { TextField } from "@/ui/field";
@@ -21,20 +23,40 @@ export function SignIn() {
   const options = useQuery(authOptions());
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
+  // What the second step is asked with, once the password was right.
+  const [token, setToken] = useState<string | null>(null);
+  const [isOver, setOver] = useState(false);
+  const entered = (answer: Entered) => {
+    session.signedIn(answer.user, answer.access_token, answer.expires_in);
+    void client.invalidateQueries();
+  };
   const enter = useMutation({
     mutationFn: (reopen: boolean) =>
       unwrap(api.POST("/api/v1/auth/login", { body: { login: login.trim(), password, reopen } })),
     onSuccess: (answer) => {
-      session.signedIn(answer.user, answer.access_token, answer.expires_in);
-      void client.invalidateQueries();
+      setOver(false);
+      if (asksMore(answer)) setToken(answer.second_step_token);
+      else entered(answer);
     },
   });
+  const back = (isLate: boolean) => {
+    setToken(null);
+    setPassword("");
+    setOver(isLate);
+    enter.reset();
+  };
   if (isSignedIn) return <Navigate to={next ?? "/"} replace />;
   const error = enter.error ? ApiError.of(enter.error) : null;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     enter.mutate(false);
   };
+  if (token)
+    return (
+      <AuthFrame title={t("two_factor.step")} lead={t("auth.lead")}>
+        <SecondStep token={token} onEntered={entered} onOver={() => back(true)} onBack={() => back(false)} />
+      </AuthFrame>
+    );
   return (
     <AuthFrame title={t("auth.signin_title")} lead={t("auth.lead")}>
       <form onSubmit={submit} className="flex flex-col gap-5">
@@ -58,6 +80,11 @@ export function SignIn() {
           onChange={(event) => setPassword(event.target.value)}
           data-testid="password"
         />
+        {isOver && !error && (
+          <p role="alert" className="rounded-md bg-raised px-4 py-3" data-testid="second-step-over">
+            {t("two_factor.over")}
+          </p>
+        )}
         {error?.code === "account.closed" && (
           <div role="alert" className="flex flex-col items-start gap-3 rounded-md bg-raised px-4 py-3">
             <p>{t("auth.closed")}</p>

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::event::TwoFactorChange;
 use domain::user::Email;
 use domain::{Timestamp, UserId};
 
@@ -38,6 +39,19 @@ pub(crate) async fn tell_password_changed(deps: &Deps, id: &str, user: UserId) -
     let member = db::mail::holder(&mut *deps.pool.acquire().await?, user).await?;
     let Some(member) = member else { return Ok(()) };
     hand(&office, office.desk.password_changed(id, &member)?, "password").await
+}
+
+/// Tells a member what became of their two-factor sign-in.
+pub(crate) async fn tell_two_factor_changed(
+    deps: &Deps,
+    id: &str,
+    user: UserId,
+    change: TwoFactorChange,
+) -> anyhow::Result<()> {
+    let Some(office) = Office::open(&deps.config)? else { return Ok(()) };
+    let member = db::mail::holder(&mut *deps.pool.acquire().await?, user).await?;
+    let Some(member) = member else { return Ok(()) };
+    hand(&office, office.desk.two_factor_changed(id, &member, change)?, "two_factor").await
 }
 
 async fn hand(office: &Office, letter: Letter, outcome: &'static str) -> anyhow::Result<()> {

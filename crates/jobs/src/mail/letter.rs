@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use db::mail::{Owed, Settings};
 use domain::UserId;
+use domain::event::TwoFactorChange;
 use domain::notification::{Language, NotificationType};
 use kit::mail_links::MailLinks;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
@@ -130,20 +131,37 @@ impl Desk {
         expires: u64,
     ) -> anyhow::Result<Letter> {
         let token = self.links.reset(user, &member.address, password_hash, expires);
-        self.about_account(id, member, "reset", &format!("/reset?token={token}"))
+        self.about_account(id, member, ("reset", "reset"), &format!("/reset?token={token}"))
     }
 
     /// Tells a member that their password is another, and where to go if that was not their doing.
     pub(super) fn password_changed(&self, id: &str, member: &Settings) -> anyhow::Result<Letter> {
-        self.about_account(id, member, "password", "/forgot")
+        self.about_account(id, member, ("password", "password"), "/forgot")
     }
 
-    /// Words of the family `key`, with one way to go.
-    fn about_account(&self, id: &str, member: &Settings, key: &str, place: &str) -> anyhow::Result<Letter> {
+    /// Tells a member what became of their two-factor sign-in, and where to look after it if that was not their doing.
+    pub(super) fn two_factor_changed(
+        &self,
+        id: &str,
+        member: &Settings,
+        change: TwoFactorChange,
+    ) -> anyhow::Result<Letter> {
+        let line = format!("two_factor_{}", change.as_str());
+        self.about_account(id, member, ("two_factor", &line), "/settings#security")
+    }
+
+    /// Words of the family `key`, of which `line` says what happened, with one way to go.
+    fn about_account(
+        &self,
+        id: &str,
+        member: &Settings,
+        (key, line): (&str, &str),
+        place: &str,
+    ) -> anyhow::Result<Letter> {
         let language = member.language;
         let say = |key: &str| self.say(language, key, context! { site => &self.site, member => &member.username });
         let item =
-            Item { line: say(key)?, url: format!("{}{place}", self.site_url), button: say(&format!("{key}_button"))? };
+            Item { line: say(line)?, url: format!("{}{place}", self.site_url), button: say(&format!("{key}_button"))? };
         let foot = Foot { why: say(&format!("{key}_why"))?, stop: None };
         Ok(Letter {
             id: id.to_owned(),
@@ -276,6 +294,11 @@ mod tests {
             assert!(reset.text.contains("https://tv.example/reset?token="), "{}", reset.text);
             let changed = desk.password_changed("two", &member).unwrap();
             assert!(changed.text.contains("https://tv.example/forgot"), "{}", changed.text);
+            for change in TwoFactorChange::ALL {
+                let letter = desk.two_factor_changed("three", &member, change).unwrap();
+                assert!(letter.text.contains("https://tv.example/settings#security"), "{}", letter.text);
+                assert!(letter.stop.is_none() && letter.text.contains("bob"), "{}", letter.text);
+            }
             for letter in [reset, changed] {
                 assert!(letter.stop.is_none() && letter.text.contains("bob"), "{}", letter.text);
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::UserId;
-use domain::event::Event;
+use domain::event::{Event, TwoFactorChange};
 use domain::notification::NotificationType;
 use domain::user::Email;
 use jobs::JobState;
@@ -362,4 +362,25 @@ async fn a_member_hears_that_their_password_has_changed() {
     let mail = MessageParser::default().parse(&raw).unwrap();
     assert!(mail.body_text(0).unwrap().contains("https://tv.example/forgot"));
     assert!(mail.message_id().unwrap().ends_with("@tv.example"));
+}
+
+#[tokio::test]
+async fn a_member_hears_what_became_of_their_two_factor_sign_in() {
+    let server = MailServer::default();
+    let (addr, _tasks) = server.start().await;
+    let site = site(addr).await;
+    let alice = site.channel("alice").await;
+    // Nobody asked for mail; who was shown the door hears nothing.
+    let barred = site.channel("barred").await;
+    site.execute(&format!("UPDATE users SET is_barred = true WHERE user_id = '{barred}'")).await;
+    site.tell(&Event::TwoFactorChanged { user_id: barred, change: TwoFactorChange::Off }).await;
+    site.tell(&Event::TwoFactorChanged { user_id: alice, change: TwoFactorChange::RecoveryUsed }).await;
+    let (_running, _stop) = site.run();
+    site.until(DONE, 2, Duration::from_secs(20)).await;
+    assert_eq!(server.recipients(), ["alice@test.example"]);
+    let raw = server.mail_to("alice@test.example");
+    let mail = MessageParser::default().parse(&raw).unwrap();
+    assert_eq!(mail.subject().unwrap(), "Signing in to tv.example was changed");
+    let text = mail.body_text(0).unwrap();
+    assert!(text.contains("with a recovery code") && text.contains("https://tv.example/settings#security"), "{text}");
 }

@@ -37,6 +37,14 @@ export const members = (filter: MemberFilter) =>
 export const decideReport = (id: string, action: "resolve" | "dismiss", note: string) =>
   unwrap(api.POST("/api/v1/admin/reports/{id}", { params: { path: { id } }, body: { action, note } }));
 
+export const resetTwoFactor = (username: string, reason: string) =>
+  unwrap(
+    api.POST("/api/v1/admin/users/{username}/two-factor/reset", {
+      params: { path: { username } },
+      body: { reason },
+    }),
+  );
+
 export const setSuspended = (username: string, isSuspended: boolean, reason: string) => {
   const call = { params: { path: { username } }, body: { reason } };
   return isSuspended
