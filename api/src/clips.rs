@@ -181,7 +181,7 @@ pub(crate) async fn vod_clips(
         let total = db::clips::count(&mut conn, id).await?;
         let clips_for = db::clips::clippers(&mut conn, vod.channel).await?.unwrap_or_default();
         let may_create = match &account {
-            Some(account) if vod.status != VodStatus::Failed => {
+            Some(account) if !matches!(vod.status, VodStatus::Failed | VodStatus::Processing) => {
                 may_clip(&mut conn, account, vod.channel).await?.is_ok()
             }
             _ => false,
@@ -241,7 +241,7 @@ pub(crate) async fn create_clip(
     let mut tx = db::begin(&app.pool).await?;
     account.role(&mut tx).await?.ok_or(AccessError::Suspended)?;
     let (vod, is_staff) = db::vods::find(&mut tx, vod_id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
-    if vod.status == VodStatus::Failed {
+    if matches!(vod.status, VodStatus::Failed | VodStatus::Processing) {
         return Err(ClipError::NothingToClip.into());
     }
     may_clip(&mut tx, &account, vod.channel).await??;

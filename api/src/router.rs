@@ -118,6 +118,8 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(vods::vod, vods::update_vod, vods::delete_vod))
         .routes(routes!(vods::vod_playback_token))
         .routes(routes!(vods::count_view))
+        .routes(routes!(vods::cancel_import))
+        .routes(routes!(vods::retry_import))
         .routes(routes!(clips::clips))
         .routes(routes!(clips::clip, clips::update_clip, clips::delete_clip))
         .routes(routes!(clips::count_clip_view))

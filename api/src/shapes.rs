@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use db::users::Person;
+use db::vods::Making;
+use domain::import::ImportState;
 use domain::stream::{StreamStatus, VodStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -171,6 +173,8 @@ impl Stream {
 pub(crate) enum VodState {
     /// The stream still runs; what there is can be played.
     Recording,
+    /// It is made from a file: nothing can be played yet. Only the owner and moderators see such recordings.
+    Processing,
     Ready,
     Failed,
 }
@@ -179,14 +183,21 @@ pub(crate) enum VodState {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Vod {
     pub id: Uuid,
-    pub stream_id: Uuid,
+    /// Null for one that was made from a file.
+    pub stream_id: Option<Uuid>,
     pub channel: ChannelRef,
     pub title: String,
     pub description: String,
     pub category: Option<CategoryRef>,
     pub tags: Vec<String>,
     pub status: VodState,
-    /// Why it failed. Only the owner and moderators see failed recordings.
+    /// Of one that is made from a file: how much of it is done, 0 to 100. Also while lower renditions are added to one that is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// Of one that is made from a file: whether it can be tried again now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_retry: Option<bool>,
+    /// Why it failed: a sentence, or for one made from a file a code (`import.…`). Only the owner and moderators see failed recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_reason: Option<String>,
     /// `quota`: the channel's room was full, and the stream was recorded no further.
@@ -201,6 +212,12 @@ pub(crate) struct Vod {
     pub created_at: DateTime<Utc>,
 }
 
+/// Hundredths that are done, while anything is.
+fn progress(making: Making) -> Option<u8> {
+    let is_under_way = matches!(making.state, ImportState::Queued | ImportState::Running);
+    is_under_way.then(|| u8::try_from(making.progress / 10).unwrap_or(0).min(100))
+}
+
 impl Vod {
     /// A recording that was found for the caller.
     pub(crate) fn of(vod: db::vods::Vod, eyes: &Eyes<'_>) -> Self {
@@ -208,7 +225,7 @@ impl Vod {
         let query = eyes.vod_query(vod.id, vod.channel, vod.visibility);
         Self {
             id: vod.id.as_uuid(),
-            stream_id: vod.stream.as_uuid(),
+            stream_id: vod.stream.map(domain::StreamId::as_uuid),
             channel: vod.owner.into(),
             title: vod.title,
             description: vod.description,
@@ -216,9 +233,14 @@ impl Vod {
             tags: vod.tags,
             status: match vod.status {
                 VodStatus::Recording => VodState::Recording,
+                VodStatus::Processing => VodState::Processing,
                 VodStatus::Ready => VodState::Ready,
                 VodStatus::Failed => VodState::Failed,
             },
+            progress: vod.import.and_then(progress),
+            may_retry: vod.import.map(|making| {
+                making.is_settled && matches!(making.state, ImportState::Failed | ImportState::Cancelled)
+            }),
             fail_reason: vod.fail_reason,
             stop_reason: vod.stop_reason,
             duration_s: vod.duration_ms as f64 / 1_000.0,

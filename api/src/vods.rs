@@ -27,6 +27,9 @@ use crate::viewers::anonymous_id;
 /// Recordings one viewer may have counted in a minute; more is a machine.
 const VIEWS_PER_CLIENT: live::limits::Quota = live::limits::Quota::new(60, std::time::Duration::from_secs(60));
 
+/// Tries of one member at making recordings from files.
+const RETRIES: live::limits::Quota = live::limits::Quota::new(20, std::time::Duration::from_secs(3_600));
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VodError {
     /// Also for a recording that is not the caller's to change.
@@ -34,6 +37,12 @@ pub(crate) enum VodError {
     NotFound,
     #[error("this recording belongs to somebody else")]
     NotYours,
+    #[error("nothing is being made of this recording that could be stopped")]
+    NothingToCancel,
+    #[error("this recording cannot be tried again now")]
+    NothingToRetry,
+    #[error("that was tried too often; wait before the next try")]
+    Throttled(std::time::Duration),
 }
 
 impl Classify for VodError {
@@ -41,6 +50,8 @@ impl Classify for VodError {
         match self {
             Self::NotFound => Kind::NotFound,
             Self::NotYours => Kind::Forbidden,
+            Self::NothingToCancel | Self::NothingToRetry => Kind::Conflict,
+            Self::Throttled(_) => Kind::Throttled,
         }
     }
 
@@ -48,6 +59,16 @@ impl Classify for VodError {
         match self {
             Self::NotFound => "vod.not-found",
             Self::NotYours => "vod.not-yours",
+            Self::NothingToCancel => "import.nothing-to-cancel",
+            Self::NothingToRetry => "import.nothing-to-retry",
+            Self::Throttled(_) => "import.throttled",
+        }
+    }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Throttled(wait) => u64::try_from(wait.as_millis()).ok(),
+            _ => None,
         }
     }
 }
@@ -318,6 +339,78 @@ pub(crate) async fn delete_vod(
     db::commit(tx).await?;
     tracing::info!(vod.id = %id, by = %account.id, "recording deleted");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stops making a recording from a file. For its owner. What was stored of it goes; it can be tried again afterwards.
+#[utoipa::path(
+    post,
+    path = "/api/v1/vods/{id}/cancel-import",
+    operation_id = "cancel_import",
+    params(VodPath),
+    responses(
+        (status = 200, description = "The recording, which has failed with `import.cancelled`", body = Vod),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn cancel_import(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<VodPath>,
+) -> Result<Json<Vod>, Problem> {
+    let id = VodId::from_uuid(path.id);
+    let mut tx = db::begin(&app.pool).await?;
+    is_owner(&mut tx, &account, id).await?;
+    if !db::imports::cancel(&mut tx, id, account.id).await? {
+        return Err(VodError::NothingToCancel.into());
+    }
+    changed(&app, tx, &account, id).await
+}
+
+/// Tries again to make a recording from its file. For its owner, once what an earlier attempt had stored is gone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/vods/{id}/retry-import",
+    operation_id = "retry_import",
+    params(VodPath),
+    responses(
+        (status = 200, description = "The recording, which is `processing` again", body = Vod),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    tag = "vods",
+)]
+pub(crate) async fn retry_import(
+    State(app): State<App>,
+    account: Account,
+    Path(path): Path<VodPath>,
+) -> Result<Json<Vod>, Problem> {
+    let id = VodId::from_uuid(path.id);
+    let mut tx = db::begin(&app.pool).await?;
+    is_owner(&mut tx, &account, id).await?;
+    let verdict = app.limits.hit(&format!("retries:{}", account.id), RETRIES).await;
+    if !verdict.is_allowed {
+        return Err(VodError::Throttled(verdict.retry_after).into());
+    }
+    if !db::imports::retry(&mut tx, id, account.id).await? {
+        return Err(VodError::NothingToRetry.into());
+    }
+    changed(&app, tx, &account, id).await
+}
+
+/// An error unless the recording is the caller's own.
+async fn is_owner(conn: &mut db::Conn, account: &Account, id: VodId) -> Result<(), Problem> {
+    let vod = may_change(conn, account, id).await?;
+    if vod.channel == account.id { Ok(()) } else { Err(VodError::NotYours.into()) }
+}
+
+/// Commits, and shows the recording as it is then.
+async fn changed(app: &App, mut tx: db::Tx, account: &Account, id: VodId) -> Result<Json<Vod>, Problem> {
+    let (vod, is_staff) = db::vods::find(&mut tx, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
+    let eyes = Eyes::of_standing(app, Some(account), is_staff);
+    db::commit(tx).await?;
+    Ok(Json(Vod::of(vod, &eyes)))
 }
 
 /// An entry of the audit log about a recording.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{commands, compose, doctor, recordings, up};
+use crate::{commands, compose, doctor, import, recordings, up};
 
 /// Self-hosted live streaming and video on demand.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub enum Command {
     /// Looks after recordings.
     #[command(subcommand)]
     Recordings(RecordingsCommand),
+    /// Makes a recording of a video file on this machine.
+    Import(ImportArgs),
     /// Follows an HLS playlist and names the rules it breaks; exits 1 if a binding one is among them.
     HlsCheck(HlsCheckArgs),
     /// One stream's GStreamer process; started by the transcoder.
@@ -64,6 +66,21 @@ pub struct UpArgs {
     /// Address encoders publish to [default: 0.0.0.0:1935].
     #[arg(long)]
     pub rtmp: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// An MP4, MOV, Matroska or WebM file.
+    pub file: PathBuf,
+    /// Whose recording it becomes.
+    #[arg(long)]
+    pub channel: String,
+    /// What it is called [default: the file's name].
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Whom it is for.
+    #[arg(long, default_value = "public", value_parser = ["public", "unlisted", "followers", "private"])]
+    pub visibility: String,
 }
 
 #[derive(Debug, Args)]
@@ -257,6 +274,7 @@ impl Cli {
             Command::User(command) => commands::user(command, config).await,
             Command::Job(command) => commands::job(command, config).await,
             Command::Recordings(command) => recordings::run(command, config).await,
+            Command::Import(args) => import::run(args, config).await,
             Command::HlsCheck(args) => commands::hls_check(args).await,
             Command::MediaWorker | Command::ServiceChild(_) => unreachable!("handled before the runtime starts"),
         }

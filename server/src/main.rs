@@ -6,6 +6,7 @@ mod compose;
 mod doctor;
 mod embedded;
 mod http;
+mod import;
 mod lines;
 mod node;
 mod ports;

@@ -6,6 +6,7 @@
 
 mod access;
 mod directory;
+mod import;
 mod link;
 mod origin;
 mod place;
@@ -81,6 +82,7 @@ pub struct Transcoder {
     media: Arc<Origin>,
     admission: worker::Admission,
     exe: PathBuf,
+    objects: objects::Objects,
     cellar: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     tasks: TaskTracker,
     hard: Stop,
@@ -103,8 +105,12 @@ impl Transcoder {
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));
         let (tasks, hard, index) = (TaskTracker::new(), Stop::new(), Arc::new(Index::default()));
         let gate = Gate::new(deps.live.clone(), &deps.config.auth.secret);
-        let media =
-            Origin { index: Arc::clone(&index), waiters: Arc::default(), objects: deps.objects, gate: gate.clone() };
+        let media = Origin {
+            index: Arc::clone(&index),
+            waiters: Arc::default(),
+            objects: deps.objects.clone(),
+            gate: gate.clone(),
+        };
         let admission = worker::Admission::new(deps.config.transcoder.cpu_budget);
         let shared = Shared {
             pool: deps.pool.clone(),
@@ -132,6 +138,7 @@ impl Transcoder {
             pool: deps.pool,
             admission,
             exe: deps.exe,
+            objects: deps.objects,
             cellar: Box::pin(cellar_task),
             config: deps.config,
             live: deps.live,
@@ -188,6 +195,7 @@ impl Transcoder {
                 Ok(())
             });
         }
+        let (pool_of_imports, after_imports) = (self.pool.clone(), after.clone());
         let (pool, index, gate, until) = (self.pool, Arc::clone(&self.index), self.gate.clone(), after.clone());
         let known = Arc::clone(&streams);
         parts.spawn(async move {
@@ -200,10 +208,24 @@ impl Transcoder {
             origin::server::serve(listener, router, until).await;
             Ok(())
         });
-        let (live, node, recorder) = (self.live, self.node, self.recorder);
+        let (live, node, recorder) = (self.live, self.node.clone(), self.recorder);
         let (known, index, until) = (Arc::clone(&streams), Arc::clone(&self.index), after.clone());
         parts.spawn(async move {
             directory::run(live, node, known, index, recorder, until).await;
+            Ok(())
+        });
+        let imports = import::ImportDeps {
+            config: Arc::clone(&self.config),
+            pool: pool_of_imports,
+            objects: self.objects,
+            node: self.node.name.clone(),
+            exe: self.exe.clone(),
+        };
+        // Nothing waits for them at the stop: another node, or the next start, goes on.
+        let leaving = stop.child_token();
+        parts.spawn(async move {
+            import::run(imports, leaving.clone()).await;
+            after_imports.cancelled().await;
             Ok(())
         });
         let (listener, (_, local), config) = (self.link, self.local_link, Arc::clone(&self.config));
@@ -297,6 +319,7 @@ fn describe_metrics() {
         "rillcast_part_latency_seconds",
         "From the arrival of a part's last frame to the part being there for viewers."
     );
+    import::describe_metrics();
     metrics::describe_counter!("rillcast_origin_requests_total", "Requests to the live origin, by kind and status.");
     metrics::describe_gauge!("rillcast_origin_blocked", "Requests that wait for a part.");
 }

@@ -9,6 +9,7 @@
 mod admission;
 mod child;
 mod cost;
+mod demux;
 mod doctor;
 mod encoder;
 mod gstreamer_setup;
@@ -34,10 +35,12 @@ use serde::{Deserialize, Serialize};
 pub use admission::{Admission, Permit, Refusal};
 pub use child::child_main;
 pub use cost::{Mask, RungUsage, Source, Usage};
+pub(crate) use demux::{Demuxer, Died, Event, Source as DemuxSource};
 pub use doctor::{Check, CheckStatus, doctor, doctor_of};
 pub use encoder::{Choice, Encoder, choose, choose_among, doctor_encoder};
 pub use input::WorkerInput;
 pub use supervisor::Supervisor;
+pub(crate) use wire::{Contents, NO_TIME, Track};
 
 /// Ticks per second of every timestamp that crosses this module's border.
 pub const TICKS_PER_SECOND: i64 = 90_000;

@@ -17,6 +17,7 @@ mod friends;
 mod harness;
 mod health;
 mod idempotency;
+mod imports;
 mod lists;
 mod mail;
 mod media;

@@ -105,13 +105,13 @@ pub async fn on_air(conn: &mut Conn, channel: UserId) -> Result<Option<OnAir>> {
     Ok(row.map(|row| OnAir { id: StreamId::from_uuid(row.stream_id), started_at: row.started_at }))
 }
 
-/// The stream a recording was made of. A deleted recording is not there.
+/// The stream a recording was made of. A deleted recording is not there, nor is one that was made from a file.
 pub async fn vod_room(conn: &mut Conn, vod: VodId) -> Result<Option<VodRoom>> {
     let row = sqlx::query!(
         r#"
-        SELECT v.stream_id, v.channel_id, v.visibility, u.username
+        SELECT v.stream_id AS "stream_id!", v.channel_id, v.visibility, u.username
           FROM vods v JOIN users u ON u.user_id = v.channel_id
-         WHERE v.vod_id = $1 AND v.deleted_at IS NULL
+         WHERE v.vod_id = $1 AND v.deleted_at IS NULL AND v.stream_id IS NOT NULL
         "#,
         vod.as_uuid(),
     )

@@ -111,7 +111,7 @@ pub async fn find(conn: &mut Conn, id: ClipId, viewer: Option<UserId>) -> Result
                eye.is_staff AS "is_staff!"
           FROM clips k
           JOIN vods v ON v.vod_id = k.vod_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
           JOIN users u ON u.user_id = k.channel_id
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
@@ -119,10 +119,10 @@ pub async fn find(conn: &mut Conn, id: ClipId, viewer: Option<UserId>) -> Result
                                               AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND k.clip_id = $2
            AND ((NOT u.is_suspended AND NOT m.is_suspended) OR eye.is_staff)
-           AND (v.status <> 'failed' OR v.channel_id = $1 OR eye.is_staff)
+           AND (v.status NOT IN ('failed', 'processing') OR v.channel_id = $1 OR eye.is_staff)
            AND is_visible_to(v.visibility, v.channel_id, $1, eye.is_staff)
         "#,
         viewer.map(UserId::as_uuid),
@@ -156,7 +156,7 @@ pub async fn recent(
                eye.is_staff AS "is_staff!"
           FROM clips k
           JOIN vods v ON v.vod_id = k.vod_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
           JOIN users u ON u.user_id = k.channel_id
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
@@ -164,10 +164,10 @@ pub async fn recent(
                                               AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND NOT u.is_suspended
            AND NOT m.is_suspended
-           AND v.status <> 'failed'
+           AND v.status NOT IN ('failed', 'processing')
            AND CASE WHEN $2::uuid IS NULL THEN is_listed_for(v.visibility, v.channel_id, $1)
                     ELSE k.vod_id = $2 AND is_visible_to(v.visibility, v.channel_id, $1, eye.is_staff) END
            AND ($3::text IS NULL OR u.username = $3)
@@ -211,7 +211,7 @@ pub async fn most_viewed(
                eye.is_staff AS "is_staff!"
           FROM clips k
           JOIN vods v ON v.vod_id = k.vod_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
           JOIN users u ON u.user_id = k.channel_id
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
@@ -219,10 +219,10 @@ pub async fn most_viewed(
                                               AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND NOT u.is_suspended
            AND NOT m.is_suspended
-           AND v.status <> 'failed'
+           AND v.status NOT IN ('failed', 'processing')
            AND CASE WHEN $2::uuid IS NULL THEN is_listed_for(v.visibility, v.channel_id, $1)
                     ELSE k.vod_id = $2 AND is_visible_to(v.visibility, v.channel_id, $1, eye.is_staff) END
            AND ($3::text IS NULL OR u.username = $3)

@@ -42,7 +42,7 @@ pub async fn expire(conn: &mut Conn, keep_days: i32, limit: i64) -> Result<Vec<V
         SELECT v.vod_id
           FROM vods v
           JOIN channels c ON c.channel_id = v.channel_id
-         WHERE v.deleted_at IS NULL AND v.status <> 'recording' AND coalesce(c.keep_days, $1) > 0
+         WHERE v.deleted_at IS NULL AND v.status NOT IN ('recording', 'processing') AND coalesce(c.keep_days, $1) > 0
            AND coalesce(v.ready_at, v.created_at) < now() - make_interval(days => coalesce(c.keep_days, $1))
          LIMIT $2
            FOR UPDATE OF v SKIP LOCKED
@@ -166,7 +166,7 @@ pub async fn claim_checks(conn: &mut Conn, every_s: f64, limit: i64) -> Result<V
         WITH due AS (
         SELECT vod_id
           FROM vods
-         WHERE status <> 'recording' AND deleted_at IS NULL
+         WHERE status NOT IN ('recording', 'processing') AND deleted_at IS NULL
            AND coalesce(ready_at, created_at) < now() - make_interval(secs => least($1::float8, $3::float8))
            AND (checked_at IS NULL OR checked_at <= now() - make_interval(secs => $1::float8))
          ORDER BY checked_at NULLS FIRST
@@ -249,7 +249,7 @@ pub async fn unpurged(conn: &mut Conn, grace_s: f64, limit: i64) -> Result<Vec<(
         r#"
         SELECT vod_id, object_prefix
           FROM vods
-         WHERE deleted_at < now() - make_interval(secs => $1) AND purged_at IS NULL AND status <> 'recording'
+         WHERE deleted_at < now() - make_interval(secs => $1) AND purged_at IS NULL AND status NOT IN ('recording', 'processing')
          ORDER BY deleted_at
          LIMIT $2
         "#,
@@ -303,10 +303,10 @@ pub struct Finding {
 pub async fn findings(conn: &mut Conn, limit: i64) -> Result<Vec<Finding>> {
     let rows = sqlx::query!(
         r#"
-        SELECT v.vod_id, u.username, v.status, v.fail_reason, v.stop_reason, s.ended_at, m.missing AS "missing!",
+        SELECT v.vod_id, u.username, v.status, v.fail_reason, v.stop_reason, s.ended_at AS "ended_at?", m.missing AS "missing!",
                (v.deleted_at IS NOT NULL AND v.purged_at IS NULL) AS "is_unpurged!"
           FROM vods v
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
           JOIN users u ON u.user_id = v.channel_id
          CROSS JOIN LATERAL (SELECT count(*) AS missing FROM vod_segments g WHERE g.vod_id = v.vod_id AND g.is_missing) m
          WHERE v.deleted_at IS NULL

@@ -17,6 +17,7 @@ pub mod follows;
 pub mod friends;
 pub mod health;
 pub mod idempotency;
+pub mod imports;
 pub mod keeping;
 pub mod mail;
 pub mod mentions;

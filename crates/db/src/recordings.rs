@@ -361,7 +361,7 @@ pub async fn finalise(conn: &mut Conn, vod_id: VodId) -> Result<Finalised> {
         sqlx::query!(
             r#"
             UPDATE vods SET status = 'failed', fail_reason = 'deleted while it was being made'
-             WHERE vod_id = $1 AND status = 'recording'
+             WHERE vod_id = $1 AND status IN ('recording', 'processing')
             "#,
             id,
         )
@@ -417,7 +417,7 @@ async fn totals(conn: &mut Conn, vod_id: VodId) -> Result<(i64, i64, i64)> {
 pub async fn orphans(conn: &mut Conn) -> Result<Vec<(VodId, StreamId)>> {
     let rows = sqlx::query!(
         r#"
-        SELECT v.vod_id, v.stream_id
+        SELECT v.vod_id, s.stream_id
           FROM vods v
           JOIN streams s ON s.stream_id = v.stream_id
          WHERE v.status = 'recording' AND s.status = 'ended' AND s.ended_at < now() - make_interval(secs => $1)
@@ -442,13 +442,13 @@ pub struct Playable {
     pub visibility: Visibility,
 }
 
-/// A recording's renditions. `None` when it is unknown, deleted or failed.
+/// A recording's renditions. `None` when it is unknown, deleted, failed or not made yet.
 pub async fn playable(conn: &mut Conn, vod_id: VodId) -> Result<Option<Playable>> {
     let row = sqlx::query!(
         r#"
         SELECT status, thumbnail_key, channel_id, visibility
           FROM vods
-         WHERE vod_id = $1 AND deleted_at IS NULL AND status <> 'failed'
+         WHERE vod_id = $1 AND deleted_at IS NULL AND status NOT IN ('failed', 'processing')
         "#,
         vod_id.as_uuid(),
     )

@@ -1,5 +1,6 @@
 //! SQL for recordings as viewers and owners see them. How one comes to be is in `recordings.rs`.
 
+use domain::import::ImportState;
 use domain::stream::VodStatus;
 use domain::{StreamId, Timestamp, UserId, Visibility, VodId};
 
@@ -15,7 +16,8 @@ use crate::users::Person;
 pub struct Vod {
     pub visibility: Visibility,
     pub id: VodId,
-    pub stream: StreamId,
+    /// `None`: it was made from a file.
+    pub stream: Option<StreamId>,
     pub channel: UserId,
     pub owner: Person,
     pub title: String,
@@ -35,12 +37,24 @@ pub struct Vod {
     pub ready_at: Option<Timestamp>,
     /// Why recording stopped while the stream went on.
     pub stop_reason: Option<String>,
+    /// Of one that is made from a file.
+    pub import: Option<Making>,
+}
+
+/// How far a recording is that is made from a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Making {
+    pub state: ImportState,
+    /// Of a thousand.
+    pub progress: i16,
+    /// Nothing of an earlier attempt is left to be taken away.
+    pub is_settled: bool,
 }
 
 struct Row {
     visibility: String,
     vod_id: uuid::Uuid,
-    stream_id: uuid::Uuid,
+    stream_id: Option<uuid::Uuid>,
     channel_id: uuid::Uuid,
     username: String,
     display_name: String,
@@ -60,6 +74,9 @@ struct Row {
     created_at: Timestamp,
     ready_at: Option<Timestamp>,
     stop_reason: Option<String>,
+    progress: Option<i16>,
+    import_state: Option<String>,
+    owes_cleanup: bool,
 }
 
 impl TryFrom<Row> for Vod {
@@ -69,7 +86,7 @@ impl TryFrom<Row> for Vod {
         Ok(Self {
             visibility: access::visibility(&row.visibility)?,
             id: VodId::from_uuid(row.vod_id),
-            stream: StreamId::from_uuid(row.stream_id),
+            stream: row.stream_id.map(StreamId::from_uuid),
             channel: UserId::from_uuid(row.channel_id),
             owner: Person { username: row.username, display_name: row.display_name, avatar_key: row.avatar_key },
             title: row.title,
@@ -86,8 +103,15 @@ impl TryFrom<Row> for Vod {
             created_at: row.created_at,
             ready_at: row.ready_at,
             stop_reason: row.stop_reason,
+            import: making(row.import_state.as_deref(), row.progress, row.owes_cleanup)?,
         })
     }
+}
+
+fn making(state: Option<&str>, progress: Option<i16>, owes_cleanup: bool) -> Result<Option<Making>> {
+    let Some(state) = state else { return Ok(None) };
+    let state = ImportState::parse(state).ok_or(DbError::Corrupt { what: "state of an import" })?;
+    Ok(Some(Making { state, progress: progress.unwrap_or(0), is_settled: !owes_cleanup }))
 }
 
 /// What a list is narrowed to.
@@ -96,32 +120,34 @@ pub struct Filter<'a> {
     pub channel: Option<&'a str>,
     pub category: Option<&'a str>,
     pub query: Option<&'a str>,
-    /// Who asks: a list shows what is for them, to owners their failed recordings too.
+    /// Who asks: a list shows what is for them, to owners their failed and unfinished recordings too.
     pub viewer: Option<UserId>,
 }
 
-/// A recording that was not deleted, and whether the viewer is of the site's staff. Failed ones are for their owner and the staff
-/// only; the recording of a stream nobody was told of is nobody's.
+/// A recording that was not deleted, and whether the viewer is of the site's staff. Failed ones, and those that are made from a
+/// file, are for their owner and the staff only; the recording of a stream nobody was told of is nobody's.
 pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<Option<(Vod, bool)>> {
     let row = sqlx::query!(
         r#"
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               i.progress AS "progress?", i.state AS "import_state?", coalesce(i.owes_cleanup, false) AS "owes_cleanup!",
                EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!",
                eye.is_staff AS "is_staff!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN vod_imports i ON i.vod_id = v.vod_id
           LEFT JOIN categories c ON c.slug = v.category_slug
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $2 AND NOT e.is_suspended
                                               AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND (NOT u.is_suspended OR eye.is_staff)
-           AND (v.status <> 'failed' OR v.channel_id = $2 OR eye.is_staff)
+           AND (v.status NOT IN ('failed', 'processing') OR v.channel_id = $2 OR eye.is_staff)
            AND is_visible_to(v.visibility, v.channel_id, $2, eye.is_staff)
         "#,
         id.as_uuid(),
@@ -154,6 +180,9 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<
         created_at: row.created_at,
         ready_at: row.ready_at,
         stop_reason: row.stop_reason,
+        progress: row.progress,
+        import_state: row.import_state,
+        owes_cleanup: row.owes_cleanup,
     })?;
     Ok(Some((vod, is_staff)))
 }
@@ -172,15 +201,17 @@ pub async fn recent(
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               i.progress AS "progress?", i.state AS "import_state?", coalesce(i.owes_cleanup, false) AS "owes_cleanup!",
                EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN vod_imports i ON i.vod_id = v.vod_id
           LEFT JOIN categories c ON c.slug = v.category_slug
          WHERE v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND NOT u.is_suspended
-           AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND (v.status NOT IN ('failed', 'processing') OR v.channel_id = $4)
            AND is_listed_for(v.visibility, v.channel_id, $4)
            AND ($1::text IS NULL OR u.username = $1)
            AND ($2::text IS NULL OR v.category_slug = $2)
@@ -218,15 +249,17 @@ pub async fn most_viewed(
         SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
                v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
                v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               i.progress AS "progress?", i.state AS "import_state?", coalesce(i.owes_cleanup, false) AS "owes_cleanup!",
                EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
           FROM vods v
           JOIN users u ON u.user_id = v.channel_id
-          JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN vod_imports i ON i.vod_id = v.vod_id
           LEFT JOIN categories c ON c.slug = v.category_slug
          WHERE v.deleted_at IS NULL
-           AND s.status <> 'starting'
+           AND s.status IS DISTINCT FROM 'starting'
            AND NOT u.is_suspended
-           AND (v.status <> 'failed' OR v.channel_id = $4)
+           AND (v.status NOT IN ('failed', 'processing') OR v.channel_id = $4)
            AND is_listed_for(v.visibility, v.channel_id, $4)
            AND ($1::text IS NULL OR u.username = $1)
            AND ($2::text IS NULL OR v.category_slug = $2)
@@ -292,15 +325,15 @@ pub async fn views(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result
         r#"
         SELECT v.views
           FROM vods v
-          JOIN streams s USING (stream_id)
+          LEFT JOIN streams s USING (stream_id)
           JOIN users u ON u.user_id = v.channel_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $2 AND NOT e.is_suspended
                                               AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
-           AND v.status <> 'failed'
-           AND s.status <> 'starting'
+           AND v.status NOT IN ('failed', 'processing')
+           AND s.status IS DISTINCT FROM 'starting'
            AND NOT u.is_suspended
            AND is_visible_to(v.visibility, v.channel_id, $2, eye.is_staff)
         "#,

@@ -11,6 +11,7 @@ pub mod device;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod import;
 pub mod ingest;
 pub mod notification;
 pub mod order;

@@ -13,6 +13,8 @@ pub const MENTIONS_PER_MINUTE: i64 = 10;
 pub enum NotificationType {
     StreamOnline,
     VodReady,
+    /// Nothing can be played of a recording of the owner's.
+    VodFailed,
     NewFollower,
     /// Somebody asks for a friendship.
     FriendRequest,
@@ -37,6 +39,7 @@ impl NotificationType {
         match self {
             Self::StreamOnline => "stream_online",
             Self::VodReady => "vod_ready",
+            Self::VodFailed => "vod_failed",
             Self::NewFollower => "new_follower",
             Self::FriendRequest => "friend_request",
             Self::FriendAccepted => "friend_accepted",
@@ -49,9 +52,10 @@ impl NotificationType {
         }
     }
 
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::StreamOnline,
         Self::VodReady,
+        Self::VodFailed,
         Self::NewFollower,
         Self::FriendRequest,
         Self::FriendAccepted,
@@ -69,7 +73,7 @@ impl NotificationType {
 
     /// Whether a member may turn it off. What costs a broadcaster their recording, or ends what they set up, is always told.
     pub const fn is_optional(self) -> bool {
-        !matches!(self, Self::RecordingStopped | Self::WebhookDisabled)
+        !matches!(self, Self::RecordingStopped | Self::VodFailed | Self::WebhookDisabled)
     }
 
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
@@ -79,7 +83,11 @@ impl NotificationType {
             Reach::Mail => {
                 matches!(
                     self,
-                    Self::StreamOnline | Self::FriendRequest | Self::RecordingStopped | Self::WebhookDisabled
+                    Self::StreamOnline
+                        | Self::FriendRequest
+                        | Self::RecordingStopped
+                        | Self::VodFailed
+                        | Self::WebhookDisabled
                 )
             }
         }
@@ -89,7 +97,7 @@ impl NotificationType {
     pub const fn entity_type(self) -> &'static str {
         match self {
             Self::StreamOnline | Self::RecordingStopped => "stream",
-            Self::VodReady => "vod",
+            Self::VodReady | Self::VodFailed => "vod",
             Self::NewFollower | Self::FriendRequest | Self::FriendAccepted => "user",
             // The one it was switched off at: it may be switched off more than once.
             Self::WebhookDisabled => "webhook_delivery",

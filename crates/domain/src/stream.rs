@@ -45,6 +45,8 @@ impl StreamStatus {
 #[serde(rename_all = "lowercase")]
 pub enum VodStatus {
     Recording,
+    /// It is made from a file; nothing of it can be played yet.
+    Processing,
     Ready,
     Failed,
 }
@@ -53,6 +55,7 @@ impl VodStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recording => "recording",
+            Self::Processing => "processing",
             Self::Ready => "ready",
             Self::Failed => "failed",
         }
@@ -61,6 +64,7 @@ impl VodStatus {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "recording" => Some(Self::Recording),
+            "processing" => Some(Self::Processing),
             "ready" => Some(Self::Ready),
             "failed" => Some(Self::Failed),
             _ => None,

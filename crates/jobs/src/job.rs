@@ -18,6 +18,8 @@ pub enum Job {
     NotifyStreamOnline { stream_id: StreamId, channel_id: UserId, username: Username },
     /// Tells the owner and every follower that a recording can be watched.
     NotifyVodReady { vod_id: VodId, channel_id: UserId, username: Username },
+    /// Tells the owner that nothing can be played of a recording. Run twice, it is told once.
+    NotifyVodFailed { vod_id: VodId, channel_id: UserId },
     /// Tells a channel's owner of a new follower.
     NotifyNewFollower { channel_id: UserId, follower_id: UserId },
     /// Tells a member who asks for a friendship.
@@ -67,6 +69,7 @@ impl Job {
         match self {
             Self::NotifyStreamOnline { .. } => "notify_stream_online",
             Self::NotifyVodReady { .. } => "notify_vod_ready",
+            Self::NotifyVodFailed { .. } => "notify_vod_failed",
             Self::NotifyNewFollower { .. } => "notify_new_follower",
             Self::NotifyFriendRequest { .. } => "notify_friend_request",
             Self::NotifyFriendAccepted { .. } => "notify_friend_accepted",
@@ -104,6 +107,7 @@ impl Job {
                 notify::stream_online(deps, id, stream_id, channel_id).await
             }
             Self::NotifyVodReady { vod_id, channel_id, .. } => notify::vod_ready(deps, id, vod_id, channel_id).await,
+            Self::NotifyVodFailed { vod_id, channel_id } => notify::vod_failed(deps, vod_id, channel_id).await,
             Self::NotifyNewFollower { channel_id, follower_id } => {
                 notify::new_follower(deps, channel_id, follower_id).await
             }
@@ -156,6 +160,7 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::StreamOnline if title.is_empty() => format!("{who} is live"),
         NotificationType::StreamOnline => format!("{who} is live: {title}"),
         NotificationType::VodReady => format!("New recording from {who}: {title}"),
+        NotificationType::VodFailed => format!("Your recording cannot be played: {title}"),
         NotificationType::RecordingStopped => {
             "Your storage is full: this stream is not recorded any further. Delete recordings to make room.".to_owned()
         }

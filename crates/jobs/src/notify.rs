@@ -57,6 +57,15 @@ pub(crate) async fn vod_ready(deps: &Deps, job: &str, vod: VodId, channel: UserI
     if is_announced(visibility) { to_followers(deps, job, channel, &story).await } else { Ok(()) }
 }
 
+/// Its owner alone is told, and nobody of one that was deleted meanwhile.
+pub(crate) async fn vod_failed(deps: &Deps, vod: VodId, channel: UserId) -> anyhow::Result<()> {
+    let mut conn = deps.pool.acquire().await?;
+    let Some((title, _)) = db::notify::vod_title(&mut conn, vod).await? else { return Ok(()) };
+    let Some(who) = db::notify::person(&mut conn, channel).await? else { return Ok(()) };
+    drop(conn);
+    to_users(deps, &Story::new(NotificationType::VodFailed, vod.as_uuid(), &title, who), &[channel]).await
+}
+
 /// Whether followers hear of it. Whoever is told of something unlisted has its link from its owner.
 fn is_announced(visibility: Visibility) -> bool {
     matches!(visibility, Visibility::Public | Visibility::Followers)
@@ -186,7 +195,7 @@ async fn write(deps: &Deps, mut tx: db::Tx, story: &Story, users: &[UserId]) -> 
 pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Option<&str>) -> String {
     let name = channel.or(actor);
     match (NotificationType::parse(kind), name) {
-        (Some(NotificationType::VodReady), _) => format!("/v/{entity}"),
+        (Some(NotificationType::VodReady | NotificationType::VodFailed), _) => format!("/v/{entity}"),
         (Some(NotificationType::StreamOnline | NotificationType::NewFollower), Some(name)) => format!("/c/{name}"),
         (Some(NotificationType::Message), _) => format!("/messages/{entity}"),
         (Some(NotificationType::RoomInvite), _) => "/messages".to_owned(),

@@ -193,6 +193,7 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
             }
             jobs
         }
+        Event::VodFailed { vod_id, channel_id, .. } => vec![Job::NotifyVodFailed { vod_id, channel_id }],
         Event::RecordingStopped { stream_id, channel_id, .. } => {
             vec![Job::NotifyRecordingStopped { stream_id, channel_id }]
         }
@@ -225,7 +226,6 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         | Event::StreamResumed { .. }
         | Event::StreamOffline { .. }
         | Event::StreamUpdated { .. }
-        | Event::VodFailed { .. }
         | Event::ChatModerated { .. } => Vec::new(),
     }
 }

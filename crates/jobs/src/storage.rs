@@ -110,6 +110,8 @@ pub(crate) async fn delete_objects(deps: &Deps, vod_id: VodId, prefix: &str) -> 
     // The prefix comes from our own row; still, never delete more than one recording's folder.
     anyhow::ensure!(prefix == keys::vod_prefix(vod_id), "{prefix} is not the prefix of recording {vod_id}");
     deps.objects.delete_prefix(prefix).await?;
+    // Of one that was made from an operator's file and did not become what it should.
+    deps.objects.delete(&keys::import_source(vod_id)).await?;
     Ok(())
 }
 

@@ -44,6 +44,11 @@ pub fn vod_sheet(vod: VodId, seq: u64) -> String {
     format!("vod/{vod}/storyboard/{}", sheet_name(seq))
 }
 
+/// A file an operator brought along, until its recording is made.
+pub fn import_source(vod: VodId) -> String {
+    format!("imports/{vod}")
+}
+
 /// The folder of all recordings, and the recording a folder right below it belongs to.
 pub const VODS: &str = "vod/";
 

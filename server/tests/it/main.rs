@@ -10,6 +10,7 @@ mod dash;
 mod enhanced;
 mod handover;
 mod health;
+mod import;
 mod long;
 mod nodes;
 mod outages;

@@ -4,6 +4,7 @@
 //! then does a byte of a stranger's media come in.
 
 mod cadence;
+mod demux;
 mod hardware;
 mod pictures;
 mod pipeline;
@@ -70,6 +71,7 @@ fn run() -> Result<(), Trouble> {
     let task: Task = serde_json::from_slice(&payload).map_err(|error| format!("an unreadable task: {error}"))?;
     let done = match &task {
         Task::Work(work) => work_on(work, &mut input, &output),
+        Task::Demux(task) => demux::run(task, &output).map_err(Trouble::Failed),
         Task::SelfCheck { memory_mib, parent_pid } => {
             self_check(*memory_mib, *parent_pid, &output).map_err(Trouble::Failed)
         }

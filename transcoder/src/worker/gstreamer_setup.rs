@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use domain::import::Container;
 use media::codec::VideoCodec;
 
 /// A plugin file and what is needed of it.
@@ -19,19 +20,22 @@ pub(super) struct Plugin {
     pub(super) upstream: &'static str,
 }
 
+const CORE: Plugin = Plugin {
+    file: "libgstcoreelements.so",
+    elements: &["capsfilter"],
+    package: "libgstreamer1.0-0",
+    upstream: "gstreamer",
+};
+const APP: Plugin = Plugin {
+    file: "libgstapp.so",
+    elements: &["appsrc", "appsink"],
+    package: "gstreamer1.0-plugins-base",
+    upstream: "gst-plugins-base",
+};
+
 pub(super) const PLUGINS: &[Plugin] = &[
-    Plugin {
-        file: "libgstcoreelements.so",
-        elements: &["capsfilter"],
-        package: "libgstreamer1.0-0",
-        upstream: "gstreamer",
-    },
-    Plugin {
-        file: "libgstapp.so",
-        elements: &["appsrc", "appsink"],
-        package: "gstreamer1.0-plugins-base",
-        upstream: "gst-plugins-base",
-    },
+    CORE,
+    APP,
     Plugin {
         file: "libgstvideoconvertscale.so",
         elements: &["videoconvertscale"],
@@ -68,6 +72,14 @@ const AOM: Plugin = Plugin {
     package: "gstreamer1.0-plugins-bad",
     upstream: "gst-plugins-bad",
 };
+
+const ISO_MP4: Plugin = Plugin {
+    file: "libgstisomp4.so",
+    elements: &["qtdemux"],
+    package: "gstreamer1.0-plugins-good",
+    upstream: "gst-plugins-good",
+};
+const MATROSKA: Plugin = Plugin { file: "libgstmatroska.so", elements: &["matroskademux"], ..ISO_MP4 };
 
 /// The codecs that a machine may lack a decoder for: streams of others run all the same.
 pub(super) const OPTIONAL: [VideoCodec; 2] = [VideoCodec::Hevc, VideoCodec::Av1];
@@ -118,6 +130,18 @@ pub(super) fn load_decoder(codec: VideoCodec) -> Result<(&'static str, PathBuf),
 /// Loads a plugin that only some children need.
 pub(super) fn load_more(plugin: &Plugin) -> Result<(), String> {
     plugin.load(&start()?).map(drop).map_err(|reason| format!("{reason} (package {})", plugin.package))
+}
+
+/// Loads what reads files of a kind and nothing else. Says which element that is.
+pub(super) fn load_reader(container: Container) -> Result<&'static str, String> {
+    let reader = match container {
+        Container::Mp4 | Container::Mov => &ISO_MP4,
+        Container::Matroska | Container::WebM => &MATROSKA,
+    };
+    for plugin in [&CORE, &APP, reader] {
+        load_more(plugin)?;
+    }
+    Ok(reader.elements.first().copied().unwrap_or_default())
 }
 
 /// The error belongs to the last one.

@@ -3,7 +3,10 @@
 //! `[kind u8][length u32 BE][payload]`. Both directions are bounded: a length beyond the bound ends the conversation,
 //! so neither side can make the other buffer without end.
 
+use std::path::PathBuf;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use domain::import::Container;
 use media::codec::VideoCodec;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const UNIT_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Longest frame towards the child: an access unit and its timestamps.
 pub(crate) const INPUT_BYTES_MAX: usize = UNIT_BYTES_MAX + UNIT_HEADER_LEN;
+/// Longest frame of a child that reads a file: the file's own access units.
+pub(crate) const READER_BYTES_MAX: usize = INPUT_BYTES_MAX + 1;
 /// Longest frame a child may send: far above a key frame of the largest rung or a thumbnail.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -44,6 +49,12 @@ pub(crate) enum Kind {
     Tile = 11,
     /// Child to parent: a sentence about what this machine lacks; another child would lack it too.
     Unable = 12,
+    /// Child to parent: what is in the file; [`Contents`] as JSON.
+    Contents = 13,
+    /// Child to parent: all of the file was read.
+    Ended = 14,
+    /// Child to parent: why the file is refused; a code of `domain::import::ImportFail`.
+    Refused = 15,
 }
 
 impl Kind {
@@ -61,6 +72,9 @@ impl Kind {
             10 => Self::Usage,
             11 => Self::Tile,
             12 => Self::Unable,
+            13 => Self::Contents,
+            14 => Self::Ended,
+            15 => Self::Refused,
             _ => return None,
         })
     }
@@ -70,6 +84,8 @@ impl Kind {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Task {
     Work(Work),
+    /// Read a file, and give what is asked for of it.
+    Demux(Demux),
     /// Build everything, enter the sandbox, try what must fail, report and exit.
     SelfCheck {
         memory_mib: u64,
@@ -99,6 +115,50 @@ pub(crate) struct Work {
     pub(crate) tile_every_s: u32,
     pub(crate) memory_mib: u64,
     pub(crate) parent_pid: i32,
+}
+
+/// A file to be read. Its access units come as [`Kind::Picture`] with the track's number, their times in nanoseconds from the
+/// beginning of the presentation; [`NO_TIME`] where the file has none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Demux {
+    /// Opened before the walls go up.
+    pub(crate) path: PathBuf,
+    /// Says which parser is let at it.
+    pub(crate) container: Container,
+    /// Numbers of the tracks that are wanted, as [`Contents`] has them. Empty: only what is in it.
+    pub(crate) takes: Vec<u8>,
+    pub(crate) memory_mib: u64,
+    pub(crate) parent_pid: i32,
+}
+
+/// The file does not say when.
+pub(crate) const NO_TIME: i64 = i64::MIN;
+
+/// What is in a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contents {
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) duration_ns: Option<u64>,
+}
+
+/// One track of a file, as its parser understands it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Track {
+    pub(crate) number: u8,
+    /// GStreamer's name of the format, such as `video/x-h264`.
+    pub(crate) format: String,
+    /// How its units are laid out, such as `avc`.
+    pub(crate) layout: String,
+    /// Of MPEG audio and video; 0 otherwise.
+    pub(crate) mpeg_version: i32,
+    pub(crate) codec_data: Vec<u8>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) frame_rate: (u32, u32),
+    pub(crate) sample_rate: u32,
+    pub(crate) channels: u32,
+    /// How the picture is to be turned to be seen upright, as GStreamer says it: `rotate-90`. Empty: not at all.
+    pub(crate) orientation: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

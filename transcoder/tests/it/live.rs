@@ -13,5 +13,5 @@ mod odd;
 mod pictures;
 mod resume;
 mod rewind;
-mod rig;
+pub(crate) mod rig;
 mod transport;

@@ -6,6 +6,7 @@ import {
   type QueryClient,
   queryOptions,
 } from "@tanstack/react-query";
+import { isChanging } from "@/features/vod/making";
 import { api, unwrap } from "./client";
 import { ApiError } from "./errors";
 import type { Channel, Notification, NotificationPage } from "./types";
@@ -47,6 +48,9 @@ export const stream = (id: string) =>
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/streams/{id}", { params: { path: { id } }, signal })),
   });
 
+/** How often the progress of what is made from a file is asked for, in milliseconds. */
+const MAKING_EVERY = 2_500;
+
 type VodFilter = { channel?: string; category?: string; q?: string; sort?: "recent" | "views" };
 
 export const vods = (filter: VodFilter = {}) =>
@@ -62,10 +66,11 @@ export const vods = (filter: VodFilter = {}) =>
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
     // A recording that is being made will soon be ready.
-    refetchInterval: (query) =>
-      query.state.data?.pages.some((page) => page.items.some((item) => item.status === "recording"))
-        ? 10_000
-        : false,
+    refetchInterval: (query) => {
+      const items = query.state.data?.pages.flatMap((page) => page.items) ?? [];
+      if (items.some(isChanging)) return MAKING_EVERY;
+      return items.some((item) => item.status === "recording") ? 10_000 : false;
+    },
   });
 
 export const vod = (id: string) =>
@@ -73,7 +78,10 @@ export const vod = (id: string) =>
     queryKey: ["vods", "one", id],
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/vods/{id}", { params: { path: { id } }, signal })),
     // A recording that still grows is asked for again until it is ready.
-    refetchInterval: (query) => (query.state.data?.status === "recording" ? 10_000 : false),
+    refetchInterval: ({ state: { data } }) => {
+      if (data && isChanging(data)) return MAKING_EVERY;
+      return data?.status === "recording" ? 10_000 : false;
+    },
   });
 
 export const channel = (username: string) =>

@@ -1912,6 +1912,23 @@ export interface paths {
         patch: operations["update_vod"];
         trace?: never;
     };
+    "/api/v1/vods/{id}/cancel-import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops making a recording from a file. For its owner. What was stored of it goes; it can be tried again afterwards. */
+        post: operations["cancel_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vods/{id}/clips": {
         parameters: {
             query?: never;
@@ -1941,6 +1958,23 @@ export interface paths {
         put?: never;
         /** A fresh permission to play a recording, for those it is for. It is good for less than five minutes. */
         post: operations["vod_playback_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vods/{id}/retry-import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries again to make a recording from its file. For its owner, once what an earlier attempt had stored is gone. */
+        post: operations["retry_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4027,17 +4061,27 @@ export interface components {
             description: string;
             /** Format: double */
             duration_s: number;
-            /** @description Why it failed. Only the owner and moderators see failed recordings. */
+            /** @description Why it failed: a sentence, or for one made from a file a code (`import.…`). Only the owner and moderators see failed recordings. */
             fail_reason?: string | null;
             /** Format: uuid */
             id: string;
+            /** @description Of one that is made from a file: whether it can be tried again now. */
+            may_retry?: boolean | null;
             playback: components["schemas"]["Playback"];
+            /**
+             * Format: int32
+             * @description Of one that is made from a file: how much of it is done, 0 to 100. Also while lower renditions are added to one that is ready.
+             */
+            progress?: number | null;
             status: components["schemas"]["VodStatus"];
             /** @description `quota`: the channel's room was full, and the stream was recorded no further. */
             stop_reason?: string | null;
             storyboard_url?: string | null;
-            /** Format: uuid */
-            stream_id: string;
+            /**
+             * Format: uuid
+             * @description Null for one that was made from a file.
+             */
+            stream_id?: string | null;
             tags: string[];
             thumbnail_url?: string | null;
             title: string;
@@ -4064,7 +4108,7 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @enum {string} */
-        VodStatus: "recording" | "ready" | "failed";
+        VodStatus: "recording" | "processing" | "ready" | "failed";
         /** @description A server of the caller's. */
         Webhook: {
             /** Format: date-time */
@@ -8889,6 +8933,38 @@ export interface operations {
             };
         };
     };
+    cancel_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recording, which has failed with `import.cancelled` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vod"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     vod_clips: {
         parameters: {
             query?: {
@@ -8984,6 +9060,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlaybackToken"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_import: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The recording's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recording, which is `processing` again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vod"];
                 };
             };
             /** @description What went wrong */

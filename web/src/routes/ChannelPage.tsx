@@ -20,6 +20,7 @@ import { Player } from "@/features/player/Player";
 import { useTheatre } from "@/features/player/useTheatre";
 import { ReportButton } from "@/features/report/ReportButton";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
+import { isUnplayable } from "@/features/vod/making";
 import { categoryName } from "@/i18n/categoryName";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
@@ -316,7 +317,8 @@ function Shelves({
 
 function Recordings({ recordings, live }: { recordings: Vod[] | null; live: string | null }) {
   const { t } = useTranslation();
-  const shown = recordings?.filter((vod) => vod.status !== "failed" && vod.stream_id !== live) ?? null;
+  const shown =
+    recordings?.filter((vod) => !isUnplayable(vod) && (!vod.stream_id || vod.stream_id !== live)) ?? null;
   return (
     <>
       <h2 className="sr-only">{t("browse.recordings")}</h2>

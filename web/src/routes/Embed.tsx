@@ -11,6 +11,7 @@ import { clip as clipQuery } from "@/features/clips/queries";
 import { useCountClip } from "@/features/clips/useCountClip";
 import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
+import { isUnplayable } from "@/features/vod/making";
 import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
 import { arrival } from "@/realtime/arrival";
@@ -134,6 +135,8 @@ export function EmbedVod() {
   const vod = query.data ?? null;
   const overlay = query.isError ? (
     <Failed error={query.error} onRetry={() => void query.refetch()} />
+  ) : vod?.status === "processing" ? (
+    <Screen title={t("making.title")} text={t("making.text")} />
   ) : vod?.status === "failed" ? (
     <Screen title={t("vod.failed")} text={t("vod.failed_text")} />
   ) : vod && !isStarted ? (
@@ -146,7 +149,7 @@ export function EmbedVod() {
   return (
     <Frame title={vod?.title ?? t("vod.loading")} href={`/v/${id}`}>
       <Player
-        src={vod && vod.status !== "failed" && isStarted ? vod.playback.hls : null}
+        src={vod && !isUnplayable(vod) && isStarted ? vod.playback.hls : null}
         permitted={{ kind: "vod", id }}
         isLive={false}
         isMuted={muted}

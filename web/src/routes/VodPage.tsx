@@ -19,6 +19,8 @@ import { ReportButton } from "@/features/report/ReportButton";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { Keeping } from "@/features/vod/Keeping";
+import { Making } from "@/features/vod/Making";
+import { importFail, isUnplayable } from "@/features/vod/making";
 import { parseTime } from "@/features/vod/resume";
 import { useCountView } from "@/features/vod/useCountView";
 import { useResume } from "@/features/vod/useResume";
@@ -106,7 +108,7 @@ function Stage({
     <>
       <Player
         // Whose place it is must be known before it begins.
-        src={vod.status === "failed" || !isKnown ? null : vod.playback.hls}
+        src={isUnplayable(vod) || !isKnown ? null : vod.playback.hls}
         isLive={false}
         permitted={{ kind: "vod", id: vod.id }}
         title={vod.title}
@@ -123,11 +125,18 @@ function Stage({
         hasTheatre
         onClip={onClip}
         overlay={
-          vod.status === "failed" ? (
+          vod.status === "processing" ? (
+            <Screen
+              icon={<Clapperboard />}
+              title={t("making.title")}
+              text={t("making.text")}
+              testId="vod-processing"
+            />
+          ) : vod.status === "failed" ? (
             <Screen
               icon={<Clapperboard />}
               title={t("vod.failed")}
-              text={t("vod.failed_text")}
+              text={importFail(vod.fail_reason) ? t("making.failed_text") : t("vod.failed_text")}
               testId="vod-failed"
             />
           ) : undefined
@@ -176,6 +185,7 @@ function Facts({ vod }: { vod: Vod }) {
             )}
           </p>
           <Keeping vod={vod} />
+          <Making vod={vod} />
         </div>
         {mayEdit && (
           <div className="flex gap-2">
@@ -245,7 +255,7 @@ function Facts({ vod }: { vod: Vod }) {
           {vod.description}
         </p>
       )}
-      {vod.status !== "failed" && <ClipsOfVod vodId={vod.id} />}
+      {!isUnplayable(vod) && <ClipsOfVod vodId={vod.id} />}
       <EditVodDialog vod={vod} isOpen={dialog === "edit"} onClose={() => setDialog(null)} />
       <DeleteVodDialog
         vod={vod}
@@ -274,7 +284,7 @@ function More({ vod, isTheatre, clock }: { vod: Vod; isTheatre: boolean; clock: 
   const { t } = useTranslation();
   const more = useInfiniteQuery(vods({ channel: vod.channel.username, sort: "recent" }));
   const items = (more.data?.pages.flatMap((page) => page.items) ?? [])
-    .filter((other) => other.id !== vod.id && other.status !== "failed")
+    .filter((other) => other.id !== vod.id && !isUnplayable(other))
     .slice(0, MORE_MAX);
   return (
     <aside
@@ -283,7 +293,7 @@ function More({ vod, isTheatre, clock }: { vod: Vod; isTheatre: boolean; clock: 
         isTheatre ? "lg:row-start-2 lg:pt-5" : "lg:row-span-2 lg:row-start-1",
       )}
     >
-      {vod.status !== "failed" && (
+      {!isUnplayable(vod) && vod.stream_id && (
         <div className="mb-6">
           <Replay vod={vod} clock={clock} />
         </div>

@@ -9,6 +9,7 @@ import {
   HardDrive,
   MessageCircle,
   Radio,
+  TriangleAlert,
   UserCheck,
   UserPlus,
   Users,
@@ -84,6 +85,7 @@ export function useOpenNotice() {
 const icons = {
   stream_online: Radio,
   vod_ready: Clapperboard,
+  vod_failed: TriangleAlert,
   new_follower: UserPlus,
   friend_request: UserPlus,
   friend_accepted: UserCheck,

@@ -93,7 +93,8 @@ async fn vod(conn: &mut db::Conn, site: &str, id: VodId, owner: UserId) -> anyho
         "ready_at": found.ready_at,
         "url": format!("{site}/v/{id}"),
     });
-    Ok(told(Some(stream.as_uuid()), [("channel", channel(site, owner, &found.owner)), ("vod", said)]))
+    let subject = stream.map_or(id.as_uuid(), StreamId::as_uuid);
+    Ok(told(Some(subject), [("channel", channel(site, owner, &found.owner)), ("vod", said)]))
 }
 
 /// Of somebody the owner has blocked, or who has blocked them, nothing is told, as with notifications.

@@ -241,7 +241,14 @@ impl Running {
             Kind::Config => take_config(payload, owner)?,
             Kind::Picture => self.take_picture(payload, owner)?,
             Kind::Usage => self.take_usage(&payload, owner)?,
-            Kind::Task | Kind::Ready | Kind::Unit | Kind::Rungs | Kind::Unable => {
+            Kind::Task
+            | Kind::Ready
+            | Kind::Unit
+            | Kind::Rungs
+            | Kind::Unable
+            | Kind::Contents
+            | Kind::Ended
+            | Kind::Refused => {
                 return Err("it sent a frame out of turn".to_owned());
             }
         }

@@ -27,20 +27,20 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transcoder::{Deps, Transcoder};
 
 const SECRET: &str = "between nodes";
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How to make a clip.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ClipPlan {
-    pub(super) seconds: u32,
-    pub(super) size: Option<&'static str>,
-    pub(super) fps: &'static str,
+pub(crate) struct ClipPlan {
+    pub(crate) seconds: u32,
+    pub(crate) size: Option<&'static str>,
+    pub(crate) fps: &'static str,
     /// Frames between key frames.
-    pub(super) gop: u32,
-    pub(super) bframes: u32,
-    pub(super) has_audio: bool,
+    pub(crate) gop: u32,
+    pub(crate) bframes: u32,
+    pub(crate) has_audio: bool,
     /// Samples a second and channels.
-    pub(super) sound: (u32, u32),
+    pub(crate) sound: (u32, u32),
 }
 
 impl Default for ClipPlan {
@@ -51,12 +51,12 @@ impl Default for ClipPlan {
 
 /// FLV tags as RTMP messages carry them.
 #[derive(Debug, Clone)]
-pub(super) struct Clip {
-    pub(super) tags: Vec<(FrameKind, u32, Bytes)>,
+pub(crate) struct Clip {
+    pub(crate) tags: Vec<(FrameKind, u32, Bytes)>,
 }
 
 impl ClipPlan {
-    pub(super) fn make(self) -> Clip {
+    pub(crate) fn make(self) -> Clip {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("clip.flv");
         let mut command = Command::new("ffmpeg");
@@ -85,7 +85,7 @@ impl ClipPlan {
 }
 
 /// The tags of a file as frames of the link.
-pub(super) fn tags_of(tags: impl Iterator<Item = FileTag>) -> Clip {
+pub(crate) fn tags_of(tags: impl Iterator<Item = FileTag>) -> Clip {
     let tags = tags.filter_map(|tag| {
         let kind = match tag.kind {
             TagKind::Video => FrameKind::Video,
@@ -98,10 +98,10 @@ pub(super) fn tags_of(tags: impl Iterator<Item = FileTag>) -> Clip {
     Clip { tags: tags.collect() }
 }
 
-pub(super) struct Rig {
-    pub(super) pool: db::Pool,
-    pub(super) data: TempDir,
-    pub(super) config: Config,
+pub(crate) struct Rig {
+    pub(crate) pool: db::Pool,
+    pub(crate) data: TempDir,
+    pub(crate) config: Config,
     url: String,
     redis: RedisConfig,
     live: live::Live,
@@ -110,9 +110,9 @@ pub(super) struct Rig {
 }
 
 /// A running node, in a runtime of its own so that it can be killed.
-pub(super) struct Node {
-    pub(super) viewer: Viewer,
-    pub(super) base: String,
+pub(crate) struct Node {
+    pub(crate) viewer: Viewer,
+    pub(crate) base: String,
     link: SocketAddr,
     stop: Stop,
     runtime: Option<Runtime>,
@@ -121,17 +121,17 @@ pub(super) struct Node {
 
 /// A stream's rows, and what its next connection says.
 #[derive(Debug, Clone)]
-pub(super) struct Cast {
-    pub(super) claim: db::publish::Claim,
-    pub(super) hello: Hello,
+pub(crate) struct Cast {
+    pub(crate) claim: db::publish::Claim,
+    pub(crate) hello: Hello,
 }
 
 impl Rig {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let (url, guard) = database().await;
         let s3 = S3Server::start().await.expect("a bucket");
         let data = tempfile::tempdir().expect("a folder");
@@ -155,24 +155,24 @@ impl Rig {
         }
     }
 
-    pub(super) async fn sql(&self, statements: &str) {
+    pub(crate) async fn sql(&self, statements: &str) {
         db::testing::execute(&self.pool, statements).await.expect("the statements are good");
     }
 
     /// The gate of an api node of this site.
-    pub(super) fn gate(&self) -> live::playback::Gate {
+    pub(crate) fn gate(&self) -> live::playback::Gate {
         live::playback::Gate::new(self.live.clone(), &self.config.auth.secret)
     }
 
-    pub(super) fn live(&self) -> &live::Live {
+    pub(crate) fn live(&self) -> &live::Live {
         &self.live
     }
 
-    pub(super) fn s3(&self) -> &S3Server {
+    pub(crate) fn s3(&self) -> &S3Server {
         &self.s3
     }
 
-    pub(super) fn node(&self) -> Node {
+    pub(crate) fn node(&self) -> Node {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let within = runtime.enter();
         let bind = || {
@@ -199,12 +199,12 @@ impl Rig {
     }
 
     /// A channel's new stream, as ingest would have claimed it.
-    pub(super) async fn cast(&self, username: &str) -> Cast {
+    pub(crate) async fn cast(&self, username: &str) -> Cast {
         self.cast_for(username, Visibility::Public).await
     }
 
     /// The same of a channel whose streams are for these.
-    pub(super) async fn cast_for(&self, username: &str, visibility: Visibility) -> Cast {
+    pub(crate) async fn cast_for(&self, username: &str, visibility: Visibility) -> Cast {
         let digest: [u8; 32] = kit::ids::random_bytes();
         let channel = db::testing::add_channel(&self.pool, username, &digest).await.expect("a channel");
         self.sql(&format!("UPDATE channels SET visibility = '{}' WHERE channel_id = '{channel}'", visibility.as_str()))
@@ -227,7 +227,7 @@ impl Rig {
     }
 
     /// The publisher is gone for the given reason, as ingest writes it down.
-    pub(super) async fn publish_done(&self, cast: &Cast, end: PublishEnd) {
+    pub(crate) async fn publish_done(&self, cast: &Cast, end: PublishEnd) {
         let done = Done {
             publish_id: cast.claim.publish_id,
             stream_id: cast.claim.stream_id,
@@ -242,13 +242,13 @@ impl Rig {
     }
 
     /// What the recording's row says.
-    pub(super) async fn vod(&self, cast: &Cast) -> serde_json::Value {
+    pub(crate) async fn vod(&self, cast: &Cast) -> serde_json::Value {
         let query = format!("SELECT * FROM vods WHERE vod_id = '{}'", cast.hello.vod_id);
         let rows = db::testing::rows(&self.pool, &query).await.expect("a query");
         rows.into_iter().next().unwrap_or_default()
     }
 
-    pub(super) async fn until_ready(&self, cast: &Cast) {
+    pub(crate) async fn until_ready(&self, cast: &Cast) {
         until("the recording is ready", || async { self.vod(cast).await["status"] == "ready" }).await;
     }
 }
@@ -276,7 +276,7 @@ async fn claim(pool: &db::Pool, channel: domain::UserId) -> db::publish::Claim {
 
 impl Node {
     /// Connects as ingest does.
-    pub(super) async fn connect(&self, hello: &Hello) -> Result<Feed, (String, String)> {
+    pub(crate) async fn connect(&self, hello: &Hello) -> Result<Feed, (String, String)> {
         let mut stream = TcpStream::connect(self.link).await.expect("the link listens");
         stream.set_nodelay(true).expect("a socket");
         stream.write_all(&link::encode_json(hello).expect("encodes")).await.expect("it is read");
@@ -294,17 +294,17 @@ impl Node {
         }
     }
 
-    pub(super) fn link_addr(&self) -> SocketAddr {
+    pub(crate) fn link_addr(&self) -> SocketAddr {
         self.link
     }
 
     /// Tasks of the node's runtime that have not ended.
-    pub(super) fn alive_tasks(&self) -> usize {
+    pub(crate) fn alive_tasks(&self) -> usize {
         self.runtime.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks())
     }
 
     /// Stops properly and tells how long it took.
-    pub(super) async fn stop(mut self) -> Duration {
+    pub(crate) async fn stop(mut self) -> Duration {
         let began = Instant::now();
         self.stop.cancel();
         let ended = timeout(PATIENCE, &mut self.task).await.expect("it stops in time");
@@ -313,7 +313,7 @@ impl Node {
     }
 
     /// Ends it as `kill -9` would: nothing is put away.
-    pub(super) fn kill(self) {
+    pub(crate) fn kill(self) {
         drop(self);
     }
 }
@@ -328,7 +328,7 @@ impl Drop for Node {
 
 /// One connection of an ingest node.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     stream: TcpStream,
     buffer: BytesMut,
     began: Instant,
@@ -336,7 +336,7 @@ pub(super) struct Feed {
 
 /// How fast to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// As an encoder would.
     Real,
     /// As fast as it is taken.
@@ -344,18 +344,18 @@ pub(super) enum Pace {
 }
 
 impl Feed {
-    pub(super) async fn frame(&mut self, kind: FrameKind, timestamp_ms: u32, body: &[u8]) {
+    pub(crate) async fn frame(&mut self, kind: FrameKind, timestamp_ms: u32, body: &[u8]) {
         let header = link::encode_header(kind, body.len() as u32, timestamp_ms);
         self.stream.write_all(&header).await.expect("the link reads");
         self.stream.write_all(body).await.expect("the link reads");
     }
 
-    pub(super) async fn raw(&mut self, bytes: Bytes) {
+    pub(crate) async fn raw(&mut self, bytes: Bytes) {
         self.stream.write_all(&bytes).await.expect("the link reads");
     }
 
     /// Sends a clip with `offset_ms` added to its timestamps.
-    pub(super) async fn send(&mut self, clip: &Clip, pace: Pace, offset_ms: u32) {
+    pub(crate) async fn send(&mut self, clip: &Clip, pace: Pace, offset_ms: u32) {
         for (kind, timestamp_ms, body) in &clip.tags {
             if pace == Pace::Real {
                 let due = Duration::from_millis(u64::from(timestamp_ms + offset_ms));
@@ -366,7 +366,7 @@ impl Feed {
     }
 
     /// Says that the publisher has left and waits for the answer. How long that took.
-    pub(super) async fn end(mut self, reason: &str) -> Duration {
+    pub(crate) async fn end(mut self, reason: &str) -> Duration {
         let began = Instant::now();
         let body = serde_json::to_vec(&End { reason: reason.to_owned() }).expect("JSON");
         self.frame(FrameKind::End, 0, &body).await;
@@ -382,18 +382,18 @@ impl Feed {
     }
 
     /// Waits until the other side closes.
-    pub(super) async fn closed(mut self) {
+    pub(crate) async fn closed(mut self) {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("closed in time");
         // A reset is a close as well.
         let _ = read;
     }
 
-    pub(super) fn hang_up(self) {}
+    pub(crate) fn hang_up(self) {}
 }
 
 /// Polls until `is_true`.
-pub(super) async fn until<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
     let deadline = Instant::now() + PATIENCE;
     while !is_true().await {
         assert!(Instant::now() < deadline, "never: {what}");

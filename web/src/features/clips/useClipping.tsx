@@ -4,6 +4,7 @@ import { lazy, type ReactNode, Suspense, useState } from "react";
 import { useSession } from "@/api/session";
 import type { Vod } from "@/api/types";
 import type { Mediator } from "@/features/player/mediator";
+import { isUnplayable } from "@/features/vod/making";
 import type { Moment } from "./ClipDialog";
 import { vodClips } from "./queries";
 
@@ -19,7 +20,7 @@ export function useClipping(
   const { status, user } = useSession();
   const known = useInfiniteQuery({
     ...vodClips(vod?.id ?? ""),
-    enabled: vod !== null && vod.status !== "failed",
+    enabled: vod !== null && !isUnplayable(vod),
   });
   const [open, setOpen] = useState<{ moment: Moment; mediator: Mediator } | null>(null);
   const first = known.data?.pages[0];

@@ -4,6 +4,7 @@ import type { NotificationSettings } from "@/api/types";
 export const KNOWN_KINDS = [
   "stream_online",
   "vod_ready",
+  "vod_failed",
   "new_follower",
   "friend_request",
   "friend_accepted",

@@ -8,6 +8,7 @@ import type { Vod } from "@/api/types";
 import { Thumb } from "@/features/cards/Thumb";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { Keeping, StorageLine } from "@/features/vod/Keeping";
+import { Making } from "@/features/vod/Making";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago, clock, compact } from "@/lib/time";
@@ -62,12 +63,14 @@ function Row({ vod, onEdit, onDelete }: { vod: Vod; onEdit: () => void; onDelete
           {ago(vod.created_at, lang)}
         </p>
         <Keeping vod={vod} />
+        <Making vod={vod} />
       </div>
       <span
         className={cx(
           "rounded-full px-2.5 py-0.5 font-semibold text-xs max-sm:hidden",
           vod.status === "ready" && "bg-good-wash text-good",
           vod.status === "recording" && "bg-live-wash text-live-text",
+          vod.status === "processing" && "bg-warn-wash text-warn",
           vod.status === "failed" && "bg-danger-wash text-danger",
         )}
       >

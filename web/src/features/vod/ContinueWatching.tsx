@@ -8,6 +8,7 @@ import { useSession } from "@/api/session";
 import { gridClass, VodCard } from "@/features/cards/cards";
 import { SectionHead } from "@/ui/bits";
 import { Button } from "@/ui/button";
+import { isUnplayable } from "./making";
 import { resumeStore, unfinished } from "./resume";
 
 const SHOWN_MAX = 4;
@@ -28,9 +29,7 @@ export function ContinueWatching() {
     for (const id of gone.split(",").filter(Boolean)) resumeStore.forget(userId, id);
   }, [gone, userId]);
 
-  const shown = asked
-    .flatMap(({ data }) => (data && data.status !== "failed" ? [data] : []))
-    .slice(0, SHOWN_MAX);
+  const shown = asked.flatMap(({ data }) => (data && !isUnplayable(data) ? [data] : [])).slice(0, SHOWN_MAX);
   if (shown.length === 0) return null;
   return (
     <section data-testid="continue">

@@ -7,6 +7,7 @@ import type { Vod } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
 import { day } from "@/lib/time";
 import { bytes, keptUntil } from "./keeping";
+import { importFail } from "./making";
 
 export function Keeping({ vod }: { vod: Vod }) {
   const { t } = useTranslation();
@@ -15,12 +16,17 @@ export function Keeping({ vod }: { vod: Vod }) {
   const rules = useQuery({ ...storage(), enabled: isMine });
   if (!isMine) return null;
   const until = keptUntil(vod, rules.data?.keep_days ?? null);
+  const failed = importFail(vod.fail_reason);
   const reason = vod.status === "failed" ? failReason(vod.fail_reason) : null;
   return (
     <>
       {reason && (
         <p className="mt-1 text-danger text-sm" data-testid="vod-fail-reason">
-          {reason === "other" ? vod.fail_reason : t(`vod.fail.${reason}`)}
+          {failed
+            ? t(`making.fail.${failed}`)
+            : reason === "other"
+              ? vod.fail_reason
+              : t(`vod.fail.${reason}`)}
         </p>
       )}
       {vod.stop_reason === "quota" && (
@@ -28,7 +34,7 @@ export function Keeping({ vod }: { vod: Vod }) {
           {t("vod.stopped_quota")}
         </p>
       )}
-      {until && vod.status !== "recording" && (
+      {until && vod.status !== "recording" && vod.status !== "processing" && (
         <p className="mt-1 text-faint text-sm" data-testid="vod-kept-until">
           <time dateTime={until}>{t("vod.kept_until", { day: day(until, lang) })}</time>
         </p>

@@ -1,0 +1,6 @@
+//! Files that become recordings, on a real node with a real bucket and children: what comes out is decoded.
+
+mod bad;
+mod ends;
+mod passed;
+mod rig;
