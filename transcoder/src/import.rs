@@ -11,6 +11,7 @@
 //! ```
 
 mod lay;
+mod lower;
 mod make;
 mod packager;
 mod plan;
@@ -31,6 +32,7 @@ use objects::keys;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
+use crate::worker::Admission;
 use make::{Making, Stopped};
 
 /// Nobody else takes an import for so long after its node was last heard of.
@@ -49,6 +51,8 @@ pub(crate) struct ImportDeps {
     pub(crate) objects: objects::Objects,
     pub(crate) node: String,
     pub(crate) exe: PathBuf,
+    /// Live streams are served first.
+    pub(crate) admission: Admission,
 }
 
 /// Imports files until the stop.
@@ -101,6 +105,7 @@ async fn settle(deps: &ImportDeps, folder: &std::path::Path, lease: Lease, stop:
     };
     let outcome = match &end {
         Ok(()) => "done",
+        Err(Stopped::Partly(_)) => "partly",
         Err(Stopped::Failed(_)) => "failed",
         Err(Stopped::Ended(Held::Lost)) => "lost",
         Err(Stopped::Ended(_)) => "cancelled",
@@ -109,6 +114,7 @@ async fn settle(deps: &ImportDeps, folder: &std::path::Path, lease: Lease, stop:
     metrics::counter!("rillcast_imports_total", "outcome" => outcome).increment(1);
     match &end {
         Ok(()) => tracing::info!(took_ms = began.elapsed().as_millis(), "a file became a recording"),
+        Err(Stopped::Partly(why)) => tracing::warn!(code = why.code(), "a recording has only its source's rendition"),
         Err(Stopped::Failed(why)) => tracing::warn!(code = why.code(), "a file does not become a recording"),
         Err(Stopped::Ended(held)) => tracing::info!(?held, "an import was stopped"),
         Err(Stopped::Waits { reason, .. }) => tracing::warn!(reason, "an import waits"),
@@ -125,9 +131,10 @@ async fn write_down(deps: &ImportDeps, lease: &Lease, end: Result<(), Stopped>) 
     let owed = match end {
         Ok(()) if imports::finish(&mut tx, lease, None).await? => Owed::Source,
         // What is there already stays.
+        Err(Stopped::Partly(why)) if imports::finish(&mut tx, lease, Some(why)).await? => Owed::Source,
         Err(Stopped::Failed(why)) if lease.vod_status == VodStatus::Ready => {
             imports::finish(&mut tx, lease, Some(why)).await?;
-            Owed::Nothing
+            Owed::Source
         }
         Err(Stopped::Failed(why)) if imports::fail(&mut tx, lease, why).await? => Owed::Cleanup,
         Err(Stopped::Ended(Held::Cancelled)) => Owed::Cleanup,
@@ -143,7 +150,7 @@ async fn write_down(deps: &ImportDeps, lease: &Lease, end: Result<(), Stopped>) 
             imports::give_back(&mut tx, lease, 0.0, false).await?;
             Owed::Nothing
         }
-        Ok(()) | Err(Stopped::Failed(_) | Stopped::Ended(Held::Lost | Held::Yes)) => Owed::Nothing,
+        Ok(()) | Err(Stopped::Failed(_) | Stopped::Partly(_) | Stopped::Ended(Held::Lost | Held::Yes)) => Owed::Nothing,
     };
     db::commit(tx).await?;
     match owed {

@@ -220,6 +220,7 @@ impl Transcoder {
             objects: self.objects,
             node: self.node.name.clone(),
             exe: self.exe.clone(),
+            admission: self.admission.clone(),
         };
         // Nothing waits for them at the stop: another node, or the next start, goes on.
         let leaving = stop.child_token();

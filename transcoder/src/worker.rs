@@ -8,6 +8,7 @@
 
 mod admission;
 mod child;
+mod coder;
 mod cost;
 mod demux;
 mod doctor;
@@ -34,13 +35,14 @@ use serde::{Deserialize, Serialize};
 
 pub use admission::{Admission, Permit, Refusal};
 pub use child::child_main;
+pub(crate) use coder::{Coded, Coder, Order};
 pub use cost::{Mask, RungUsage, Source, Usage};
 pub(crate) use demux::{Demuxer, Died, Event, Source as DemuxSource};
 pub use doctor::{Check, CheckStatus, doctor, doctor_of};
 pub use encoder::{Choice, Encoder, choose, choose_among, doctor_encoder};
 pub use input::WorkerInput;
 pub use supervisor::Supervisor;
-pub(crate) use wire::{Contents, NO_TIME, Track};
+pub(crate) use wire::{Contents, NO_TIME, Recode, Track, Unit};
 
 /// Ticks per second of every timestamp that crosses this module's border.
 pub const TICKS_PER_SECOND: i64 = 90_000;

@@ -2,26 +2,39 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI16, Ordering};
+use std::time::Duration;
 
 use db::imports::{self, Held, Lease};
 use domain::import::{DURATION_MAX, ImportFail};
+use domain::stream::VodStatus;
 use kit::Stop;
+use media::codec::{AacConfig, VideoCodec, VideoConfig};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lay::Frame;
-use super::packager::{AUDIO, Packager, Piece, SOURCE};
+use super::lower::Lower;
+use super::packager::{AUDIO, Packager, Piece, SOURCE, Seen};
 use super::plan::Plan;
 use super::scratch::{self, Scratch};
 use super::store::{self, Store};
 use super::{ImportDeps, LEASE, RENEW_EVERY};
-use crate::worker::{Contents, DemuxSource, Demuxer, Died, Event};
+use crate::stream::storyboard;
+use crate::worker::{Coded, Coder, Contents, DemuxSource, Demuxer, Died, Event, Order, Rung, Unit};
 
 /// Children that may die of one file before it is refused.
 const DEATHS_MAX: u32 = 2;
 /// Of a thousand: what the copying counts for.
 const COPIED: i16 = 100;
-/// The same for passing on what can be played as it is.
-const PASSED: i16 = 990;
+/// The same for passing on what can be played as it is, when more follows.
+const PASSED: i16 = 300;
+/// Where reading the file ends; the rest is writing it down.
+const READ: i16 = 990;
+/// Cores that are free of live streams' children, or half of those there are for them, before a file is coded.
+const FREE_CORES: f64 = 0.5;
+/// How often it is looked whether they are.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Key frames from which pictures alone are made are so far apart at least, in 90 kHz.
+const APART_TICKS: i64 = (storyboard::EVERY_S as i64 * 9 / 10) * 90_000;
 /// A file may say that it is so much longer than what is in it, or a hundredth of it.
 const MISSING_NS_MAX: u64 = 2_000_000_000;
 
@@ -30,6 +43,8 @@ const MISSING_NS_MAX: u64 = 2_000_000_000;
 pub(super) enum Stopped {
     /// It never will.
     Failed(ImportFail),
+    /// It can be played; what was to follow never will.
+    Partly(ImportFail),
     /// Somebody else has a say in it.
     Ended(Held),
     /// Not now. Too many beginnings that are counted end it.
@@ -145,16 +160,62 @@ impl<'a> Making<'a> {
         let whole = u64::try_from(self.lease.source_bytes).unwrap_or(0);
         let told = |copied| self.progressed(copied, whole, (0, COPIED));
         let scratch = scratch::fetch(&self.deps.objects, self.folder, self.lease, told).await?;
+        let source = self.source(&scratch);
+        let contents = self.again(store, &source, Step::Look).await?.unwrap_or_default();
+        let mut plan = Plan::of(&contents, false)?;
+        let ladder = self.deps.config.transcoder.rungs();
+        if self.lease.vod_status != VodStatus::Ready {
+            // A picture that is coded anew is made smaller on the way: nobody reads it twice.
+            let has_lower = plan.has_new_picture();
+            let pass = Pass { is_first: true, has_lower, ladder: &ladder };
+            match self.again(store, &source, Step::Read(&plan, pass)).await {
+                // Decoders follow what cannot be followed by passing on.
+                Err(Stopped::Failed(ImportFail::EditList)) => {
+                    plan = Plan::of(&contents, true)?;
+                    store.flush().await?;
+                    store.begin().await?;
+                    let pass = Pass { is_first: true, has_lower: plan.has_new_picture(), ladder: &ladder };
+                    self.again(store, &source, Step::Read(&plan, pass)).await?;
+                }
+                passed => {
+                    passed?;
+                }
+            }
+            metrics::histogram!("rillcast_import_seconds").record(began.elapsed().as_secs_f64());
+        }
+        if plan.has_new_picture() || plan.video.is_none() {
+            return Ok(());
+        }
+        let pass = Pass { is_first: false, has_lower: true, ladder: &ladder };
+        match self.again(store, &source, Step::Read(&plan, pass)).await {
+            Err(Stopped::Failed(why)) => Err(Stopped::Partly(why)),
+            ended => ended.map(drop),
+        }
+    }
+
+    /// Does what may cost a child its life, and once more if it did.
+    async fn again(
+        &self,
+        store: &mut Store,
+        source: &DemuxSource,
+        step: Step<'_>,
+    ) -> Result<Option<Contents>, Stopped> {
         let mut deaths = 0;
         loop {
-            let passed = timeout(self.patience(), self.pass_on(&scratch, store)).await;
-            match passed.unwrap_or(Err(Trouble::Stopped(ImportFail::TooSlow.into()))) {
-                Ok(()) => break,
+            let done = match &step {
+                Step::Look => timeout(self.patience(), self.contents(source)).await.map(|found| found.map(Some)),
+                Step::Read(plan, pass) => {
+                    let read = timeout(self.patience(), self.read(plan, source, store, pass)).await;
+                    read.map(|read| read.map(|()| None))
+                }
+            };
+            match done.unwrap_or(Err(Trouble::Stopped(ImportFail::TooSlow.into()))) {
+                Ok(done) => return Ok(done),
                 Err(Trouble::Stopped(stopped)) => return Err(stopped),
                 Err(Trouble::Died(died)) => {
                     metrics::counter!("rillcast_import_readers_lost_total").increment(1);
                     deaths += 1;
-                    tracing::warn!(reason = %died, deaths, "the process that reads a file died");
+                    tracing::warn!(reason = %died, deaths, "a process that reads or codes a file died");
                     if deaths >= DEATHS_MAX {
                         return Err(ImportFail::Crashed.into());
                     }
@@ -163,13 +224,11 @@ impl<'a> Making<'a> {
                 }
             }
         }
-        metrics::histogram!("rillcast_import_seconds").record(began.elapsed().as_secs_f64());
-        Ok(())
     }
 
-    /// How long reading the file may take: a minute, and as long as it would take to play the longest there may be.
-    fn patience(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(60) + DURATION_MAX
+    /// How long reading the file may take: on a slow machine coding takes several times as long as playing.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60) + 4 * DURATION_MAX
     }
 
     fn source(&self, scratch: &Scratch) -> DemuxSource {
@@ -189,33 +248,44 @@ impl<'a> Making<'a> {
                 Event::Contents(contents) => return Ok(contents),
                 Event::Refused(why) => return Err(why.into()),
                 Event::Ended => return Err(ImportFail::Empty.into()),
-                Event::Unit { .. } => {}
+                Event::Unit { .. } | Event::Config { .. } => {}
             }
         }
     }
 
-    /// Passes picture and sound on as they are, and shows them.
-    async fn pass_on(&self, scratch: &Scratch, store: &mut Store) -> Result<(), Trouble> {
-        let source = self.source(scratch);
-        let plan = Plan::of(&self.contents(&source).await?)?;
-        let mut packager = Packager::new(&plan, self.deps.config.hls.segment_ms);
-        for kind in packager.kinds() {
-            store.init(kind.name, &kind.track).await?;
+    /// Reads the file from its beginning to its end, stores what the pass is for, and shows it.
+    async fn read(&self, plan: &Plan, source: &DemuxSource, store: &mut Store, pass: &Pass<'_>) -> Result<(), Trouble> {
+        let segment_ms = self.deps.config.hls.segment_ms;
+        let mut packager = Packager::new(plan, segment_ms);
+        if pass.has_lower {
+            packager.watch();
         }
-        let mut reader = Demuxer::start(&source, plan.takes()).await?;
+        let mut below: Option<Below> = None;
+        let mut reader = Demuxer::start(source, plan.takes()).await?;
         tracing::debug!(reader.pid = reader.pid(), "a file is read");
         let video = plan.video.as_ref().map(|taken| taken.number);
         let length = plan.duration_ns.unwrap_or(0);
         let mut pieces: Vec<Piece> = Vec::new();
         let mut have = [false; 2];
         let mut is_over = false;
+        let is_coding = pass.has_lower || plan.takes().iter().any(|(_, recode)| recode.is_some());
         while !is_over {
+            if is_coding {
+                self.give_way().await;
+            }
             match reader.next().await? {
                 Event::Unit { track, unit } if Some(track) == video => {
                     let frame = Frame { dts: unit.dts, pts: unit.pts, is_sync: unit.is_sync, data: unit.data };
                     packager.picture(frame, &mut pieces)?;
                 }
                 Event::Unit { unit, .. } => packager.sound(unit.pts, unit.data, &mut pieces)?,
+                Event::Config { track, codec_data } if Some(track) == video => {
+                    let config = VideoConfig::parse(VideoCodec::Avc, &codec_data).map_err(|_| ImportFail::Codec)?;
+                    packager.set_video(config);
+                }
+                Event::Config { codec_data, .. } => {
+                    packager.set_audio(AacConfig::parse(&codec_data).map_err(|_| ImportFail::Codec)?);
+                }
                 Event::Ended => {
                     packager.finish(&mut pieces)?;
                     is_over = true;
@@ -227,25 +297,188 @@ impl<'a> Making<'a> {
             if u128::from(at) > DURATION_MAX.as_nanos() {
                 return Err(ImportFail::TooLong.into());
             }
-            self.progressed(at, length, (COPIED, PASSED));
-            for piece in pieces.drain(..) {
+            self.progressed(at, length, pass.share(plan));
+            for piece in pieces.drain(..).filter(|_| pass.is_first) {
                 have[usize::from(piece.rendition == AUDIO)] = true;
                 store.add(piece).await?;
+            }
+            let seen = packager.seen();
+            if !seen.samples.is_empty() {
+                if below.is_none() {
+                    let order = self.order(plan, &packager, pass.ladder);
+                    below = Some(Below::start(&self.deps.exe, order, segment_ms).await?);
+                }
+                if let Some(below) = &mut below {
+                    below.feed(seen, store).await?;
+                }
             }
         }
         let at = u64::try_from(packager.until_ns()).unwrap_or(0);
         if length.saturating_sub(at) > MISSING_NS_MAX.max(length / 100) {
             return Err(ImportFail::Truncated.into());
         }
-        store.flush().await?;
-        let has = |name: &str| have[usize::from(name == AUDIO)];
-        let rate = packager.frame_rate_mhz();
-        let shown = packager.kinds().into_iter().filter(|kind| has(kind.name));
-        let shown: Vec<_> = shown.map(|kind| store::rendition(kind.name, &kind.track, rate)).collect();
-        if shown.is_empty() || plan.video.is_some() && !has(SOURCE) {
-            return Err(ImportFail::Empty.into());
+        let mut shown = Vec::new();
+        if pass.is_first {
+            let rate = packager.frame_rate_mhz();
+            for kind in packager.kinds().into_iter().filter(|kind| have[usize::from(kind.name == AUDIO)]) {
+                store.init(&kind.name, &kind.track).await?;
+                shown.push(store::rendition(&kind.name, &kind.track, rate));
+            }
+            if shown.is_empty() || plan.video.is_some() && shown.iter().all(|rendition| rendition.name != SOURCE) {
+                return Err(ImportFail::Empty.into());
+            }
         }
+        if let Some(below) = below {
+            for (kind, rate) in below.finish(store).await? {
+                store.init(&kind.name, &kind.track).await?;
+                shown.push(store::rendition(&kind.name, &kind.track, rate));
+            }
+        }
+        store.flush().await?;
         store.show(&shown).await?;
         Ok(())
+    }
+
+    /// Waits while live streams need the machine.
+    async fn give_way(&self) {
+        let admission = &self.deps.admission;
+        while !has_room(admission.budget_cores(), admission.used_cores()) {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn order(&self, plan: &Plan, packager: &Packager, ladder: &[kit::config::ladder::LadderRung]) -> Option<Order> {
+        let config = packager.video_config()?;
+        let (width, height) = config.size();
+        // The picture that was made here is H.264, which everybody plays.
+        let rungs = Rung::of(config.codec(), ladder, width, height);
+        Some(Order {
+            codec: config.codec(),
+            codec_data: config.record().clone(),
+            width,
+            height,
+            frame_rate: plan.frame_rate,
+            rungs,
+            tile_every_s: storyboard::EVERY_S,
+            memory_mib: self.deps.config.transcoder.worker_memory_mib,
+        })
+    }
+}
+
+/// Whether live streams leave enough of the cores there are for children.
+fn has_room(budget: f64, used: f64) -> bool {
+    budget - used >= FREE_CORES.min(budget / 2.0)
+}
+
+/// What may cost a child its life.
+enum Step<'a> {
+    /// To see what is in the file.
+    Look,
+    Read(&'a Plan, Pass<'a>),
+}
+
+/// What reading a file is for.
+struct Pass<'a> {
+    /// The source's rendition and the sound are stored.
+    is_first: bool,
+    /// The renditions below it are made, and the pictures.
+    has_lower: bool,
+    ladder: &'a [kit::config::ladder::LadderRung],
+}
+
+impl Pass<'_> {
+    /// Of a thousand: where it begins and ends.
+    fn share(&self, plan: &Plan) -> (i16, i16) {
+        match (self.is_first, self.has_lower || plan.video.is_none()) {
+            (true, true) => (COPIED, READ),
+            (true, false) => (COPIED, PASSED),
+            (false, _) => (PASSED, READ),
+        }
+    }
+}
+
+/// The child that makes the lower renditions, and what becomes of what it gives.
+struct Below {
+    coder: Coder,
+    lower: Lower,
+    /// Without rungs it is given a key frame now and then.
+    is_pictures_only: bool,
+    last_alone: Option<i64>,
+    pieces: Vec<Piece>,
+}
+
+impl Below {
+    async fn start(exe: &Path, order: Option<Order>, segment_ms: u32) -> Result<Self, Trouble> {
+        let order = order.ok_or(ImportFail::Unreadable)?;
+        let lower = Lower::new(&order.rungs, segment_ms);
+        let is_pictures_only = order.rungs.is_empty();
+        let coder = Coder::start(exe, &order).await?;
+        Ok(Self { coder, lower, is_pictures_only, last_alone: None, pieces: Vec::new() })
+    }
+
+    async fn feed(&mut self, seen: Seen, store: &mut Store) -> Result<(), Trouble> {
+        for cut in seen.cuts {
+            self.lower.cut(cut, &mut self.pieces);
+        }
+        for sample in seen.samples {
+            let pts = sample.pts();
+            if self.is_pictures_only {
+                let is_early = self.last_alone.is_some_and(|last| pts - last < APART_TICKS);
+                if !sample.is_sync || is_early {
+                    continue;
+                }
+                self.last_alone = Some(pts);
+            }
+            while self.coder.is_full() {
+                self.step(store).await?;
+            }
+            self.coder.push(&Unit { dts: sample.dts, pts, is_sync: sample.is_sync, data: sample.data });
+        }
+        self.store(store).await
+    }
+
+    /// Takes one thing from the child. False when there is nothing more.
+    async fn step(&mut self, store: &mut Store) -> Result<bool, Trouble> {
+        match self.coder.next().await? {
+            Coded::Ended => return Ok(false),
+            Coded::Unable(reason) => {
+                tracing::warn!(reason, "this machine cannot make renditions of a file");
+                return Err(ImportFail::Codec.into());
+            }
+            coded => self.lower.take(coded, &mut self.pieces)?,
+        }
+        self.store(store).await?;
+        Ok(true)
+    }
+
+    async fn store(&mut self, store: &mut Store) -> Result<(), Trouble> {
+        for piece in self.pieces.drain(..) {
+            store.add(piece).await?;
+        }
+        for still in self.lower.stills() {
+            store.still(still).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the last of it. What there is then.
+    async fn finish(mut self, store: &mut Store) -> Result<Vec<(super::packager::Kind, Option<u64>)>, Trouble> {
+        self.coder.finish();
+        while self.step(store).await? {}
+        self.lower.finish(&mut self.pieces);
+        self.store(store).await?;
+        Ok(self.lower.kinds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_waits_while_live_streams_take_the_machine() {
+        assert!(has_room(1.5, 0.0) && has_room(1.5, 1.0), "two cores, with a stream or without");
+        assert!(!has_room(1.5, 1.1) && !has_room(1.5, 2.0));
+        assert!(has_room(0.5, 0.25) && !has_room(0.5, 0.3), "a small machine takes one as well, when it is idle");
     }
 }

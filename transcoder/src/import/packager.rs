@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use domain::import::ImportFail;
 use media::cmaf::TrackConfig;
-use media::codec::VideoConfig;
+use media::codec::{AacConfig, VideoConfig};
 use media::segmenter::{Output, Outputs, Role, SegmentEnd, Segmenter, SegmenterConfig};
 use media::{Sample, VIDEO_TIMESCALE, rescale};
 
 use super::lay::{Frame, Lengths, Order, Sound};
-use super::plan::Plan;
+use super::plan::{How, Plan};
 
 /// Names of the two renditions, as live streams have them.
 pub(super) const SOURCE: &str = "source";
@@ -29,7 +29,7 @@ const HELD_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// A finished segment.
 #[derive(Debug)]
 pub(super) struct Piece {
-    pub(super) rendition: &'static str,
+    pub(super) rendition: String,
     pub(super) seq: u64,
     pub(super) chunks: Vec<Bytes>,
     pub(super) duration_us: i64,
@@ -42,19 +42,20 @@ pub(super) struct Piece {
 /// A rendition and what it is coded like.
 #[derive(Debug)]
 pub(super) struct Kind {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) track: TrackConfig,
 }
 
+/// One rendition on its way into segments.
 #[derive(Debug)]
-struct Lane {
-    name: &'static str,
-    segmenter: Segmenter,
+pub(super) struct Lane {
+    name: String,
+    pub(super) segmenter: Segmenter,
     parts: Vec<Bytes>,
 }
 
 impl Lane {
-    fn new(name: &'static str, track: TrackConfig, role: Role, segment_ms: u32) -> Self {
+    pub(super) fn new(name: &str, track: TrackConfig, role: Role, segment_ms: u32) -> Self {
         let segmenter = Segmenter::new(SegmenterConfig {
             // Nobody waits for parts here.
             part_ms: segment_ms,
@@ -65,11 +66,11 @@ impl Lane {
             first_msn: 0,
             starts_at_pts: None,
         });
-        Self { name, segmenter, parts: Vec::new() }
+        Self { name: name.to_owned(), segmenter, parts: Vec::new() }
     }
 
     /// Keeps parts, and turns each end of a segment into a piece.
-    fn collect(&mut self, outputs: Outputs, out: &mut Vec<Piece>) -> Vec<SegmentEnd> {
+    pub(super) fn collect(&mut self, outputs: Outputs, out: &mut Vec<Piece>) -> Vec<SegmentEnd> {
         let mut ends = Vec::new();
         for output in outputs {
             match output {
@@ -79,7 +80,7 @@ impl Lane {
                     let us = |ticks: i64| rescale(ticks, self.segmenter.timescale(), 1_000_000);
                     if end.part_count > 0 {
                         out.push(Piece {
-                            rendition: self.name,
+                            rendition: self.name.clone(),
                             seq: end.msn,
                             chunks,
                             duration_us: us(end.duration_ticks),
@@ -96,6 +97,14 @@ impl Lane {
     }
 }
 
+/// What a packager saw of the picture, for whoever makes something else of it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) samples: Vec<Sample>,
+    /// Where segments of the source begin, but for the first, in 90 kHz.
+    pub(super) cuts: Vec<i64>,
+}
+
 /// What waits for the other track's first unit.
 #[derive(Debug)]
 enum Early {
@@ -106,7 +115,10 @@ enum Early {
 /// See the module's words.
 #[derive(Debug)]
 pub(super) struct Packager {
+    segment_ms: u32,
     config: Option<VideoConfig>,
+    has_video: bool,
+    seen: Option<Seen>,
     video: Option<Lane>,
     audio: Option<Lane>,
     order: Order,
@@ -133,20 +145,16 @@ pub(super) struct Packager {
 
 impl Packager {
     pub(super) fn new(plan: &Plan, segment_ms: u32) -> Self {
-        let leads = |is_leader| if is_leader { Role::Leader } else { Role::Follower };
-        let video = plan.video.as_ref().map(|taken| taken.config.clone());
-        let lane = |config: VideoConfig| Lane::new(SOURCE, TrackConfig::Video(config), Role::Leader, segment_ms);
-        let audio = plan.audio.as_ref().map(|taken| {
-            let track = TrackConfig::Audio(taken.config.clone());
-            Lane::new(AUDIO, track, leads(plan.video.is_none()), segment_ms)
-        });
-        Self {
-            video: video.clone().map(lane),
-            audio,
-            sound: plan.audio.as_ref().map(|taken| Sound::new(&taken.config)),
-            has_picture: video.is_none(),
+        let mut packager = Self {
+            segment_ms,
+            seen: None,
+            has_video: plan.video.is_some(),
+            video: None,
+            audio: None,
+            sound: None,
+            has_picture: plan.video.is_none(),
             has_sound: plan.audio.is_none(),
-            config: video,
+            config: None,
             order: Order::default(),
             lengths: Lengths::default(),
             origin_ns: None,
@@ -159,13 +167,53 @@ impl Packager {
             frames: 0,
             first_pts_ns: None,
             until_ns: 0,
+        };
+        if let Some(How::Pass(config)) = plan.video.as_ref().map(|taken| &taken.how) {
+            packager.set_video(config.clone());
         }
+        if let Some(How::Pass(config)) = plan.audio.as_ref().map(|taken| &taken.how) {
+            packager.set_audio(config.clone());
+        }
+        packager
+    }
+
+    /// Says how the picture is coded. The first word holds.
+    pub(super) fn set_video(&mut self, config: VideoConfig) {
+        if self.video.is_none() {
+            let track = TrackConfig::Video(config.clone());
+            self.video = Some(Lane::new(SOURCE, track, Role::Leader, self.segment_ms));
+            self.config = Some(config);
+        }
+    }
+
+    /// The same of the sound.
+    pub(super) fn set_audio(&mut self, config: AacConfig) {
+        if self.audio.is_none() {
+            let role = if self.has_video { Role::Follower } else { Role::Leader };
+            self.sound = Some(Sound::new(&config));
+            self.audio = Some(Lane::new(AUDIO, TrackConfig::Audio(config), role, self.segment_ms));
+        }
+    }
+
+    /// How the picture is coded, once that is known.
+    pub(super) const fn video_config(&self) -> Option<&VideoConfig> {
+        self.config.as_ref()
+    }
+
+    /// Keeps what it sees of the picture from now on.
+    pub(super) fn watch(&mut self) {
+        self.seen = Some(Seen::default());
+    }
+
+    /// What it saw since it was asked last.
+    pub(super) fn seen(&mut self) -> Seen {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The renditions it makes.
     pub(super) fn kinds(&self) -> Vec<Kind> {
         let lanes = [&self.video, &self.audio].into_iter().flatten();
-        lanes.map(|lane| Kind { name: lane.name, track: lane.segmenter.track().clone() }).collect()
+        lanes.map(|lane| Kind { name: lane.name.clone(), track: lane.segmenter.track().clone() }).collect()
     }
 
     /// How far into the file it has come, in nanoseconds.
@@ -260,6 +308,9 @@ impl Packager {
     fn push_picture(&mut self, sample: Sample, out: &mut Vec<Piece>) -> Result<(), ImportFail> {
         self.video_pts = self.video_pts.max(sample.pts());
         self.video_end = self.video_end.max(sample.pts() + i64::from(sample.duration));
+        if let Some(seen) = &mut self.seen {
+            seen.samples.push(sample.clone());
+        }
         let Some(lane) = &mut self.video else { return Ok(()) };
         let outputs = lane.segmenter.push(sample);
         let ends = lane.collect(outputs, out);
@@ -270,6 +321,9 @@ impl Packager {
 
     /// Tells the sound where the picture was cut.
     fn follow(&mut self, ends: &[SegmentEnd], out: &mut Vec<Piece>) -> Result<(), ImportFail> {
+        if let Some(seen) = &mut self.seen {
+            seen.cuts.extend(ends.iter().map(|end| end.next_pts));
+        }
         let Some(lane) = &mut self.audio else { return Ok(()) };
         for end in ends {
             let cut = rescale(end.next_pts, VIDEO_TIMESCALE, lane.segmenter.timescale());
@@ -284,12 +338,12 @@ impl Packager {
 
     fn place_sound(&mut self, at_ns: i64, data: Bytes, out: &mut Vec<Piece>) -> Result<(), ImportFail> {
         // Sound from before the first picture has nothing to belong to.
-        if self.first_pts_ns.is_some_and(|first| self.video.is_some() && at_ns + TAIL_NS < first) {
+        if self.first_pts_ns.is_some_and(|first| self.has_video && at_ns + TAIL_NS < first) {
             return Ok(());
         }
         let Some(sound) = &mut self.sound else { return Ok(()) };
         let mut samples = Vec::new();
-        if let Some(first) = self.first_pts_ns.filter(|_| self.video.is_some()) {
+        if let Some(first) = self.first_pts_ns.filter(|_| self.has_video) {
             sound.begin(first, at_ns);
         }
         sound.push(at_ns, data, &mut samples);
@@ -297,7 +351,7 @@ impl Packager {
     }
 
     fn hear(&mut self, samples: Vec<Sample>, out: &mut Vec<Piece>) -> Result<(), ImportFail> {
-        if self.video.is_some() {
+        if self.has_video {
             self.held_bytes += samples.iter().map(|sample| sample.data.len()).sum::<usize>();
             self.held.extend(samples);
             if self.held_bytes > HELD_BYTES_MAX {

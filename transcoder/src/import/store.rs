@@ -8,18 +8,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use db::imports::{self, Held, Lease};
 use db::recordings::{NewSegment, Rendition, RenditionKind};
-use domain::Timestamp;
+use domain::{Timestamp, VodId};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use kit::Stop;
 use kit::retry::Backoff;
 use media::cmaf::TrackConfig;
-use objects::{CACHE_IMMUTABLE, Objects, Upload, keys};
+use objects::{CACHE_IMMUTABLE, NewObject, Objects, Upload, keys};
 use tokio::time::{sleep, timeout};
 
+use super::lower::Still;
 use super::make::Stopped;
 use super::packager::Piece;
+use crate::record::Sheet;
 
 /// Objects on their way at a time.
 const IN_FLIGHT_MAX: usize = 4;
@@ -27,6 +29,8 @@ const IN_FLIGHT_MAX: usize = 4;
 const ROWS_MAX: usize = 16;
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(4);
+/// As a live stream's, whose picture is renewed.
+const PICTURE_CACHE: &str = "public, max-age=10";
 /// How long what is begun may take when the import is stopped.
 const SETTLE_MAX: Duration = Duration::from_secs(8);
 
@@ -74,13 +78,13 @@ impl Store {
         }
         let vod = self.lease.vod;
         let (key, init_key) =
-            (keys::vod_segment(vod, piece.rendition, piece.seq), keys::vod_init(vod, piece.rendition, 0));
+            (keys::vod_segment(vod, &piece.rendition, piece.seq), keys::vod_init(vod, &piece.rendition, 0));
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let length: u64 = piece.chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let (objects, stop) = (self.objects.clone(), self.stop.clone());
         let row = NewSegment {
             vod_id: vod,
-            rendition: piece.rendition.to_owned(),
+            rendition: piece.rendition,
             seq: number(piece.seq),
             is_discontinuity: false,
             is_independent: piece.is_independent,
@@ -136,6 +140,33 @@ impl Store {
         let is_shown = imports::show(&mut tx, &self.lease, renditions).await?;
         db::commit(tx).await?;
         held(is_shown)
+    }
+
+    /// Stores a picture. One that cannot be stored is missing, and nothing else is.
+    pub(super) async fn still(&mut self, still: Still) -> Result<(), Stopped> {
+        let vod = self.lease.vod;
+        let stored = match still {
+            Still::Thumbnail(jpeg) => self.thumbnail(vod, jpeg).await,
+            Still::Sheet(sheet, jpeg) => self.sheet(vod, sheet, jpeg).await,
+        };
+        if let Err(error) = stored {
+            tracing::debug!(error = format!("{error:#}"), "a picture of an imported file is not stored");
+        }
+        Ok(())
+    }
+
+    async fn thumbnail(&mut self, vod: VodId, jpeg: Bytes) -> anyhow::Result<()> {
+        let key = keys::vod_thumbnail(vod);
+        let object = NewObject { key: &key, body: jpeg, content_type: "image/jpeg", cache_control: PICTURE_CACHE };
+        self.objects.put(object).await?;
+        Ok(db::recordings::set_thumbnail(&mut *self.pool.acquire().await?, vod, &key).await?)
+    }
+
+    async fn sheet(&mut self, vod: VodId, sheet: Sheet, jpeg: Bytes) -> anyhow::Result<()> {
+        let key = keys::vod_sheet(vod, u64::try_from(sheet.seq)?);
+        let object = NewObject { key: &key, body: jpeg, content_type: "image/jpeg", cache_control: CACHE_IMMUTABLE };
+        self.objects.put(object).await?;
+        Ok(db::storyboards::insert(&mut *self.pool.acquire().await?, vod, &sheet).await?)
     }
 
     /// The import was stopped: waits for what is on its way, and begins nothing more.

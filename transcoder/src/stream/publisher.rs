@@ -537,14 +537,16 @@ impl Publisher {
     /// The storyboard's next picture. What it shows may be too long ago to know where that was.
     pub(crate) fn tile(&mut self, pts: i64, jpeg: &Bytes) {
         if let Some(place) = self.pace.place_of(pts) {
-            self.storyboard.take(place, jpeg, &self.shop.tape);
+            let tape = &self.shop.tape;
+            self.storyboard.take(place, jpeg, &mut |sheet, jpeg| tape.sheet(sheet, jpeg));
         }
     }
 
     /// This node stops while the stream may go on elsewhere: what is pending goes out, and the recording can be resumed.
     pub(crate) fn interrupt(&mut self) {
         self.close_all();
-        self.storyboard.finish(&self.shop.tape);
+        let tape = &self.shop.tape;
+        self.storyboard.finish(&mut |sheet, jpeg| tape.sheet(sheet, jpeg));
         self.shop.tape.close(RecordingEnd::Interrupted);
     }
 
@@ -567,7 +569,8 @@ impl Publisher {
         }
         self.shop.shelf.end();
         self.hang_out();
-        self.storyboard.finish(&self.shop.tape);
+        let tape = &self.shop.tape;
+        self.storyboard.finish(&mut |sheet, jpeg| tape.sheet(sheet, jpeg));
         self.shop.tape.close(RecordingEnd::Ended);
     }
 }

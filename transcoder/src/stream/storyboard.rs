@@ -7,7 +7,6 @@ use bytes::Bytes;
 use media::VIDEO_TIMESCALE;
 use media::strip::{Strip, Tile};
 
-use super::tape::Tape;
 use crate::record::Sheet;
 
 /// Seconds between pictures at first.
@@ -41,8 +40,8 @@ pub(crate) struct Storyboard {
 }
 
 impl Storyboard {
-    /// Takes a picture unless it comes too soon. A segment has one at most.
-    pub(crate) fn take(&mut self, place: Place, jpeg: &Bytes, tape: &Tape) {
+    /// Takes a picture unless it comes too soon. A segment has one at most. `store` gets each sheet that is full.
+    pub(crate) fn take(&mut self, place: Place, jpeg: &Bytes, store: &mut impl FnMut(Sheet, Bytes)) {
         if !self.is_due(place) {
             return;
         }
@@ -65,11 +64,11 @@ impl Storyboard {
             None => Some(tile),
         };
         if let Some(tile) = other {
-            self.finish(tape);
+            self.finish(store);
             self.open = Some((Strip::new(tile), vec![place]));
         }
         if self.open.as_ref().is_some_and(|(_, places)| places.len() >= room(self.sheets)) {
-            self.finish(tape);
+            self.finish(store);
         }
     }
 
@@ -79,7 +78,7 @@ impl Storyboard {
     }
 
     /// Stores what is there.
-    pub(crate) fn finish(&mut self, tape: &Tape) {
+    pub(crate) fn finish(&mut self, store: &mut impl FnMut(Sheet, Bytes)) {
         let Some((strip, places)) = self.open.take() else { return };
         self.sheets = self.sheets.saturating_add(1);
         let (width, height, step) = strip.tile_size();
@@ -94,7 +93,7 @@ impl Storyboard {
             offsets_ms: places.iter().map(|place| place.offset_ms).collect(),
             byte_size: i64::try_from(jpeg.len()).unwrap_or(i64::MAX),
         };
-        tape.sheet(sheet, jpeg);
+        store(sheet, jpeg);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cadence;
 mod demux;
+mod encode;
 mod hardware;
 mod pictures;
 mod pipeline;
@@ -90,7 +91,11 @@ fn run() -> Result<(), Trouble> {
 }
 
 fn work_on(work: &Work, input: &mut File, output: &Output) -> Result<(), Trouble> {
-    sandbox::prepare(work.parent_pid)?;
+    if work.is_patient {
+        sandbox::prepare_patient(work.parent_pid)?
+    } else {
+        sandbox::prepare(work.parent_pid)?
+    }
     gstreamer_setup::load()?;
     let (decoder, _) = gstreamer_setup::load_decoder(work.codec).map_err(|(plugin, reason)| {
         eprintln!("media-worker: {reason}");

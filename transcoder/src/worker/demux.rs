@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use domain::import::{Container, ImportFail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use super::spawn;
-use super::wire::{self, Contents, Demux, Kind, READER_BYTES_MAX, Report, Task, Unit};
+use super::wire::{self, Contents, Demux, Kind, READER_BYTES_MAX, Recode, Report, Task, Unit};
 
 /// From starting a child to its word that it is ready.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -42,6 +42,11 @@ pub(crate) enum Event {
         track: usize,
         unit: Unit,
     },
+    /// Codec data of a track that is coded anew.
+    Config {
+        track: usize,
+        codec_data: Bytes,
+    },
     Refused(ImportFail),
     Ended,
 }
@@ -50,6 +55,12 @@ pub(crate) enum Event {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Died(String);
+
+impl Died {
+    pub(super) const fn of(reason: String) -> Self {
+        Self(reason)
+    }
+}
 
 /// A child that reads a file. Dropping it kills it.
 #[derive(Debug)]
@@ -65,7 +76,7 @@ pub(crate) struct Demuxer {
 
 impl Demuxer {
     /// Starts one that gives the units of the tracks in `takes`; without any it says what is in the file and ends.
-    pub(crate) async fn start(source: &Source, takes: Vec<u8>) -> Result<Self, Died> {
+    pub(crate) async fn start(source: &Source, takes: Vec<(u8, Option<Recode>)>) -> Result<Self, Died> {
         let task = Task::Demux(Demux {
             path: source.path.clone(),
             container: source.container,
@@ -112,6 +123,10 @@ impl Demuxer {
                 let (track, unit) = Unit::parse_picture(payload).map_err(|error| Died(error.to_string()))?;
                 Ok(Event::Unit { track, unit })
             }
+            Kind::Config => {
+                let track = usize::from(payload.first().copied().unwrap_or(u8::MAX));
+                Ok(Event::Config { track, codec_data: payload.slice(payload.len().min(1)..) })
+            }
             Kind::Refused => {
                 let why = std::str::from_utf8(&payload).ok().and_then(ImportFail::parse);
                 Ok(Event::Refused(why.unwrap_or(ImportFail::Unreadable)))
@@ -127,7 +142,7 @@ impl Demuxer {
         self.child.id()
     }
 
-    async fn frame(&mut self) -> Result<(Kind, bytes::Bytes), Died> {
+    async fn frame(&mut self) -> Result<(Kind, Bytes), Died> {
         loop {
             if let Some(frame) =
                 wire::decode(&mut self.received, READER_BYTES_MAX).map_err(|error| Died(error.to_string()))?

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use domain::import::Container;
 use media::codec::VideoCodec;
 
+use super::wire::Recode;
+
 /// A plugin file and what is needed of it.
 #[derive(Debug)]
 pub(super) struct Plugin {
@@ -142,6 +144,42 @@ pub(super) fn load_reader(container: Container) -> Result<&'static str, String> 
         load_more(plugin)?;
     }
     Ok(reader.elements.first().copied().unwrap_or_default())
+}
+
+/// What imported files may take besides: decoders of what browsers do not play, and what brings pictures and sound into shape.
+const RECODERS: &[Plugin] = &[
+    Plugin { file: "libgstcoreelements.so", elements: &["queue"], ..CORE },
+    Plugin { file: "libgstvpx.so", elements: &["vp8dec", "vp9dec"], ..ISO_MP4 },
+    Plugin { file: "libgstlibav.so", elements: LIBAV, ..H264 },
+    Plugin { file: "libgstopus.so", elements: &["opusdec"], ..APP },
+    Plugin { file: "libgstvorbis.so", elements: &["vorbisdec"], ..APP },
+    Plugin { file: "libgstvideofilter.so", elements: &["videoflip"], ..ISO_MP4 },
+    Plugin { file: "libgstvideoconvertscale.so", elements: &["videoconvertscale"], ..APP },
+    Plugin { file: "libgstaudioconvert.so", elements: &["audioconvert"], ..APP },
+    Plugin { file: "libgstaudioresample.so", elements: &["audioresample"], ..APP },
+    Plugin {
+        file: "libgstx264.so",
+        elements: &["x264enc"],
+        package: "gstreamer1.0-plugins-ugly",
+        upstream: "gst-plugins-ugly",
+    },
+];
+const LIBAV: &[&str] = &["avenc_aac", "avdec_h264", "avdec_h265", "avdec_aac"];
+
+/// Loads what makes something else of a track: exactly the plugins of the elements that are named here.
+pub(super) fn load_recoding(recode: &Recode) -> Result<(), String> {
+    let (decoder, others): (&str, &[&str]) = match recode {
+        Recode::Picture { decoder, orientation, .. } if orientation.is_empty() => {
+            (decoder, &["queue", "videoconvertscale", "x264enc"])
+        }
+        Recode::Picture { decoder, .. } => (decoder, &["queue", "videoflip", "videoconvertscale", "x264enc"]),
+        Recode::Sound { decoder } => (decoder, &["queue", "audioconvert", "audioresample", "avenc_aac"]),
+    };
+    for element in others.iter().copied().chain([decoder]).filter(|element| !element.is_empty()) {
+        let plugin = RECODERS.iter().find(|plugin| plugin.elements.contains(&element));
+        load_more(plugin.ok_or_else(|| format!("{element} is not on the list"))?)?;
+    }
+    Ok(())
 }
 
 /// The error belongs to the last one.

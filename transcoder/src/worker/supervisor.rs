@@ -258,6 +258,7 @@ impl Supervisor {
             running: self.running,
             thumbnail_every_s: self.spec.thumbnail_every_s,
             tile_every_s: self.spec.tile_every_s,
+            is_patient: false,
             memory_mib: self.spec.memory_mib,
             parent_pid: nix::unistd::getpid().as_raw(),
         })

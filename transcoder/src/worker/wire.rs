@@ -113,6 +113,8 @@ pub(crate) struct Work {
     pub(crate) thumbnail_every_s: u32,
     /// 0: none.
     pub(crate) tile_every_s: u32,
+    /// Others are served first.
+    pub(crate) is_patient: bool,
     pub(crate) memory_mib: u64,
     pub(crate) parent_pid: i32,
 }
@@ -125,10 +127,25 @@ pub(crate) struct Demux {
     pub(crate) path: PathBuf,
     /// Says which parser is let at it.
     pub(crate) container: Container,
-    /// Numbers of the tracks that are wanted, as [`Contents`] has them. Empty: only what is in it.
-    pub(crate) takes: Vec<u8>,
+    /// Numbers of the tracks that are wanted, as [`Contents`] has them, and what is to be made of each. Empty: only what is in it.
+    pub(crate) takes: Vec<(u8, Option<Recode>)>,
     pub(crate) memory_mib: u64,
     pub(crate) parent_pid: i32,
+}
+
+/// A track that is decoded and encoded anew. Its codec data comes as [`Kind::Config`] with the track's number before its first unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Recode {
+    Picture {
+        decoder: String,
+        /// As [`Track::orientation`].
+        orientation: String,
+        width: u32,
+        height: u32,
+        frame_rate: (u32, u32),
+    },
+    /// Without a decoder for what is not coded at all.
+    Sound { decoder: String },
 }
 
 /// The file does not say when.

@@ -17,7 +17,7 @@ use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks, AppStreamType};
 
 use super::super::gstreamer_setup;
 use super::super::wire::{self, Contents, Demux, Kind, NO_TIME, Report, Track, UNIT_BYTES_MAX, Unit};
-use super::{Output, sandbox};
+use super::{Output, encode, sandbox};
 
 /// Most the parser gets at one time: headers of a long file come as one.
 const READ_BYTES_MAX: u32 = 128 * 1024 * 1024;
@@ -35,9 +35,10 @@ enum Word {
 
 /// Reads the file and sends what was asked for.
 pub(super) fn run(task: &Demux, output: &Output) -> Result<(), String> {
-    sandbox::prepare(task.parent_pid)?;
+    sandbox::prepare_patient(task.parent_pid)?;
     let file = File::open(&task.path).map_err(|error| format!("the file cannot be opened: {error}"))?;
     let reader = gstreamer_setup::load_reader(task.container)?;
+    task.takes.iter().filter_map(|(_, recode)| recode.as_ref()).try_for_each(encode::load)?;
     let (words, heard) = sync_channel(WORDS_MAX);
     let (pipeline, tracks) = build(task, file, reader, output, &words).map_err(|error| error.to_string())?;
     let measures = sandbox::enter(task.memory_mib, task.parent_pid, None)?;
@@ -100,10 +101,13 @@ fn build(
         }
         let number = u8::try_from(known.len()).unwrap_or(u8::MAX);
         known.push((number, pad.clone()));
-        if takes.contains(&number)
-            && let Some(pipeline) = weak.upgrade()
-            && let Err(error) = attach(&pipeline, pad, (number, has_edits), &out, &told)
-        {
+        let take = takes.iter().find(|(wanted, _)| *wanted == number);
+        let (Some((_, recode)), Some(pipeline)) = (take, weak.upgrade()) else { return };
+        let attached = match recode {
+            Some(recode) => encode::attach(&pipeline, pad, number, recode, &out),
+            None => attach(&pipeline, pad, (number, has_edits), &out, &told),
+        };
+        if let Err(error) = attached {
             let _ = told.try_send(Word::Failed(error.to_string()));
         }
     });
@@ -246,7 +250,7 @@ fn bytes_of(buffer: gst::Buffer) -> Vec<u8> {
     buffer.map_readable().map(|map| map.to_vec()).unwrap_or_default()
 }
 
-fn nanos(time: gst::Signed<ClockTime>) -> i64 {
+pub(super) fn nanos(time: gst::Signed<ClockTime>) -> i64 {
     let ns = |time: ClockTime| i64::try_from(time.nseconds()).unwrap_or(i64::MAX);
     match time {
         gst::Signed::Positive(time) => ns(time),

@@ -29,8 +29,9 @@ const FILES_MAX: u64 = 64;
 const DRIVER_FILES_MAX: u64 = 256;
 /// The user that root's children become: nobody.
 const NOBODY: u32 = 65_534;
-/// How much later than other processes a child gets the processor.
+/// How much later than other processes a child gets the processor, and one nobody waits for at the screen.
 const NICE: i32 = 5;
+const NICE_PATIENT: i32 = 15;
 /// Sooner than anything else, a child is what the kernel kills when memory runs out.
 const OOM_SCORE_ADJ: &str = "500";
 /// The newest Landlock this was checked with; older kernels give what they have.
@@ -48,10 +49,19 @@ pub(super) fn close_inherited_files() {
 
 /// What has to come before the libraries: priorities are inherited by threads, and nothing may outlive the parent.
 pub(super) fn prepare(parent_pid: i32) -> Result<(), String> {
+    prepare_with(parent_pid, NICE)
+}
+
+/// The same for a child that gives way to those of live streams.
+pub(super) fn prepare_patient(parent_pid: i32) -> Result<(), String> {
+    prepare_with(parent_pid, NICE_PATIENT)
+}
+
+fn prepare_with(parent_pid: i32, nice: i32) -> Result<(), String> {
     die_with_parent(parent_pid)?;
     // By as much as it takes: a service that stands above the others does not lift its children with it.
     let here = rustix::process::nice(0).unwrap_or(0);
-    let _ = rustix::process::nice(NICE - here.min(0));
+    let _ = rustix::process::nice(nice - here.min(0));
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     Ok(())
 }
