@@ -21,9 +21,11 @@ mod edge;
 mod emotes;
 mod extract;
 mod feeds;
+mod files;
 mod friends;
 mod health;
 mod idempotency;
+mod intake;
 mod layers;
 pub mod lines;
 mod live_playback;
@@ -51,6 +53,7 @@ mod shapes;
 mod sign_ins;
 mod site;
 pub mod state;
+mod stored;
 mod streams;
 mod takeover;
 mod throttle;
@@ -136,7 +139,9 @@ impl Api {
             audience: live::audience::Audience::new(deps.live.clone(), &deps.node),
             viewers: viewers::ViewerCounts::new(deps.live.clone(), config.hls.segment_ms, config.limits.viewers_per_ip),
             studio: avatar::Studio::new(),
-            intake: rooms::attachments::intake::Intake::default(),
+            intake: intake::Intake::default(),
+            parts: intake::Intake::new(intake::PARTS, intake::PARTS_EACH),
+            part_links: kit::part_links::PartLinks::new(&config.auth.secret),
             site: site::Site::new(&site_url, &config.storage)?,
             config,
             pool: deps.pool,

@@ -1,9 +1,12 @@
 //! Every route, once: the router and the document are made from the same lists.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use domain::file::Parts;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, friends,
+    account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, files, friends,
     health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
     notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
     vod_playback, vods, webhooks,
@@ -19,6 +22,10 @@ use crate::{
 
 /// What a form adds around its file.
 const FORM_BYTES: usize = 64 * 1024;
+/// A list of 10,000 parts.
+const PARTS_BYTES: usize = 2 * 1024 * 1024;
+/// What a store may take to put them together.
+const WHOLE_WAIT_MAX: Duration = Duration::from_secs(300);
 
 fn register() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(auth::register))
@@ -99,6 +106,18 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(rooms::room, rooms::update_room))
         .routes(routes!(rooms::attachments::attachment, rooms::attachments::take_attachment_back))
         .routes(routes!(rooms::attachments::attachment_thumbnail))
+        .routes(routes!(files::files))
+        .routes(routes!(files::file_limits))
+        .routes(routes!(files::file, files::update_file, files::trash_file))
+        .routes(routes!(files::restore_file))
+        .routes(routes!(files::cancel_file))
+        .routes(routes!(files::file_versions))
+        .routes(routes!(files::restore_file_version))
+        .routes(routes!(files::change_files))
+        .routes(routes!(files::rename_folder))
+        .routes(routes!(files::content::file_content))
+        .routes(routes!(files::content::file_thumbnail))
+        .routes(routes!(files::chunked::upload, files::chunked::abort_upload))
         .routes(routes!(rooms::members::room_members))
         .routes(routes!(rooms::members::update_room_member, rooms::members::remove_room_member))
         .routes(routes!(rooms::members::room_invites))
@@ -149,6 +168,7 @@ fn creating() -> OpenApiRouter<App> {
         OpenApiRouter::default()
             .routes(routes!(clips::vod_clips, clips::create_clip))
             .routes(routes!(rooms::rooms, rooms::begin_room))
+            .routes(routes!(files::chunked::begin_upload))
             .routes(routes!(reports::report))
             .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
             .routes(routes!(moderation::card::add_note))
@@ -169,6 +189,20 @@ fn emote() -> OpenApiRouter<App> {
 
 fn attachment() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(rooms::attachments::upload_attachment))
+}
+
+fn file() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(files::form::upload_file))
+}
+
+/// Parts are passed on as they come, and their length is in their links.
+fn parts() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(files::chunked::put_part))
+}
+
+/// A store takes its time to put many parts together.
+fn whole() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(files::chunked::complete_upload))
 }
 
 fn media() -> OpenApiRouter<App> {
@@ -204,6 +238,9 @@ pub(crate) fn document() -> OpenApi {
         upload(),
         emote(),
         attachment(),
+        file(),
+        parts(),
+        whole(),
         media(),
         operations(),
     ]
@@ -231,6 +268,8 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let largest = usize::try_from(app.config.attachments.bytes_max()).unwrap_or(usize::MAX);
+    let form = usize::try_from(app.config.files.form_bytes_max()).unwrap_or(usize::MAX);
+    let largest_part = usize::try_from(Parts::of(app.config.files.bytes_max()).part_bytes).unwrap_or(usize::MAX);
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .merge(emote().layer(DefaultBodyLimit::max(emotes::UPLOAD_BYTES_MAX + FORM_BYTES)))
@@ -239,6 +278,21 @@ pub(crate) fn build(app: &App) -> Router {
             attachment()
                 .layer(DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)))
                 .layer(from_fn_with_state(layers::upload_wait(largest), layers::deadline)),
+        )
+        .merge(
+            file()
+                .layer(DefaultBodyLimit::max(form.saturating_add(FORM_BYTES)))
+                .layer(from_fn_with_state(layers::upload_wait(form), layers::deadline)),
+        )
+        .merge(
+            parts()
+                .layer(DefaultBodyLimit::disable())
+                .layer(from_fn_with_state(layers::upload_wait(largest_part), layers::deadline)),
+        )
+        .merge(
+            whole()
+                .layer(DefaultBodyLimit::max(PARTS_BYTES))
+                .layer(from_fn_with_state(WHOLE_WAIT_MAX, layers::deadline)),
         );
     // Media comes compressed or not at all, and each layer costs every part that is asked for.
     let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(from_fn(layers::open));

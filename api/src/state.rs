@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kit::Config;
 use kit::health::Health;
+use kit::part_links::PartLinks;
 use kit::seal::Sealer;
 use kit::second_step::SecondStep;
 use kit::tokens::AccessTokens;
@@ -18,11 +19,11 @@ use tokio_util::task::TaskTracker;
 use crate::avatar::Studio;
 use crate::directory::Directory;
 use crate::edge::Edge;
+use crate::intake::Intake;
 use crate::meters::Meters;
 use crate::net::TrustedProxies;
 use crate::passwords::Passwords;
 use crate::revoked::RevokedCache;
-use crate::rooms::attachments::intake::Intake;
 use crate::site::Site;
 use crate::two_factor::Codes;
 use crate::viewers::ViewerCounts;
@@ -81,6 +82,9 @@ pub struct Shared {
     pub(crate) audience: live::audience::Audience,
     pub(crate) studio: Studio,
     pub(crate) intake: Intake,
+    /// Parts of files that come through this node.
+    pub(crate) parts: Intake,
+    pub(crate) part_links: PartLinks,
     pub(crate) site: Site,
 }
 

@@ -3,17 +3,14 @@
 //! Nothing lies in the bucket without a row, and a row decides whether something is served. Of a picture only our own encoding ever is; a
 //! file only after a scanner called it clean, and only to be saved.
 
-pub(crate) mod intake;
-mod picture;
-
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::response::{IntoResponse, Response};
-use db::attachments::{New, Reserved};
-use domain::attachment::{AttachmentError, AttachmentKind, AttachmentState, Shown};
+use db::attachments::{New, Picture, Reserved};
+use domain::attachment::{AttachmentError, AttachmentKind, AttachmentState, HEAD_BYTES, Offer, Shown};
 use domain::{AttachmentId, RoomId};
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
@@ -25,15 +22,15 @@ use kit::problem::ProblemBody;
 use live::limits::Quota;
 use objects::keys::{self, AttachmentPart};
 use objects::{FileUpload, NewObject};
+use pictures::{Made, PictureError, Use};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::intake::Received;
-use self::picture::Made;
 use super::RoomPath;
 use crate::account::{AccessError, Account};
 use crate::extract::{Json, Path};
+use crate::intake::{self, IntakeError, Received};
 use crate::state::App;
 
 /// Uploads a member may begin, whatever came of them.
@@ -199,19 +196,42 @@ pub(crate) async fn upload_attachment(
         return Err(AttachmentError::TooLarge(limits.file_mib_max).into());
     }
     let form = form.map_err(|_| AttachmentError::NoFile)?;
-    let received = intake::receive(form, &app.config.data_dir, limits.file_mib_max).await?;
-    let made = match received.offer.picture {
+    let received = intake::receive(form, &app.config.data_dir, limits.file_mib_max, HEAD_BYTES).await;
+    let received = received.map_err(|error| match error {
+        IntakeError::TooLarge => AttachmentError::TooLarge(limits.file_mib_max),
+        IntakeError::NoFile => AttachmentError::NoFile,
+        IntakeError::Empty => AttachmentError::Empty,
+        IntakeError::Busy => AttachmentError::Busy,
+    })?;
+    let offer = Offer::judge(&received.name, &received.mime, &received.head)?;
+    let made = match offer.picture {
         Some(format) => {
             let file = received.file.try_clone().map_err(|_| AttachmentError::Busy)?;
-            let made = app.studio.work(move || picture::develop(file, format)).await.ok_or(AttachmentError::Busy)?;
+            let made = app
+                .studio
+                .work(move || pictures::develop(file, format, Use::Message))
+                .await
+                .ok_or(AttachmentError::Busy)?;
             // A decoder that panicked on it did not find a picture.
-            Some(made.unwrap_or(Err(AttachmentError::NotAPicture))?)
+            Some(made.unwrap_or(Err(PictureError::NotAPicture)).map_err(not_taken)?)
         }
         None if has_scanner(&app) => None,
         None => return Err(AttachmentError::ImagesOnly.into()),
     };
-    let kept = keep(&app, &account, room, &received, made).await?;
+    let kept = keep(&app, &account, room, (&received, &offer), made).await?;
     Ok((StatusCode::CREATED, Json(kept.into())))
+}
+
+fn not_taken(error: PictureError) -> AttachmentError {
+    match error {
+        PictureError::NotAPicture => AttachmentError::NotAPicture,
+        PictureError::TooManyPixels => AttachmentError::TooManyPixels,
+        PictureError::Failed => AttachmentError::Busy,
+    }
+}
+
+fn row(made: &Made) -> Picture<'_> {
+    Picture { width: made.width.cast_signed(), height: made.height.cast_signed(), thumb_mime: made.thumbnail.mime }
 }
 
 /// An error unless the caller may say something in the room now.
@@ -233,7 +253,7 @@ async fn keep(
     app: &App,
     account: &Account,
     room: RoomId,
-    received: &Received,
+    (received, offer): (&Received, &Offer),
     made: Option<Made>,
 ) -> Result<Shown, Problem> {
     let id = AttachmentId::from_uuid(kit::ids::uuid());
@@ -246,10 +266,10 @@ async fn keep(
         room,
         user: account.id,
         lock: &lock,
-        name: &received.offer.name,
-        mime: made.as_ref().map_or(&received.offer.mime, |made| made.picture.mime),
+        name: &offer.name,
+        mime: made.as_ref().map_or(&offer.mime, |made| made.picture.mime),
         bytes: made.as_ref().map_or(received.bytes, |made| made.picture.bytes.len() as u64).cast_signed(),
-        picture: made.as_ref().map(Made::row),
+        picture: made.as_ref().map(row),
         sha256: &received.sha256,
         stored_bytes: made.as_ref().map_or(received.bytes, Made::bytes).cast_signed(),
         has_upload,
@@ -378,7 +398,7 @@ fn picture_name(name: &str, mime: &str) -> String {
 }
 
 /// RFC 6266: the name in UTF-8, percent-encoded, and without what is not ASCII for who does not know that.
-fn disposition(how: &str, name: &str) -> HeaderValue {
+pub(crate) fn disposition(how: &str, name: &str) -> HeaderValue {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let ascii: String =
         name.chars().map(|c| u8::try_from(c).ok().filter(|b| is_plain(*b)).map_or('_', char::from)).collect();

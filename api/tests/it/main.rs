@@ -13,6 +13,7 @@ mod emotes;
 mod far;
 mod faults;
 mod feeds;
+mod files;
 mod friends;
 mod harness;
 mod health;

@@ -13,6 +13,7 @@ pub mod chat;
 pub mod clips;
 pub mod emotes;
 pub mod error;
+pub mod files;
 pub mod follows;
 pub mod friends;
 pub mod health;

@@ -82,6 +82,7 @@ words! {
         Report = "report",
         Emote = "emote",
         Webhook = "webhook",
+        File = "file",
     }
 }
 
@@ -115,6 +116,13 @@ words! {
         WebhookChanged = "webhook.changed",
         WebhookRemoved = "webhook.removed",
         WebhookSecretRotated = "webhook.secret_rotated",
+        FileCompleted = "file.completed",
+        FileRefused = "file.refused",
+        FileFailed = "file.failed",
+        FileVisibilityChanged = "file.visibility_changed",
+        FileTrashed = "file.trashed",
+        FileRestored = "file.restored",
+        FileErased = "file.erased",
     }
 }
 
@@ -147,6 +155,13 @@ impl Action {
             Self::WebhookAdded | Self::WebhookChanged | Self::WebhookRemoved | Self::WebhookSecretRotated => {
                 EntityType::Webhook
             }
+            Self::FileCompleted
+            | Self::FileRefused
+            | Self::FileFailed
+            | Self::FileVisibilityChanged
+            | Self::FileTrashed
+            | Self::FileRestored
+            | Self::FileErased => EntityType::File,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::ids::{DeliveryId, MessageId, PublishId, RoomId, StreamId, UserId, VodId, WebhookId};
+use crate::ids::{DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, UserId, VersionId, VodId, WebhookId};
 use crate::user::{Email, Username};
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
@@ -94,6 +94,12 @@ pub enum Event {
     ChatModerated { channel_id: UserId, act_id: uuid::Uuid },
     /// There is something for an endpoint that was not written by the relay itself.
     WebhookDue { webhook_id: WebhookId },
+    /// A file is here, whole; what it is has to be looked into.
+    FileArrived { version_id: VersionId },
+    /// A version of a member's file is complete.
+    FileReady { file_id: FileId, version_id: VersionId, owner_id: UserId },
+    /// Nothing became of a version of a member's file.
+    FileFailed { file_id: FileId, version_id: VersionId, owner_id: UserId },
     /// An endpoint was switched off because of what came of a delivery.
     WebhookDisabled { channel_id: UserId, webhook_id: WebhookId, delivery_id: DeliveryId },
 }
@@ -139,6 +145,9 @@ impl Event {
             Self::TwoFactorChanged { .. } => "two_factor_changed",
             Self::ChatModerated { .. } => "chat_moderated",
             Self::WebhookDue { .. } => "webhook_due",
+            Self::FileArrived { .. } => "file_arrived",
+            Self::FileReady { .. } => "file_ready",
+            Self::FileFailed { .. } => "file_failed",
             Self::WebhookDisabled { .. } => "webhook_disabled",
         }
     }

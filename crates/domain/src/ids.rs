@@ -54,6 +54,12 @@ ids! {
     RoomId,
     /// A picture or file of a message in a conversation.
     AttachmentId,
+    /// A member's file, whatever its bytes are now.
+    FileId,
+    /// What a file was at one time; also the upload that made it.
+    VersionId,
+    /// Bytes of a member in the bucket.
+    BlobId,
     /// An emote of a channel.
     EmoteId,
     /// One line in a member's notification list.

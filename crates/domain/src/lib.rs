@@ -10,6 +10,7 @@ pub mod clip;
 pub mod device;
 pub mod error;
 pub mod event;
+pub mod file;
 pub mod ids;
 pub mod import;
 pub mod ingest;
@@ -26,8 +27,8 @@ pub mod words;
 
 pub use error::{Classify, Kind};
 pub use ids::{
-    AttachmentId, CategorySlug, ClipId, DeliveryId, EmoteId, MessageId, NotificationId, PublishId, RoomId, SessionId,
-    StreamId, UserId, VodId, WebhookId,
+    AttachmentId, BlobId, CategorySlug, ClipId, DeliveryId, EmoteId, FileId, MessageId, NotificationId, PublishId,
+    RoomId, SessionId, StreamId, UserId, VersionId, VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

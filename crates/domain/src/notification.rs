@@ -32,6 +32,10 @@ pub enum NotificationType {
     Message,
     /// A channel's moderators have answered the member's request to be let in again.
     UnbanAnswer,
+    /// A file of the member's was looked into and can be used.
+    FileReady,
+    /// Nothing became of a file of the member's.
+    FileFailed,
 }
 
 impl NotificationType {
@@ -49,10 +53,12 @@ impl NotificationType {
             Self::RoomInvite => "room_invite",
             Self::Message => "message",
             Self::UnbanAnswer => "unban_answer",
+            Self::FileReady => "file_ready",
+            Self::FileFailed => "file_failed",
         }
     }
 
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::VodFailed,
@@ -65,6 +71,8 @@ impl NotificationType {
         Self::RoomInvite,
         Self::Message,
         Self::UnbanAnswer,
+        Self::FileReady,
+        Self::FileFailed,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -79,7 +87,8 @@ impl NotificationType {
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
     pub const fn reaches_by_default(self, reach: Reach) -> bool {
         match reach {
-            Reach::Push => true,
+            // Whoever sends a file sees on their page what becomes of it.
+            Reach::Push => !matches!(self, Self::FileReady),
             Reach::Mail => {
                 matches!(
                     self,
@@ -104,6 +113,8 @@ impl NotificationType {
             Self::Mention => "message",
             Self::RoomInvite | Self::Message => "room",
             Self::UnbanAnswer => "unban_request",
+            // The version: a file may have news more than once.
+            Self::FileReady | Self::FileFailed => "file_version",
         }
     }
 }

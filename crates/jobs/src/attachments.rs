@@ -112,7 +112,7 @@ async fn scan(deps: &Deps, owed: &Owed) -> anyhow::Result<()> {
         // The site had a scanner once, and what came then waits for one.
         None => Err(anyhow::anyhow!("there is no scanner")),
         Some(scanner) => match deps.objects.get(&key, None).await {
-            Ok(object) => scanner.scan(object.body).await.map_err(anyhow::Error::from),
+            Ok(object) => scanner.scan(object.body, object.meta.content_length).await.map_err(anyhow::Error::from),
             Err(error) => Err(error.into()),
         },
     };

@@ -1,14 +1,18 @@
 //! The jobs there are, and what each does.
 
 use domain::event::TwoFactorChange;
+use std::time::Duration;
+
 use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
 use domain::user::{Email, Username};
-use domain::{DeliveryId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VodId, WebhookId};
+use domain::{
+    DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Deps, hooks, mail, notify, push, storage, webhooks};
+use crate::{Deps, files, hooks, mail, notify, push, storage, webhooks};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,11 @@ pub enum Job {
     TellTwoFactorChanged { user_id: UserId, change: TwoFactorChange },
     /// Sends what is due to a member's own server. Run twice, it finds less to do, and of two at once one has the turn.
     DeliverWebhook { webhook_id: WebhookId },
+    /// Looks into a member's file that is here: sorts, scans, shares or makes ours, and serves it. Each step starts from what is written
+    /// down, so that run twice it is done once.
+    ProcessFile { version_id: VersionId },
+    /// Tells a member what became of their file.
+    NotifyFile { file_id: FileId, version_id: VersionId, owner_id: UserId, is_ready: bool },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -87,6 +96,8 @@ impl Job {
             Self::TellPasswordChanged { .. } => "tell_password_changed",
             Self::TellTwoFactorChanged { .. } => "tell_two_factor_changed",
             Self::DeliverWebhook { .. } => "deliver_webhook",
+            Self::ProcessFile { .. } => "process_file",
+            Self::NotifyFile { .. } => "notify_file",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -97,6 +108,31 @@ impl Job {
             // Until the act cannot be taken back any more.
             Self::NotifyUnbanAnswer { .. } => UNDO_FOR.as_secs() + 2,
             _ => 0,
+        }
+    }
+
+    /// How often it is tried, the first time included.
+    pub(crate) const fn attempts_max(&self) -> usize {
+        match self {
+            Self::ProcessFile { .. } => files::ATTEMPTS_MAX,
+            // With the waits between them: a day and a half.
+            _ => 25,
+        }
+    }
+
+    /// After this it is stuck.
+    pub(crate) const fn run_max(&self) -> Duration {
+        match self {
+            Self::ProcessFile { .. } => files::RUN_MAX,
+            _ => Duration::from_secs(600),
+        }
+    }
+
+    /// Undoes what it began, after the last attempt has failed.
+    pub(crate) async fn give_up(self, deps: &Deps) -> anyhow::Result<()> {
+        match self {
+            Self::ProcessFile { version_id } => files::give_up(deps, version_id).await,
+            _ => Ok(()),
         }
     }
 
@@ -142,6 +178,10 @@ impl Job {
                 mail::account::tell_two_factor_changed(deps, id, user_id, change).await
             }
             Self::DeliverWebhook { webhook_id } => webhooks::deliver(deps, id, webhook_id).await,
+            Self::ProcessFile { version_id } => files::process(deps, version_id).await,
+            Self::NotifyFile { file_id, version_id, owner_id, is_ready } => {
+                notify::file(deps, file_id, version_id, owner_id, is_ready).await
+            }
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -175,6 +215,8 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::Message => format!("{who} wrote in {title}"),
         NotificationType::UnbanAnswer if title == "accepted" => format!("You can write in the chat of {who} again"),
         NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
+        NotificationType::FileReady => format!("Your file is ready: {title}"),
+        NotificationType::FileFailed => format!("Your file was not taken: {title}"),
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod analytics;
 pub mod attachments;
+pub mod files;
 mod hooks;
 mod job;
 mod later;
@@ -49,7 +50,8 @@ pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let later = later::run(deps.clone(), stop.clone());
     let minutes = analytics::run(deps.clone(), stop.clone());
     let attachments = attachments::run(deps.clone(), stop.clone());
+    let files = files::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, files, storage)?;
     Ok(())
 }

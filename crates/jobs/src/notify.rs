@@ -7,7 +7,7 @@ use db::notify::{NewNotification, Written};
 use db::users::Person;
 use domain::notification::NotificationType;
 use domain::people::Bond;
-use domain::{DeliveryId, MessageId, StreamId, UserId, Visibility, VodId};
+use domain::{DeliveryId, FileId, MessageId, StreamId, UserId, VersionId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -153,6 +153,28 @@ pub(crate) async fn unban_answer(deps: &Deps, request: Uuid) -> anyhow::Result<(
     write(deps, tx, &story, &[decided.user]).await
 }
 
+/// Tells a member what became of their file. One they have thrown away meanwhile is no news.
+pub(crate) async fn file(
+    deps: &Deps,
+    file: FileId,
+    version: VersionId,
+    owner: UserId,
+    is_ready: bool,
+) -> anyhow::Result<()> {
+    let mut conn = deps.pool.acquire().await?;
+    let Some(found) = db::files::find(&mut conn, owner, file).await? else { return Ok(()) };
+    if found.trashed_at.is_some() {
+        return Ok(());
+    }
+    let Some(who) = db::notify::person(&mut conn, owner).await? else { return Ok(()) };
+    drop(conn);
+    let kind = if is_ready { NotificationType::FileReady } else { NotificationType::FileFailed };
+    let mut story = Story::new(kind, version.as_uuid(), &found.name, who);
+    story.new.detail = Some(found.name);
+    story.who = None;
+    to_users(deps, &story, &[owner]).await
+}
+
 /// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What
 /// decides that each hears once is the notifications' unique key.
 async fn to_followers(deps: &Deps, job: &str, channel: UserId, story: &Story) -> anyhow::Result<()> {
@@ -201,6 +223,7 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Opti
         (Some(NotificationType::RoomInvite), _) => "/messages".to_owned(),
         (Some(NotificationType::Mention | NotificationType::UnbanAnswer), Some(name)) => format!("/c/{name}#chat"),
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
+        (Some(NotificationType::FileReady | NotificationType::FileFailed), _) => "/files".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
         (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
         _ => "/notifications".to_owned(),

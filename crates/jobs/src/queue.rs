@@ -20,7 +20,9 @@ use crate::job::Job;
 const QUEUE: &str = "rillcast";
 /// Members' own servers are slow or away as they please: their jobs wait for nobody else's, and nobody else's for them.
 const WEBHOOKS: &str = "rillcast-webhooks";
-const QUEUES: [&str; 2] = [QUEUE, WEBHOOKS];
+/// Files take minutes, and hold up nobody's news.
+const FILES: &str = "rillcast-files";
+const QUEUES: [&str; 3] = [QUEUE, WEBHOOKS, FILES];
 /// A worker that is silent for three of these is dead (reliability C6: within 20 s).
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const HEARTBEATS_MISSED_MAX: usize = 3;
@@ -28,16 +30,14 @@ const HEARTBEATS_MISSED_MAX: usize = 3;
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// Jobs one process runs at a time.
 const CONCURRENCY: usize = 4;
+/// Files one process looks into at a time.
+const FILES_CONCURRENCY: usize = 2;
 /// Endpoints one process sends to at a time.
 const WEBHOOKS_CONCURRENCY: usize = 16;
 /// The queues' own connections to Postgres: fetching, acknowledging, heartbeat, listening.
-const CONNECTIONS_MAX: u32 = 6;
+const CONNECTIONS_MAX: u32 = 8;
 /// Longest a message on its way to a member's server holds up the end of the process. It is sent again elsewhere.
 const WEBHOOK_GRACE: Duration = Duration::from_secs(3);
-/// With the waits below: a day and a half.
-const ATTEMPTS_MAX: usize = 25;
-/// A job that runs longer than this is stuck.
-const RUN_MAX: Duration = Duration::from_secs(600);
 
 /// The queue did not do as told.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,7 @@ pub async fn migrate(pool: &db::Pool) -> Result<(), JobError> {
 const fn queue_of(job: &Job) -> &'static str {
     match job {
         Job::DeliverWebhook { .. } => WEBHOOKS,
+        Job::ProcessFile { .. } => FILES,
         _ => QUEUE,
     }
 }
@@ -84,7 +85,7 @@ async fn push_at(conn: &mut db::Conn, jobs: Vec<Job>, wait_s: i64) -> Result<(),
             .filter(|job| queue_of(job) == queue)
             .map(|job| {
                 let args = serde_json::to_vec(job).expect("a job is plain JSON");
-                TaskBuilder::new(args).max_attempts(ATTEMPTS_MAX).run_at_timestamp(run_at + job.wait_s()).build()
+                TaskBuilder::new(args).max_attempts(job.attempts_max()).run_at_timestamp(run_at + job.wait_s()).build()
             })
             .collect();
         if !tasks.is_empty() {
@@ -99,7 +100,7 @@ pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let pool = db::pool::beside(&deps.pool, CONNECTIONS_MAX);
     // A task for each: a worker looks for jobs whenever it is woken, and two in one task would wake each other for ever.
     let mut workers = JoinSet::new();
-    for (queue, concurrency) in [(QUEUE, CONCURRENCY), (WEBHOOKS, WEBHOOKS_CONCURRENCY)] {
+    for (queue, concurrency) in [(QUEUE, CONCURRENCY), (WEBHOOKS, WEBHOOKS_CONCURRENCY), (FILES, FILES_CONCURRENCY)] {
         workers.spawn(work_on(queue, concurrency, pool.clone(), deps.clone(), stop.clone()));
     }
     while let Some(worker) = workers.join_next().await {
@@ -169,9 +170,10 @@ async fn perform(
     let name = job.name();
     let started = tokio::time::Instant::now();
     let (is_webhook, id) = (queue_of(&job) == WEBHOOKS, task.to_string());
+    let (run_max, attempts_max, again) = (job.run_max(), job.attempts_max(), job.clone());
     let outcome = tokio::select! {
         outcome = job.perform(&deps, &id) => outcome,
-        () = sleep(RUN_MAX) => Err(anyhow::anyhow!("ran longer than {} s", RUN_MAX.as_secs())),
+        () = sleep(run_max) => Err(anyhow::anyhow!("ran longer than {} s", run_max.as_secs())),
         () = ending.of(is_webhook) => Err(anyhow::anyhow!("the process ends; it goes on elsewhere")),
     };
     metrics::histogram!("rillcast_job_seconds", "job" => name).record(started.elapsed().as_secs_f64());
@@ -180,6 +182,11 @@ async fn perform(
     let attempts = attempt.current();
     let wait_s = wait_after(attempts);
     tracing::warn!(job = name, attempts, wait_s, error = format!("{error:#}"), "job failed");
+    if attempts >= attempts_max
+        && let Err(error) = again.give_up(&deps).await
+    {
+        tracing::warn!(job = name, error = format!("{error:#}"), "what a job began is undone later");
+    }
     if let Ok(mut conn) = deps.pool.acquire().await {
         let _kept_where_it_was = db::queue::postpone(&mut conn, &id, wait_s).await;
     }

@@ -175,6 +175,9 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::VodFailed { .. }
         | Event::ChatModerated { .. }
         | Event::WebhookDue { .. }
+        | Event::FileArrived { .. }
+        | Event::FileReady { .. }
+        | Event::FileFailed { .. }
         | Event::WebhookDisabled { .. } => None,
     }
 }
@@ -216,6 +219,13 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         Event::VodDeleted { vod_id, object_prefix } => vec![Job::DeleteVodObjects { vod_id, object_prefix }],
         Event::PublishDone { publish_id } if !hooks.on_publish_done.is_empty() => {
             vec![Job::PublishDoneHook { publish_id }]
+        }
+        Event::FileArrived { version_id } => vec![Job::ProcessFile { version_id }],
+        Event::FileReady { file_id, version_id, owner_id } => {
+            vec![Job::NotifyFile { file_id, version_id, owner_id, is_ready: true }]
+        }
+        Event::FileFailed { file_id, version_id, owner_id } => {
+            vec![Job::NotifyFile { file_id, version_id, owner_id, is_ready: false }]
         }
         Event::WebhookDue { webhook_id } => vec![Job::DeliverWebhook { webhook_id }],
         Event::WebhookDisabled { channel_id, delivery_id, .. } => {

@@ -7,8 +7,9 @@ use kit::config::{Clamd, ScanConfig};
 use objects::ObjectBody;
 use tokio::time::timeout;
 
-/// For a whole file, the way to the scanner included.
+/// For a whole file, the way to the scanner included; of a large one more.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(120);
+const BYTES_PER_S_MIN: u64 = 4 << 20;
 const PING_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What a frame of the protocol carries.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -44,15 +45,16 @@ impl Scanner {
         config.address().map(Self)
     }
 
-    /// Has it look at a file, which goes through piece by piece.
-    pub(crate) async fn scan(&self, body: ObjectBody) -> Result<Verdict, ScanError> {
+    /// Has it look at a file of about so many bytes, which goes through piece by piece.
+    pub(crate) async fn scan(&self, body: ObjectBody, bytes: u64) -> Result<Verdict, ScanError> {
         let asked = async {
             match &self.0 {
                 Clamd::Tcp(place) => scan_stream(body, Tcp { host_address: place.as_str() }, Some(FRAME_BYTES)).await,
                 Clamd::Unix(path) => scan_stream(body, Socket { socket_path: path }, Some(FRAME_BYTES)).await,
             }
         };
-        let answer = timeout(ANSWER_WAIT_MAX, asked).await.map_err(|_| ScanError::Slow)?.map_err(ScanError::Away)?;
+        let wait = ANSWER_WAIT_MAX + Duration::from_secs(bytes / BYTES_PER_S_MIN);
+        let answer = timeout(wait, asked).await.map_err(|_| ScanError::Slow)?.map_err(ScanError::Away)?;
         read(&String::from_utf8_lossy(&answer))
     }
 

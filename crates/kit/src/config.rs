@@ -4,6 +4,7 @@
 //! errors. The doc comments below are the sentences of the generated template, so they speak to operators.
 
 mod attachments;
+mod files;
 pub mod ladder;
 mod load;
 mod template;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attachments::{AttachmentsConfig, Clamd, ScanConfig};
+pub use files::FilesConfig;
 pub use load::{ConfigError, load, load_from};
 pub use template::template;
 
@@ -41,6 +43,7 @@ pub struct Config {
     pub analytics: AnalyticsConfig,
     pub audit: AuditConfig,
     pub attachments: AttachmentsConfig,
+    pub files: FilesConfig,
     pub scan: ScanConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
@@ -67,6 +70,7 @@ impl Default for Config {
             analytics: AnalyticsConfig::default(),
             audit: AuditConfig::default(),
             attachments: AttachmentsConfig::default(),
+            files: FilesConfig::default(),
             scan: ScanConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),

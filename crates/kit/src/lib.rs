@@ -15,6 +15,7 @@ pub mod negotiation;
 pub mod net;
 pub mod origin;
 pub mod outward;
+pub mod part_links;
 pub mod playback;
 pub mod problem;
 pub mod retry;

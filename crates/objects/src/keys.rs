@@ -1,6 +1,6 @@
 //! Where things live in the bucket.
 
-use domain::{AttachmentId, EmoteId, VodId};
+use domain::{AttachmentId, BlobId, EmoteId, VodId};
 
 /// Everything of one recording lives below this. Ends with a slash.
 pub fn vod_prefix(vod: VodId) -> String {
@@ -96,6 +96,38 @@ pub fn attachment(attachment: AttachmentId, lock: &str, part: AttachmentPart) ->
 /// What there is of an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentPart {
+    /// As it was sent.
+    Upload,
+    /// Our own encoding.
+    Picture,
+    Thumbnail,
+}
+
+/// The folder of members' files, and what a folder right below it belongs to.
+pub const FILES: &str = "file/";
+
+pub fn blob_of_folder(folder: &str) -> Option<BlobId> {
+    folder.strip_prefix(FILES)?.strip_suffix('/')?.parse().ok()
+}
+
+/// Everything of one blob lives below this. Ends with a slash.
+pub fn blob_prefix(blob: BlobId) -> String {
+    format!("{FILES}{blob}/")
+}
+
+/// One object of a blob. `lock` is what its row keeps to itself.
+pub fn blob(blob: BlobId, lock: &str, part: BlobPart) -> String {
+    let name = match part {
+        BlobPart::Upload => "upload",
+        BlobPart::Picture => "picture",
+        BlobPart::Thumbnail => "thumbnail",
+    };
+    format!("{}{lock}/{name}", blob_prefix(blob))
+}
+
+/// What there is of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobPart {
     /// As it was sent.
     Upload,
     /// Our own encoding.

@@ -8,12 +8,14 @@ mod dialect;
 mod error;
 pub mod keys;
 mod list;
+mod multipart;
 mod once;
 mod read;
 mod store;
 
 pub use error::{ObjectsError, Result};
 pub use list::{Entry, Page};
+pub use multipart::{PartHere, UploadInParts};
 pub use once::{FileUpload, Upload, sha256};
 pub use read::{Meta, Object, ObjectBody};
 pub use store::{NewObject, Objects};

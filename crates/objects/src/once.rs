@@ -16,7 +16,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
 use futures::Stream;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST};
 use kit::config::StorageConfig;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
@@ -139,6 +139,35 @@ impl Once {
         match timeout(attempt_wait(head.bytes), sent).await {
             Ok(sent) => sent,
             Err(late) => Err(unavailable(head.key, late)),
+        }
+    }
+
+    /// Sends a request that carries its own leave; the ETag of what it wrote.
+    pub(crate) async fn answer(
+        &self,
+        verb: &'static str,
+        key: &str,
+        bytes: u64,
+        request: reqwest::Request,
+    ) -> Result<String> {
+        let lost = |error: reqwest::Error| ObjectsError::Unavailable {
+            what: format!("{verb} {key}"),
+            // The link is a secret of its own.
+            source: Box::new(error.without_url()),
+        };
+        let sent = async {
+            let answer = self.http.execute(request).await.map_err(lost)?;
+            let status = answer.status();
+            let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+            let text = read(answer).await.map_err(lost)?;
+            match etag {
+                Some(etag) if status.is_success() => Ok(etag),
+                _ => Err(ObjectsError::sort_answer(verb, key, status.as_u16(), &text)),
+            }
+        };
+        match timeout(attempt_wait(bytes), sent).await {
+            Ok(sent) => sent,
+            Err(late) => Err(unavailable(key, late)),
         }
     }
 

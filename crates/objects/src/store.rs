@@ -49,7 +49,7 @@ const PRESIGN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Objects {
     pub(crate) client: Client,
     /// For callers that bring their own retry.
-    once: Once,
+    pub(crate) once: Once,
     pub(crate) bucket: Arc<str>,
     region: Arc<str>,
 }

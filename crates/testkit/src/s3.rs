@@ -55,6 +55,19 @@ struct Shared {
     log: std::sync::Mutex<VecDeque<String>>,
 }
 
+/// Settings for the server at an address: of another process, too.
+pub fn config_at(endpoint: String) -> StorageConfig {
+    StorageConfig {
+        endpoint,
+        bucket: BUCKET.to_owned(),
+        region: "us-east-1".to_owned(),
+        access_key: Secret::new(ACCESS_KEY),
+        secret_key: Secret::new(SECRET_KEY),
+        path_style: true,
+        ..StorageConfig::default()
+    }
+}
+
 impl S3Server {
     /// Starts on a port the kernel picks.
     pub async fn start() -> anyhow::Result<Self> {
@@ -90,15 +103,7 @@ impl S3Server {
 
     /// The settings that reach it.
     pub fn config(&self) -> StorageConfig {
-        StorageConfig {
-            endpoint: format!("http://{}", self.addr),
-            bucket: BUCKET.to_owned(),
-            region: "us-east-1".to_owned(),
-            access_key: Secret::new(ACCESS_KEY),
-            secret_key: Secret::new(SECRET_KEY),
-            path_style: true,
-            ..StorageConfig::default()
-        }
+        config_at(format!("http://{}", self.addr))
     }
 
     pub fn addr(&self) -> SocketAddr {

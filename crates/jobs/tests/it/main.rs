@@ -3,6 +3,7 @@
 mod analytics;
 mod attachments;
 mod fanout;
+mod files;
 mod hooks;
 mod idle;
 mod long;
@@ -28,6 +29,8 @@ use tokio::task::JoinSet;
 /// A site with nothing but the jobs role.
 struct Site {
     deps: jobs::Deps,
+    /// Its database.
+    url: String,
     _database: DatabaseGuard,
 }
 
@@ -49,7 +52,7 @@ impl Site {
             config: Arc::new(config),
             pool,
         };
-        Self { deps, _database: guard }
+        Self { deps, url, _database: guard }
     }
 
     /// The role as a task that dies with the returned set, without a word, as a killed process would.

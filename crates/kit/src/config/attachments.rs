@@ -34,11 +34,19 @@ impl AttachmentsConfig {
 }
 
 /// The virus scanner.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScanConfig {
     /// ClamAV's daemon, as `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. What members send is shown once it says that it is clean. Empty: only pictures are taken, of which nothing is kept but our own encoding. Set `AlertExceedsMax yes` in clamd.conf: else it calls what is too large for it clean.
     pub clamd: String,
+    /// What the scanner takes at most, in MiB: clamd's `StreamMaxLength`. Of what is larger nothing is served but a video, as we repackage it.
+    pub stream_mib_max: u32,
+}
+
+impl Default for ScanConfig {
+    fn default() -> Self {
+        Self { clamd: String::new(), stream_mib_max: 100 }
+    }
 }
 
 /// Where clamd listens.
@@ -49,6 +57,11 @@ pub enum Clamd {
 }
 
 impl ScanConfig {
+    /// Most bytes of what is scanned.
+    pub fn bytes_max(&self) -> u64 {
+        u64::from(self.stream_mib_max) << 20
+    }
+
     /// Where the scanner is, if there is one. An address that is none was refused when the configuration was checked.
     pub fn address(&self) -> Option<Clamd> {
         if let Some(path) = self.clamd.strip_prefix("unix://") {

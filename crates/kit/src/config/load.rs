@@ -196,6 +196,11 @@ impl Config {
         rule("http.public_url", has_address, "must be set for mail: its links lead there")?;
         let largest = self.attachments.file_mib_max;
         rule("attachments.file_mib_max", (1..=100).contains(&largest), "must be 1 to 100")?;
+        let files = &self.files;
+        rule("files.file_mib_max", (1..=1_048_576).contains(&files.file_mib_max), "must be 1 to 1048576")?;
+        rule("files.form_mib_max", (1..=100).contains(&files.form_mib_max), "must be 1 to 100")?;
+        rule("files.trash_days", (1..=3_650).contains(&files.trash_days), "must be 1 to 3650")?;
+        rule("scan.stream_mib_max", (1..=4_096).contains(&self.scan.stream_mib_max), "must be 1 to 4096")?;
         let has_place = self.scan.clamd.is_empty() || self.scan.address().is_some();
         rule("scan.clamd", has_place, "must be tcp://host:port or unix:///path")?;
         let review = &self.chat.review;

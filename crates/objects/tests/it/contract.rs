@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use kit::config::StorageConfig;
 use kit::{Secret, Stop};
-use objects::{FileUpload, NewObject, Objects, ObjectsError, Upload};
+use objects::{FileUpload, NewObject, Objects, ObjectsError, PartHere, Upload, UploadInParts};
 use objectstore::{Endpoint, KeyPair, Options, Store};
 use testkit::s3::S3Server;
 use testkit::services;
@@ -39,6 +39,7 @@ async fn keeps_the_contract(config: &StorageConfig) {
     answers_ranges(&objects).await;
     deletes(&objects).await;
     presigns(&objects).await;
+    takes_parts(&objects).await;
 }
 
 async fn reads_what_was_written(objects: &Objects) {
@@ -100,6 +101,41 @@ async fn answers_ranges(objects: &Objects) {
     }
     let outside = objects.get(&key, Some("bytes=50-60")).await.err().expect("outside");
     assert!(matches!(outside, ObjectsError::RangeNotSatisfiable { .. }), "{outside:?}");
+}
+
+async fn takes_parts(objects: &Objects) {
+    const PART: usize = 5 << 20;
+    let key = format!("{}parts", unique());
+    let body: Vec<u8> = (0..PART + 9).map(|at| (at * 7 + at / 251) as u8).collect();
+    let id = objects.begin_parts(&key, "video/mp4", "private").await.expect("begin");
+    let upload = UploadInParts { key: &key, id: &id };
+    // One through this process, one by its link; a link takes no other length.
+    let pieces: Vec<Result<Bytes, std::io::Error>> =
+        body[..PART].chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let first = objects.put_part(upload, 1, PART as u64, futures::stream::iter(pieces)).await.expect("a part");
+    let link = objects.presign_part(upload, 2, 9, Duration::from_secs(60)).await.expect("a link");
+    let client = reqwest::Client::new();
+    let longer = client.put(&link).body(body[PART - 1..].to_vec()).send().await.expect("an answer");
+    assert!(!longer.status().is_success(), "the length is signed");
+    let second = client.put(&link).body(body[PART..].to_vec()).send().await.expect("an answer");
+    let second = second.headers()["etag"].to_str().expect("text").to_owned();
+
+    let there = objects.parts(upload).await.expect("parts");
+    assert_eq!(there.iter().map(|part| (part.number, part.bytes)).collect::<Vec<_>>(), [(1, PART as u64), (2, 9)]);
+    for (part, etag) in there.iter().zip([&first, &second]) {
+        assert!(part.etag.as_ref().is_none_or(|told| told.trim_matches('"') == etag.trim_matches('"')), "{part:?}");
+    }
+    let parts: Vec<PartHere> =
+        there.into_iter().zip([first, second]).map(|(part, etag)| PartHere { etag: Some(etag), ..part }).collect();
+    objects.complete_parts(upload, &parts).await.expect("one object");
+    assert_eq!(objects.get(&key, None).await.expect("get").collect(2 * PART).await.expect("body"), body);
+    assert!(objects.complete_parts(upload, &parts).await.is_err(), "it is over");
+    objects.delete(&key).await.expect("delete");
+
+    let id = objects.begin_parts(&key, "video/mp4", "private").await.expect("begin");
+    let upload = UploadInParts { key: &key, id: &id };
+    objects.abort_parts(upload).await.expect("abort");
+    objects.head(&key).await.expect_err("nothing came of it");
 }
 
 async fn deletes(objects: &Objects) {

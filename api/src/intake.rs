@@ -1,6 +1,6 @@
 //! Taking a file in: piece by piece into a file without a name, which goes with its last handle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::Multipart;
 use axum::extract::multipart::MultipartError;
 use domain::UserId;
-use domain::attachment::{AttachmentError, HEAD_BYTES, Offer};
 use http::StatusCode;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -20,10 +19,26 @@ const PLACES: usize = 32;
 const PLACES_EACH: usize = 3;
 /// What a name and a type may take before they are read.
 const WORD_BYTES_MAX: usize = 2_048;
+/// Fields of a form beside its file.
+const WORDS_MAX: usize = 8;
+
+/// The same of parts of files, which are passed on as they come.
+pub(crate) const PARTS: usize = 64;
+pub(crate) const PARTS_EACH: usize = 6;
 
 /// Who uploads now.
-#[derive(Clone, Default)]
-pub(crate) struct Intake(Arc<Mutex<HashMap<UserId, usize>>>);
+#[derive(Clone)]
+pub(crate) struct Intake {
+    here: Arc<Mutex<HashMap<UserId, usize>>>,
+    places: usize,
+    places_each: usize,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::new(PLACES, PLACES_EACH)
+    }
+}
 
 /// A place at the intake, until it is dropped.
 pub(crate) struct Place {
@@ -32,11 +47,16 @@ pub(crate) struct Place {
 }
 
 impl Intake {
+    /// With so many places in all, and so many for one member.
+    pub(crate) fn new(places: usize, places_each: usize) -> Self {
+        Self { here: Arc::default(), places, places_each }
+    }
+
     /// `None`: there is none at this moment.
     pub(crate) fn enter(&self, user: UserId) -> Option<Place> {
-        let mut here = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, own) = (here.values().sum::<usize>(), here.get(&user).copied().unwrap_or(0));
-        if all >= PLACES || own >= PLACES_EACH {
+        if all >= self.places || own >= self.places_each {
             return None;
         }
         here.insert(user, own + 1);
@@ -46,7 +66,7 @@ impl Intake {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut here = self.intake.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut here = self.intake.here.lock().unwrap_or_else(PoisonError::into_inner);
         match here.get_mut(&self.user) {
             Some(own) if *own > 1 => *own -= 1,
             _ => drop(here.remove(&self.user)),
@@ -54,27 +74,58 @@ impl Drop for Place {
     }
 }
 
+/// Why a form was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntakeError {
+    TooLarge,
+    NoFile,
+    Empty,
+    /// It could not be kept on disk.
+    Busy,
+}
+
 /// A file that is here, whole.
-pub(super) struct Received {
+pub(crate) struct Received {
     pub file: std::fs::File,
     pub bytes: u64,
     pub sha256: [u8; 32],
-    pub offer: Offer,
+    pub head: Vec<u8>,
+    /// As they were declared.
+    pub name: String,
+    pub mime: String,
+    /// What the form said before its file, by its fields' names.
+    pub words: BTreeMap<String, String>,
 }
 
-/// Reads the form's field `file`, of `mib_max` MiB at most.
-pub(super) async fn receive(mut form: Multipart, dir: &Path, mib_max: u32) -> Result<Received, AttachmentError> {
+/// Reads the form's field `file`, of so many MiB at most; `head_bytes` of it are kept for a look. Other fields count if they come before
+/// it.
+pub(crate) async fn receive(
+    mut form: Multipart,
+    dir: &Path,
+    mib_max: u32,
+    head_bytes: usize,
+) -> Result<Received, IntakeError> {
     let sort = |error: MultipartError| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => AttachmentError::TooLarge(mib_max),
-        _ => AttachmentError::NoFile,
+        StatusCode::PAYLOAD_TOO_LARGE => IntakeError::TooLarge,
+        _ => IntakeError::NoFile,
     };
     let lost = |error: io::Error| {
         tracing::warn!(%error, "an upload could not be kept on disk");
-        AttachmentError::Busy
+        IntakeError::Busy
     };
+    let mut words = BTreeMap::new();
     loop {
-        let Some(mut field) = form.next_field().await.map_err(sort)? else { return Err(AttachmentError::NoFile) };
+        let Some(mut field) = form.next_field().await.map_err(sort)? else { return Err(IntakeError::NoFile) };
         if field.name() != Some("file") {
+            let name = word(field.name());
+            let mut text = Vec::new();
+            while let Some(piece) = field.chunk().await.map_err(sort)? {
+                if words.len() == WORDS_MAX || text.len() + piece.len() > WORD_BYTES_MAX {
+                    return Err(IntakeError::TooLarge);
+                }
+                text.extend_from_slice(&piece);
+            }
+            words.insert(name, String::from_utf8_lossy(&text).into_owned());
             continue;
         }
         let (name, mime) = (word(field.file_name()), word(field.content_type()));
@@ -82,22 +133,22 @@ pub(super) async fn receive(mut form: Multipart, dir: &Path, mib_max: u32) -> Re
         tokio::fs::create_dir_all(&folder).await.map_err(lost)?;
         let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await;
         let mut file = tokio::fs::File::from_std(file.map_err(|error| lost(error.into()))?.map_err(lost)?);
-        let (mut bytes, mut hash, mut head) = (0_u64, Sha256::new(), Vec::with_capacity(HEAD_BYTES));
+        let (mut bytes, mut hash, mut head) = (0_u64, Sha256::new(), Vec::with_capacity(head_bytes));
         while let Some(piece) = field.chunk().await.map_err(sort)? {
             bytes += piece.len() as u64;
             if bytes > u64::from(mib_max) << 20 {
-                return Err(AttachmentError::TooLarge(mib_max));
+                return Err(IntakeError::TooLarge);
             }
             hash.update(&piece);
-            head.extend_from_slice(&piece[..piece.len().min(HEAD_BYTES - head.len())]);
+            head.extend_from_slice(&piece[..piece.len().min(head_bytes - head.len())]);
             file.write_all(&piece).await.map_err(lost)?;
         }
         file.flush().await.map_err(lost)?;
         if bytes == 0 {
-            return Err(AttachmentError::Empty);
+            return Err(IntakeError::Empty);
         }
-        let offer = Offer::judge(&name, &mime, &head)?;
-        return Ok(Received { file: file.into_std().await, bytes, sha256: hash.finalize().into(), offer });
+        let (file, sha256) = (file.into_std().await, hash.finalize().into());
+        return Ok(Received { file, bytes, sha256, head, name, mime, words });
     }
 }
 
@@ -121,6 +172,6 @@ mod tests {
         drop(places);
         assert!(intake.enter(one).is_some());
         drop(others);
-        assert!(intake.0.lock().unwrap().is_empty());
+        assert!(intake.here.lock().unwrap().is_empty());
     }
 }
