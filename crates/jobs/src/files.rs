@@ -264,7 +264,7 @@ async fn develop(deps: &Deps, work: &Work, format: PictureFormat) -> anyhow::Res
     };
     let is_own = format != PictureFormat::Gif;
     let size = (made.width.cast_signed(), made.height.cast_signed());
-    let own = is_own.then(|| (made.picture.bytes.len() as i64, made.picture.mime));
+    let own = is_own.then_some((made.picture.bytes.len() as i64, made.picture.mime));
     let thumb_bytes = made.thumbnail.bytes.len() as i64;
     let mut puts = vec![(BlobPart::Thumbnail, made.thumbnail)];
     if is_own {

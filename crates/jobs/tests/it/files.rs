@@ -317,6 +317,7 @@ async fn a_worker_that_dies_at_any_step_loses_nothing_and_does_nothing_twice() {
 
 #[tokio::test]
 #[ignore = "run by the test above, which kills it"]
+#[expect(clippy::disallowed_methods, reason = "what the other half says is no configuration")]
 async fn the_half_that_dies() {
     let var = |name: &str| std::env::var(name).expect("run by the test above");
     let mut config = Config::default();
