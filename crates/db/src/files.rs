@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::Conn;
 use crate::access;
 use crate::error::{DbError, Result};
+use crate::imports;
 
 /// A file as its owner sees it.
 #[derive(Debug, Clone)]
@@ -477,16 +478,20 @@ pub async fn restore(conn: &mut Conn, owner: UserId, file: FileId) -> Result<Cha
     changed(done)
 }
 
-/// Deletes files for good: rows at once, objects soon. Only what lies in the trash. Returns their names.
+/// Deletes files for good: rows at once, objects soon. Only what lies in the trash; a recording that is being made of one is made no
+/// further, one that is there stays. Returns their names.
 pub async fn erase(conn: &mut Conn, owner: UserId, files: &[FileId]) -> Result<Vec<(FileId, String)>> {
     let ids: Vec<Uuid> = files.iter().map(|file| file.as_uuid()).collect();
     let rows = sqlx::query!(
-        "DELETE FROM files WHERE owner_id = $1 AND file_id = ANY ($2) AND trashed_at IS NOT NULL RETURNING file_id, name",
+        "DELETE FROM files WHERE owner_id = $1 AND file_id = ANY ($2) AND trashed_at IS NOT NULL RETURNING file_id, name, vod_id",
         owner.as_uuid(),
         &ids,
     )
     .fetch_all(&mut *conn)
     .await?;
+    for vod in rows.iter().filter_map(|row| row.vod_id) {
+        imports::cancel(conn, VodId::from_uuid(vod), owner).await?;
+    }
     if !rows.is_empty() {
         upkeep::let_go(conn, owner).await?;
     }

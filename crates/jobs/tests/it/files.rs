@@ -262,6 +262,38 @@ async fn without_a_scanner_only_what_is_remade_is_taken_unless_the_operator_says
 }
 
 #[tokio::test]
+async fn a_video_is_queued_to_become_a_recording_with_what_makes_it_complete() {
+    let house = House::start("", |_| {}).await;
+    let film =
+        house.send(house.alice, "My film.mp4", "video/mp4", b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41").await;
+    let (_running, _stop) = house.site.run();
+    house.until(film, "completed", WITHIN).await;
+    let vods = "SELECT v.title, v.status, v.visibility, i.container, i.source_key, i.state, f.file_id
+                  FROM vods v JOIN vod_imports i USING (vod_id) JOIN files f USING (vod_id)";
+    let rows = house.rows(vods).await;
+    assert_eq!(rows.len(), 1);
+    let key = keys::blob(film.blob, "lock", BlobPart::Upload);
+    for (field, wanted) in [
+        ("title", "My film"),
+        ("status", "processing"),
+        ("visibility", "private"),
+        ("container", "mp4"),
+        ("source_key", key.as_str()),
+        ("state", "queued"),
+    ] {
+        assert_eq!(rows[0][field], wanted, "{field}");
+    }
+    // Nobody has looked into what was sent: it is not served, only what is made of it.
+    let withheld = "SELECT count(*)::bigint AS n FROM blobs WHERE is_withheld AND kind = 'video'";
+    assert_eq!(house.site.number(withheld).await, 1);
+    let mut conn = house.site.deps.pool.acquire().await.unwrap();
+    db::files::trash(&mut conn, house.alice, &[film.file]).await.unwrap();
+    db::files::erase(&mut conn, house.alice, &[film.file]).await.unwrap();
+    let cancelled = "SELECT count(*)::bigint AS n FROM vod_imports WHERE state = 'cancelled'";
+    assert_eq!(house.site.number(cancelled).await, 1);
+}
+
+#[tokio::test]
 async fn what_nobody_goes_on_with_gives_its_room_back() {
     let house = House::start("", |_| {}).await;
     let left = house.send(house.alice, "a.jpg", "image/jpeg", &jpeg()).await;
