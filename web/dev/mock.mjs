@@ -13,6 +13,7 @@ import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
 import { attachments } from "./mock-attach.mjs";
 import { clips } from "./mock-clips.mjs";
+import { memberFiles } from "./mock-files.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
 import { twoFactor } from "./mock-two-factor.mjs";
@@ -168,15 +169,22 @@ let signIns = [
 ];
 const bells = {};
 const kinds = ["stream_online", "vod_ready", "new_follower", "friend_request", "friend_accepted"];
-const choices = [...kinds, "recording_stopped", "mention", "room_invite", "message", "unban_answer"].map(
-  (type) => ({
-    type,
-    in_app: true,
-    is_fixed: type === "recording_stopped",
-    push: true,
-    mail: type === "stream_online" || type === "friend_request",
-  }),
-);
+const choices = [
+  ...kinds,
+  "recording_stopped",
+  "mention",
+  "room_invite",
+  "message",
+  "unban_answer",
+  "file_ready",
+  "file_failed",
+].map((type) => ({
+  type,
+  in_app: true,
+  is_fixed: type === "recording_stopped",
+  push: true,
+  mail: type === "stream_online" || type === "friend_request",
+}));
 const mail = {
   is_offered: true,
   address: "you@mail.example",
@@ -228,6 +236,8 @@ let notices = [
   ["mention", "", "message", randomUUID(), ref(people[3]), false, 420, ref(people[1])],
   ["message", "", "room", randomUUID(), ref(people[2]), false, 900, null, "Friday night crew"],
   ["room_invite", "", "room", randomUUID(), ref(people[4]), true, 2_000, null, "Tape loops"],
+  ["file_ready", "", "file_version", randomUUID(), null, false, 2_000, null, "shownotes.md"],
+  ["file_failed", "", "file_version", randomUUID(), null, false, 2_500, null, "totally-a-song.exe"],
   ["unban_answer", "", "unban_request", randomUUID(), null, true, 3_000, ref(people[3]), "accepted"],
   ["new_follower", "Kasia Nowak follows you now", "user", randomUUID(), ref(people[2]), false, 3_900],
   [
@@ -1002,6 +1012,7 @@ const server = createServer(async (request, response) => {
     if (scene.fail && !/^\/api\/v1\/(auth\/|me$)/.test(path))
       return answer(response, problem(503, "unavailable", "try again later"));
     if (files.handle(request, response, path, Buffer.concat(chunks))) return;
+    if (kept(request, response, path, url, Buffer.concat(chunks))) return;
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -1095,6 +1106,7 @@ const desk = order({
   },
   io: () => io,
 });
+const kept = memberFiles({ scene, uuid7, iso, problem, picture, vod: () => vods[4].id, io: () => io });
 const cut = clips({ scene, uuid7, iso, page, problem, ref, people, vods: () => vods, user });
 routes.push(
   ...cut.routes,

@@ -192,6 +192,23 @@ const pages = [
   ["admin-members-reset", "/admin/members", { press: ["reset-two-factor"] }],
   ["admin-reports", "/admin/reports"],
   ["admin-audit", "/admin/audit"],
+  ["files", "/files", { whole: true }],
+  ["files-folder", "/files?path=/pictures/2026/"],
+  ["files-new-folder", "/files?path=/empty/"],
+  ["files-found", "/files?q=o&sort=recent"],
+  ["files-trash", "/files?trash=true"],
+  ["files-chosen", "/files", { press: ["pick", "bulk-move"] }],
+  ["files-menu", "/files?path=/pictures/2026/", { press: ["row-menu"] }],
+  ["files-details", "/files?path=/pictures/2026/", { press: ["row-menu", "act-details"] }],
+  ["files-versions", "/files?q=jingle", { press: ["row-menu", "act-versions"] }],
+  ["files-preview", "/files?path=/pictures/2026/", { press: ["file-open"], after_press: 900 }],
+  ["files-preview-text", "/files?q=shownotes", { press: ["file-open"], after_press: 900 }],
+  ["files-uploads", "/files?path=/takes/", { send: true, wait: 1500 }],
+  ["files-empty", "/files", { before: ["empty"], after: ["full"] }],
+  ["files-loading", "/files", { stalls: /api\/v1\/(me\/)?files/ }],
+  ["files-fail", "/files", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["files-offline", "/files", { isCut: true }],
+  ["user-menu", "/files", { press: ["user-menu"] }],
   ["404", "/nowhere"],
   ["embed", "/embed/c/linh_makes", { wait: 4000 }],
   ["popout", "/popout/linh_makes/chat"],
@@ -238,6 +255,8 @@ for (const [
     type = null,
     stalls = null,
     isCut = false,
+    // Whether files are sent up.
+    send = false,
     after_press = 400,
   } = {},
 ] of pages) {
@@ -279,6 +298,17 @@ for (const [
     if (type) {
       await page.getByTestId(type[0]).fill(type[1]);
       await page.waitForTimeout(900);
+    }
+    if (send) {
+      const bytes = (mib) => Buffer.alloc(mib << 20, 7);
+      await page.getByTestId("upload-input").setInputFiles([
+        { name: "take-07 (wide).mp4", mimeType: "video/mp4", buffer: bytes(24) },
+        { name: "full-backup.zip", mimeType: "application/zip", buffer: bytes(6) },
+        { name: "notes.md", mimeType: "text/markdown", buffer: bytes(1) },
+        { name: "take-08.mp4", mimeType: "video/mp4", buffer: bytes(16) },
+        { name: "empty.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) },
+      ]);
+      await page.waitForTimeout(3_400);
     }
     if (isCut) {
       await browser.setOffline(true);

@@ -93,6 +93,8 @@ describe.each(screens)("on a %s", (_, viewport) => {
       "/notifications",
       "/messages",
       "/friends",
+      "/files",
+      "/files?trash=true",
       "/admin/categories",
       "/admin/members",
       "/admin/reports",

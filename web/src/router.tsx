@@ -10,6 +10,8 @@ import {
   stringifySearchWith,
 } from "@tanstack/react-router";
 import type { AuditFilter } from "@/features/admin/audit";
+import { type FileKind, type FileSort, KINDS, SORTS } from "@/features/files/api";
+import { asFolder } from "@/features/files/paths";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
 import { Shell } from "@/shell/Shell";
 
@@ -228,6 +230,28 @@ const adminAudit = createRoute({
   validateSearch: auditSearch,
   component: lazyRouteComponent(() => import("@/routes/AdminAudit"), "AdminAudit"),
 });
+/** Which files: of a folder, or found everywhere; or what was thrown away. */
+export const fileSearch = (
+  search: Record<string, unknown>,
+): { path?: string; q?: string; kind?: FileKind; tag?: string; sort?: FileSort; trash?: boolean } => {
+  const kind = KINDS.find((one) => one === text(search.kind));
+  const sort = SORTS.find((one) => one === text(search.sort) && one !== "name");
+  const path = asFolder(text(search.path));
+  return {
+    ...(path === "/" ? {} : { path }),
+    ...(text(search.q) ? { q: text(search.q) } : {}),
+    ...(kind ? { kind } : {}),
+    ...(text(search.tag) ? { tag: text(search.tag) } : {}),
+    ...(sort ? { sort } : {}),
+    ...(text(search.trash) === "true" ? { trash: true } : {}),
+  };
+};
+const files = createRoute({
+  getParentRoute: () => shell,
+  path: "/files",
+  validateSearch: fileSearch,
+  component: lazyRouteComponent(() => import("@/routes/FilesPage"), "FilesPage"),
+});
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
@@ -300,6 +324,7 @@ const tree = root.addChildren([
     settings,
     notifications,
     friends,
+    files,
     unsubscribe,
     confirmMail,
     forgot,

@@ -49,21 +49,30 @@ export const api = createClient<paths>({
 
 /** Long enough for a large file over a slow line. */
 const BYTES_TIMEOUT_MS = 10 * 60_000;
-const sendLong = authorized(
-  session,
-  (input) => fetch(input, { signal: AbortSignal.timeout(BYTES_TIMEOUT_MS) }),
-  currentToken,
-);
+const sendWithin = (ms: number) =>
+  authorized(session, (input) => fetch(input, { signal: AbortSignal.timeout(ms) }), currentToken);
 
-/** The bytes behind an address of the API, with the session's token; anything but a good answer is thrown as an ApiError. */
-export async function blobOf(path: string): Promise<Blob> {
+/** A good answer of the API to a question for bytes, with the session's token; anything else is thrown as an ApiError. */
+export async function bytesAt(
+  path: string,
+  init: RequestInit = {},
+  timeoutMs: number = BYTES_TIMEOUT_MS,
+): Promise<Response> {
   try {
-    const response = await sendLong(new Request(new URL(path, location.origin)));
-    if (response.ok) return await response.blob();
+    const response = await sendWithin(timeoutMs)(new Request(new URL(path, location.origin), init));
+    if (response.ok) return response;
     throw ApiError.fromResponse(response, await response.json().catch(() => null));
   } catch (error) {
     throw ApiError.of(error);
   }
+}
+
+/** The bytes behind an address of the API. */
+export async function blobOf(path: string): Promise<Blob> {
+  const response = await bytesAt(path);
+  return response.blob().catch((error: unknown) => {
+    throw ApiError.of(error);
+  });
 }
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };

@@ -57,6 +57,7 @@ type ServerEvents = {
   "stream:offline": (event: StreamEvent) => void;
   "vod:ready": (event: { username: string; vod_id: string }) => void;
   "friends:changed": (event: object) => void;
+  "file:changed": (event: object) => void;
   "room:message": (message: RoomMessage) => void;
   "room:edited": (event: { message: RoomMessage }) => void;
   "room:deleted": (event: { room_id: string; id: string }) => void;

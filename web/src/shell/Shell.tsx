@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import { useUnreadRooms } from "@/features/rooms/rooms";
+import { Uploads } from "@/features/upload/Uploads";
 import { cx } from "@/lib/cx";
 import { buttonClass } from "@/ui/button";
 import { Bell } from "./Bell";
@@ -39,6 +40,7 @@ export function Shell({ children }: { children?: ReactNode }) {
           {children ?? <Outlet />}
         </main>
       </div>
+      <Uploads />
       <BottomBar />
       <RouteAnnouncer />
     </div>

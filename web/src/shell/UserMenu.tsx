@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import {
   Check,
   Flag,
+  FolderOpen,
   LogOut,
   MessageCircle,
   Moon,
@@ -85,6 +86,15 @@ export function UserMenu() {
                 <Menu.LinkItem closeOnClick render={<Link to="/friends" />} className={item}>
                   <Users />
                   {t("friends.title")}
+                </Menu.LinkItem>
+                <Menu.LinkItem
+                  closeOnClick
+                  render={<Link to="/files" />}
+                  className={item}
+                  data-testid="menu-files"
+                >
+                  <FolderOpen />
+                  {t("files.title")}
                 </Menu.LinkItem>
                 {user.role !== "user" && (
                   <>

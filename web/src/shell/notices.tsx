@@ -6,6 +6,8 @@ import {
   AtSign,
   Clapperboard,
   DoorOpen,
+  FileCheck,
+  FileX,
   HardDrive,
   MessageCircle,
   Radio,
@@ -67,6 +69,8 @@ export function useOpenNotice() {
       await navigate({ to: "/studio" });
     } else if (notice.type === "webhook_disabled") {
       await navigate({ to: "/studio/webhooks" });
+    } else if (notice.type === "file_ready" || notice.type === "file_failed") {
+      await navigate({ to: "/files", search: notice.detail ? { q: notice.detail } : {} });
     } else if (notice.type === "friend_request") {
       await navigate({ to: "/friends" });
     } else if (notice.entity_type === "vod") {
@@ -95,10 +99,15 @@ const icons = {
   room_invite: Users,
   message: MessageCircle,
   unban_answer: DoorOpen,
+  file_ready: FileCheck,
+  file_failed: FileX,
 } as const;
 
 /** Kinds of which a name says all. */
-type PlainKind = Exclude<keyof typeof icons, "mention" | "room_invite" | "unban_answer">;
+type PlainKind = Exclude<
+  keyof typeof icons,
+  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed"
+>;
 
 /** What a line says, in the language of the page where its kind is known. */
 export function noticeText(t: TFunction, group: NoticeGroup): string {
@@ -108,6 +117,9 @@ export function noticeText(t: TFunction, group: NoticeGroup): string {
   const detail = notice.detail;
   if (notice.type === "unban_answer" && channel) {
     return t(detail === "accepted" ? "notice.unban_accepted" : "notice.unban_denied", { channel });
+  }
+  if ((notice.type === "file_ready" || notice.type === "file_failed") && detail) {
+    return t(`notice.${notice.type}`, { file: detail });
   }
   if (!name || !(notice.type in icons)) return notice.message;
   if (notice.type === "message" && detail) return t("notice.message_in", { name, room: detail });

@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { following } from "@/api/queries";
+import { useFileEvents } from "@/features/files/useFileEvents";
 import { FRIENDS } from "@/features/friends/friends";
 import { useRoomEvents } from "@/features/rooms/rooms";
 import { getSocket } from "@/realtime/socket";
@@ -9,6 +10,7 @@ import { getSocket } from "@/realtime/socket";
 export function useSiteEvents(): void {
   const client = useQueryClient();
   useRoomEvents();
+  useFileEvents();
   useEffect(() => {
     const socket = getSocket();
     let timer: ReturnType<typeof setTimeout> | undefined;

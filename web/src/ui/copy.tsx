@@ -5,7 +5,7 @@ import { Button } from "./button";
 import { toast } from "./toast";
 
 /** Copies, also on plain-http pages where the clipboard API is missing. */
-async function copyText(text: string): Promise<void> {
+export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard && window.isSecureContext) {
     await navigator.clipboard.writeText(text);
     return;

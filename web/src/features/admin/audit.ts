@@ -48,6 +48,13 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "webhook.changed": true,
   "webhook.removed": true,
   "webhook.secret_rotated": true,
+  "file.completed": true,
+  "file.refused": true,
+  "file.failed": true,
+  "file.visibility_changed": true,
+  "file.trashed": true,
+  "file.restored": true,
+  "file.erased": true,
 };
 const TYPES_OFFERED: Record<AuditEntityType, true> = {
   user: true,
@@ -58,6 +65,7 @@ const TYPES_OFFERED: Record<AuditEntityType, true> = {
   report: true,
   emote: true,
   webhook: true,
+  file: true,
 };
 export const ACTIONS = Object.keys(ACTIONS_OFFERED) as AuditAction[];
 export const ENTITY_TYPES = Object.keys(TYPES_OFFERED) as AuditEntityType[];

@@ -14,6 +14,8 @@ export const KNOWN_KINDS = [
   "room_invite",
   "message",
   "unban_answer",
+  "file_ready",
+  "file_failed",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";
