@@ -745,6 +745,264 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's files. */
+        get: operations["files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves, throws away, has back or deletes several of the caller's files at once, or all in folders. */
+        post: operations["change_files"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/chunked-upload/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts the parts together. They are compared with what was declared and with what the bucket has; then the file is looked into. */
+        post: operations["complete_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/chunked-upload/initiate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins an upload: reserves its room, and says where its parts go. */
+        post: operations["begin_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/chunked-upload/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is there of an upload, and links for the rest: for whoever comes back to it. */
+        get: operations["upload"];
+        put?: never;
+        post?: never;
+        /** Gives an upload up. Its room is free at once. */
+        delete: operations["abort_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/chunked-upload/{upload_id}/parts/{part_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Takes one part in, for who has its link, and passes it on to the bucket as it comes. */
+        put: operations["put_part"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/rename-folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a folder another name, or another place: all in it goes along. */
+        post: operations["rename_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes in a file of at most `files.form_mib_max`. A name that is there already makes a new version of that file. */
+        post: operations["upload_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file, for its owner and administrators. */
+        get: operations["file"];
+        put?: never;
+        post?: never;
+        /** Throws a file away; it can be had back. For its owner and administrators. */
+        delete: operations["trash_file"];
+        options?: never;
+        head?: never;
+        /** Renames or moves a file, tags it, or changes whom it is for. */
+        patch: operations["update_file"];
+        trace?: never;
+    };
+    "/api/v1/files/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives up what is being done to a file's newest version. What was served before still is. */
+        post: operations["cancel_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file's bytes; a part of them by `Range`. Pictures, sound and plain text can be shown in place, all else is to be saved. */
+        get: operations["file_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a file out of the trash, to where it was. If its name was given away there, it gets another. */
+        post: operations["restore_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file's thumbnail, of at most 480 pixels. */
+        get: operations["file_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file's versions, the newest first; twenty at most. */
+        get: operations["file_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{id}/versions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Serves an earlier version again. Nothing is lost: the later ones stay. */
+        post: operations["restore_file_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/friends": {
         parameters: {
             query?: never;
@@ -994,6 +1252,23 @@ export interface paths {
         head?: never;
         /** Calls one of the caller's emotes something else. What was said with it keeps the name it was said with. */
         patch: operations["rename_emote"];
+        trace?: never;
+    };
+    "/api/v1/me/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller may send, and what room is left. */
+        get: operations["file_limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/following": {
@@ -2557,9 +2832,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -2630,6 +2905,27 @@ export interface components {
             /** @description Whether a request of the caller would be taken now. */
             may_ask: boolean;
             state: components["schemas"]["Bond"];
+        };
+        Bulk: {
+            action: components["schemas"]["BulkAction"];
+            /** @description Folders, for `trash` and `move`; at most 20. */
+            folders?: string[];
+            /** @description Files, at most 500 in one request. */
+            ids?: string[];
+            /** @description Where `move` moves to. */
+            path?: string | null;
+        };
+        /**
+         * @description What to do with several files, or with folders and all in them.
+         * @enum {string}
+         */
+        BulkAction: "trash" | "restore" | "erase" | "move";
+        /** @description What was done to several files. */
+        BulkDone: {
+            /** @description Files it was done to. */
+            done: number;
+            /** @description Files it was not done to, because one of that name is there already. */
+            name_taken: string[];
         };
         /** @description Who did something. */
         By: {
@@ -2775,6 +3071,15 @@ export interface components {
         CloseAccount: {
             password: string;
         };
+        /** @description That all parts are there. */
+        CompleteUpload: {
+            /** Format: uuid */
+            file_id: string;
+            /** @description Every part, in any order. */
+            parts: components["schemas"]["PartSent"][];
+            /** Format: uuid */
+            upload_id: string;
+        };
         /** @description What a link in a mail carries. */
         ConfirmMail: {
             token: string;
@@ -2846,6 +3151,141 @@ export interface components {
             /** @description How many there were. */
             ended: number;
         };
+        /** @description A member's file. */
+        File: {
+            /**
+             * Format: int64
+             * @description Of what is served, or of what is on its way.
+             */
+            bytes: number;
+            /** Format: date-time */
+            changed_at: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description Why nothing became of the newest version, such as `file.infected`. */
+            fail_code?: string | null;
+            /** Format: int32 */
+            height?: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["FileKind"];
+            /** @description As which it is served; null before it is. */
+            mime?: string | null;
+            name: string;
+            /** @description The folder it lies in: `/`, or `/a/b/`. */
+            path: string;
+            /**
+             * Format: int32
+             * @description How far the newest version is, in hundredths.
+             */
+            progress: number;
+            /**
+             * Format: int32
+             * @description The number of the version that is served. Null: none is yet.
+             */
+            served_version?: number | null;
+            /** @description Of its newest version. */
+            state: components["schemas"]["VersionState"];
+            tags: string[];
+            /** @description A picture of at most 480 pixels. */
+            thumbnail_url?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was thrown away.
+             */
+            trashed_at?: string | null;
+            /**
+             * Format: uuid
+             * @description Of the newest version: what an upload under way is called.
+             */
+            upload_id: string;
+            /** @description Where its bytes are served; null when they are not. */
+            url?: string | null;
+            /**
+             * Format: int32
+             * @description The newest version's number.
+             */
+            version: number;
+            visibility: components["schemas"]["Visibility"];
+            /**
+             * Format: uuid
+             * @description What its video became.
+             */
+            vod_id?: string | null;
+            /**
+             * Format: int32
+             * @description A picture's, in pixels.
+             */
+            width?: number | null;
+        };
+        /** @description The form, for the document. Its words stand before the file. */
+        FileForm: {
+            /**
+             * Format: binary
+             * @description With its name and its type, which must agree with its bytes.
+             */
+            file: string;
+            /** @description The folder; `/` unless said. */
+            path?: string | null;
+            /** @description `private` (unless said), `unlisted` or `public`. */
+            visibility?: string | null;
+        };
+        /** @enum {string} */
+        FileKind: "image" | "video" | "audio" | "pdf" | "text" | "file";
+        /** @description What may be sent, and what room is left. */
+        FileLimits: {
+            /**
+             * Format: int64
+             * @description Most bytes of one file.
+             */
+            file_bytes_max: number;
+            /**
+             * Format: int64
+             * @description Most bytes of a file that is sent as one form.
+             */
+            form_bytes_max: number;
+            /** @description Only pictures and videos are taken: the site has no virus scanner. */
+            media_only: boolean;
+            /**
+             * Format: int64
+             * @description What they may take. Null: no limit.
+             */
+            quota_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description Days that what was thrown away can be had back.
+             */
+            trash_days: number;
+            /**
+             * Format: int64
+             * @description What the caller's files take, those in the trash and on their way included.
+             */
+            used_bytes: number;
+        };
+        /** @description A page of files. */
+        FilePage: {
+            /** @description Right below the folder that was asked for; on the first page only. */
+            folders: components["schemas"]["Folder"][];
+            items: components["schemas"]["File"][];
+            next_cursor?: string | null;
+        };
+        /** @description What a file was, or is to be. */
+        FileVersion: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            created_at: string;
+            fail_code?: string | null;
+            /** @description Its bytes are there: it can be downloaded and served again. */
+            is_kept: boolean;
+            /** @description It is what is served. */
+            is_served: boolean;
+            /** Format: int32 */
+            number: number;
+            /** Format: int32 */
+            progress: number;
+            state: components["schemas"]["VersionState"];
+        };
         /**
          * @description What becomes of a line that matches.
          * @enum {string}
@@ -2870,6 +3310,18 @@ export interface components {
             /** @description In the order they were made; at most 100, all of them. */
             items: components["schemas"]["FilterEntry"][];
             next_cursor?: string | null;
+        };
+        /** @description A folder, which is there as long as something lies in it. */
+        Folder: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Of all files in it, however deep.
+             */
+            files: number;
+            name: string;
+            path: string;
         };
         /** @description A channel in the caller's list. */
         FollowedChannel: {
@@ -3267,6 +3719,21 @@ export interface components {
             /** @description 1 to 500 characters. */
             text: string;
         };
+        /** @description A file that is to be sent. */
+        NewUpload: {
+            mime_type?: string;
+            /** @description 1 to 255 characters, no slashes. A name that is there already makes a new version of that file. */
+            name: string;
+            /** @description The folder, such as `/` or `/a/b/`. `/` unless said. */
+            path?: string;
+            /**
+             * Format: int64
+             * @description In bytes.
+             */
+            size: number;
+            /** @description `private` (unless said), `unlisted` or `public`. Of a file that is there already it stays what it was. */
+            visibility?: string | null;
+        };
         NewWebhookBody: {
             /** @description At most 200 characters. */
             description?: string;
@@ -3364,6 +3831,30 @@ export interface components {
             id: string;
             state: components["schemas"]["UnbanRequestState"];
             text: string;
+        };
+        PartSent: {
+            /** @description As the answer to its `PUT` said, with or without quotes. */
+            etag: string;
+            /** Format: int32 */
+            part_number: number;
+        };
+        /** @description Where one part goes. */
+        PartUrl: {
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            part_number: number;
+            /** @description `PUT` of exactly the part's bytes; the answer's `ETag` is what completing names. */
+            url: string;
+        };
+        /** @description A part that is there. */
+        PartView: {
+            etag: string;
+            /** Format: int32 */
+            part_number: number;
+            /** Format: int64 */
+            size: number;
         };
         PasswordAndCode: {
             /** @description Of the app, or a recovery code. */
@@ -3511,6 +4002,12 @@ export interface components {
         RenameEmote: {
             /** @description As of a new one. */
             name: string;
+        };
+        RenameFolder: {
+            /** @description Such as `/a/`. */
+            from: string;
+            /** @description Such as `/b/`. */
+            to: string;
         };
         /**
          * @description What becomes of a report.
@@ -3965,6 +4462,17 @@ export interface components {
             /** @description 1 to 100 characters. */
             title: string;
         };
+        /** @description What is changed of a file; what is left out stays. */
+        UpdateFile: {
+            /** @description 1 to 255 characters, no slashes. */
+            name?: string | null;
+            /** @description The folder to move it to. */
+            path?: string | null;
+            /** @description At most 20, of at most 40 characters each. */
+            tags?: string[] | null;
+            /** @description `private`, `unlisted` or `public`. */
+            visibility?: string | null;
+        };
         /** @description What a follower changes about following. */
         UpdateFollow: {
             bell: components["schemas"]["Bell"];
@@ -4028,6 +4536,42 @@ export interface components {
             is_enabled?: boolean | null;
             url?: string | null;
         };
+        /** @description An upload that may begin. */
+        UploadBegun: {
+            /**
+             * Format: date-time
+             * @description What is not whole by then is given up.
+             */
+            expires_at: string;
+            /** Format: uuid */
+            file_id: string;
+            /**
+             * Format: int64
+             * @description Bytes of every part but the last.
+             */
+            part_size: number;
+            /** Format: uuid */
+            upload_id: string;
+            upload_urls: components["schemas"]["PartUrl"][];
+        };
+        /** @description An upload under way. */
+        UploadView: {
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uuid */
+            file_id: string;
+            name: string;
+            /** Format: int64 */
+            part_size: number;
+            /** @description What is there. */
+            parts: components["schemas"]["PartView"][];
+            /** Format: int64 */
+            size: number;
+            /** Format: uuid */
+            upload_id: string;
+            /** @description New links for what is not. */
+            upload_urls: components["schemas"]["PartUrl"][];
+        };
         /** @description The caller's own account. */
         User: {
             avatar_url?: string | null;
@@ -4041,6 +4585,12 @@ export interface components {
             role: components["schemas"]["Role"];
             username: string;
         };
+        /** @description A file's versions, the newest first. */
+        VersionList: {
+            items: components["schemas"]["FileVersion"][];
+        };
+        /** @enum {string} */
+        VersionState: "uploading" | "queued" | "processing" | "completed" | "duplicate" | "virus_failed" | "failed" | "cancelled";
         /** @description Whether a view counted, and how many there are. */
         ViewCounted: {
             counted: boolean;
@@ -5948,6 +6498,646 @@ export interface operations {
             };
         };
     };
+    files: {
+        parameters: {
+            query?: {
+                /** @description Only what lies in this folder itself, such as `/` or `/a/b/`. Without it: everywhere. */
+                path?: string;
+                /** @description Part of the name. */
+                q?: string;
+                kind?: "image" | "video" | "audio" | "pdf" | "text" | "file";
+                tag?: string;
+                /** @description What was thrown away instead of what was not. */
+                trash?: boolean;
+                /** @description `name` (unless said), `recent` or `size`. */
+                sort?: "name" | "recent" | "size";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of files, and the folders below the one asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Bulk"];
+            };
+        };
+        responses: {
+            /** @description What was done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkDone"];
+                };
+            };
+            /** @description What went wrong: `file.name-taken` (of a folder that is moved), `.into-itself` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteUpload"];
+            };
+        };
+        responses: {
+            /** @description It is here, and will be looked into */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong: `file.incomplete`, `.no-upload` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUpload"];
+            };
+        };
+        responses: {
+            /** @description Where the parts go */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadBegun"];
+                };
+            };
+            /** @description What went wrong: `file.full`, `.too-large`, `.media-only`, `.too-many-uploads` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The upload's id. */
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The upload */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadView"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    abort_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The upload's id. */
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_part: {
+        parameters: {
+            query: {
+                /** @description Bytes of the part. */
+                bytes: number;
+                /** @description Until when the link is good, in seconds since 1970. */
+                expires: number;
+                /** @description Ours. */
+                signature: string;
+            };
+            header?: never;
+            path: {
+                /** @description The upload's id. */
+                upload_id: string;
+                /** @description The part's number, from 1. */
+                part_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description It is there; the header `ETag` is what completing names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameFolder"];
+            };
+        };
+        responses: {
+            /** @description It has the new name */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong: `file.name-taken`, `.into-itself` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["FileForm"];
+            };
+        };
+        responses: {
+            /** @description It is here, and will be looked into */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong: `file.full`, `.too-large`, `.not-what-it-says`, `.media-only` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trash_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is in the trash */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateFile"];
+            };
+        };
+        responses: {
+            /** @description The changed file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong: `file.name-taken` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_content: {
+        parameters: {
+            query?: {
+                /** @description A version of its own instead of what is served now: for the owner and administrators. */
+                version?: number;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description A part of its bytes */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_thumbnail: {
+        parameters: {
+            query?: {
+                /** @description A version of its own instead of what is served now: for the owner and administrators. */
+                version?: number;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionList"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_file_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id. */
+                id: string;
+                /** @description The version's number, from 1. */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     friends: {
         parameters: {
             query?: {
@@ -6607,6 +7797,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Emote"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The limits */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileLimits"];
                 };
             };
             /** @description What went wrong */
