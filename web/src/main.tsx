@@ -3,7 +3,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { newQueryClient } from "@/api/queries";
-import { session } from "@/api/session";
+import { session, useSession } from "@/api/session";
 import { startI18n } from "@/i18n";
 import { Toasts } from "@/ui/toast";
 import { newRouter } from "./router";
@@ -24,6 +24,10 @@ const place = document.getElementById("root");
 if (!place) throw new Error("index.html has no #root");
 
 await startI18n();
+// What was asked for a visitor, because it took too long to find out who is here, is asked again for the member.
+useSession.subscribe((now, before) => {
+  if (before.status === "anonymous" && now.status === "signed-in") void queryClient.invalidateQueries();
+});
 void session.start();
 createRoot(place).render(
   <StrictMode>

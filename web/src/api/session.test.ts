@@ -54,6 +54,20 @@ describe("refresh", () => {
     expect(useSession.getState()).toMatchObject({ status: "signed-in", user });
   });
 
+  it("is waited for by whoever asks before it is known who asks, but not for ever", async () => {
+    const server = newServer();
+    const session = newSession(server);
+    void session.start();
+    expect(await session.freshToken()).toBe("token-1");
+
+    useSession.setState({ status: "unknown", user: null, token: null });
+    const silent = newSession(server, { fetch: (() => new Promise(() => undefined)) as typeof fetch });
+    void silent.start();
+    const asked = silent.freshToken();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await asked).toBeNull();
+  });
+
   it("takes the token another tab got while it waited for the lock", async () => {
     const server = newServer();
     let hear: (event: MessageEvent) => void = () => undefined;

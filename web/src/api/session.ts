@@ -9,6 +9,8 @@ import type { User } from "./types";
 const REFRESH_AHEAD_MS = 60_000;
 /** A refresh that has not answered by now has failed. */
 const REFRESH_TIMEOUT_MS = 15_000;
+/** For so long a request waits, on load, until it is known who asks. */
+const KNOWN_WITHIN_MS = 5_000;
 const HINT_KEY = "rillcast.session";
 
 export type SessionStatus = "unknown" | "anonymous" | "signed-in";
@@ -75,8 +77,14 @@ export class Session {
 
   /** A token good for a few seconds more, refreshed first when it is not. */
   async freshToken(): Promise<string | null> {
-    const { token } = useSession.getState();
-    if (!token) return null;
+    const { token, status } = useSession.getState();
+    if (!token) {
+      // Who is here is being found out: a page that asked as a visitor meanwhile would stay a visitor's.
+      if (status === "unknown" && this.inFlight) {
+        await Promise.race([this.inFlight, new Promise((resolve) => setTimeout(resolve, KNOWN_WITHIN_MS))]);
+      }
+      return currentToken();
+    }
     if (token.expiresAt - this.deps.now() > 5_000) return token.value;
     await this.refresh();
     return currentToken();
