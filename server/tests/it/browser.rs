@@ -140,6 +140,15 @@ async fn a_broadcasters_own_server_is_told() {
     stack.stop().await;
 }
 
+/// A file cut off by the line and by a reload, a picture, folders, the trash, a stranger with a link: by keyboard and on a phone.
+#[tokio::test]
+async fn a_members_files_arrive_and_are_kept() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").set("files.unscanned", "true").start().await;
+    let measured = script(&stack, "files").await;
+    assert_eq!(measured["asked"], serde_json::json!(["beforeunload"]));
+    stack.stop().await;
+}
+
 /// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.
 #[tokio::test]
 async fn three_members_in_their_rooms() {
