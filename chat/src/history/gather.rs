@@ -128,10 +128,10 @@ mod tests {
             batch
         };
         let never = async |_: Vec<usize>| std::future::pending().await;
-        let busy = join_all((0..WRITERS).map(|one| gather.write(one, slow)));
-        // The first to find a place free writes for the second too, and is gone before the store has answered.
+        // One place becomes free. The first who waits for it writes for the second too, and is gone before the store has answered.
+        let held = join_all((1..WRITERS).map(|one| timeout(SLOW * 3, gather.write(one, never))));
         let leader = timeout(SLOW * 2, gather.write(7, never));
-        let (_, leader, follower) = tokio::join!(busy, leader, gather.write(8, slow));
+        let (_, _, leader, follower) = tokio::join!(held, gather.write(0, slow), leader, gather.write(8, slow));
         assert!(leader.is_err());
         assert_eq!(follower, None);
     }

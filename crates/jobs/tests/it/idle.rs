@@ -12,7 +12,7 @@ const WATCHED: Duration = Duration::from_secs(4);
 async fn workers_without_work_leave_the_database_alone() {
     let site = Site::start(|_| {}).await;
     let (_tasks, _stop) = site.run();
-    site.until("SELECT count(*)::bigint AS n FROM apalis.workers", 2, Duration::from_secs(20)).await;
+    site.until("SELECT count(*)::bigint AS n FROM apalis.workers", 3, Duration::from_secs(20)).await;
     let asked = "SELECT xact_commit::bigint AS n FROM pg_stat_database WHERE datname = current_database()";
     let before = site.number(asked).await;
     tokio::time::sleep(WATCHED).await;
