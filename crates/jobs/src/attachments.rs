@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Deps;
 use crate::scan::{Scanner, Verdict};
-use crate::storage::is_older;
+use crate::strays::Strays;
 
 /// How long something waits for its turn, at most, while there is nothing else to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -207,27 +207,9 @@ async fn sweep_in_turn(deps: &Deps) -> anyhow::Result<()> {
 /// Deletes objects of attachments that have no row, once all of them are older than `age`: of rooms and accounts that are no more.
 /// Returns how many objects went.
 pub async fn sweep_strays(deps: &Deps, age: Duration) -> anyhow::Result<u64> {
-    let (mut gone, mut next) = (0, None);
-    let now_s = i64::try_from(kit::clock::unix_seconds()).unwrap_or(i64::MAX);
-    loop {
-        let page = deps.objects.folders(keys::ATTACHMENTS, next).await?;
-        let ids: Vec<_> = page.folders.iter().filter_map(|folder| keys::attachment_of_folder(folder)).collect();
-        let mut conn = deps.pool.acquire().await?;
-        let unknown = attachments::unknown(&mut conn, &ids).await?;
-        drop(conn);
-        for id in unknown {
-            let prefix = keys::attachment_prefix(id);
-            // Never more than three objects: one page.
-            let there = deps.objects.list(&prefix, None).await?;
-            if there.entries.iter().all(|entry| is_older(entry.modified_s, now_s, age)) {
-                gone += deps.objects.delete_prefix(&prefix).await?;
-            }
-        }
-        next = page.next;
-        if next.is_none() {
-            return Ok(gone);
-        }
-    }
+    let strays =
+        Strays { folder: keys::ATTACHMENTS, of_folder: keys::attachment_of_folder, prefix: keys::attachment_prefix };
+    strays.sweep(deps, age, attachments::unknown).await
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod reach;
 mod relay;
 pub mod scan;
 pub mod storage;
+mod strays;
 mod views;
 mod webhooks;
 

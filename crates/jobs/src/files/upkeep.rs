@@ -10,7 +10,7 @@ use objects::keys::{self, BlobPart};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Deps;
-use crate::storage::is_older;
+use crate::strays::Strays;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const BATCH: i64 = 20;
@@ -58,8 +58,7 @@ pub async fn tidy(deps: &Deps) -> anyhow::Result<usize> {
     let overdue = upkeep::overdue(&mut tx, BATCH).await?;
     for (version, is_uploading) in &overdue {
         let failure = if *is_uploading { Failure::Expired } else { Failure::Internal };
-        db::files::pipeline::fail(&mut tx, *version, failure).await?;
-        metrics::counter!("rillcast_files_total", "outcome" => failure.code()).increment(1);
+        super::end(&mut tx, *version, failure).await?;
     }
     db::commit(tx).await?;
     let owed = upkeep::take_due(&mut *deps.pool.acquire().await?, BATCH, LEASE_S).await?;
@@ -100,25 +99,6 @@ async fn empty_trash(deps: &Deps) -> anyhow::Result<()> {
 /// Deletes objects of blobs that have no row, once all of them are older than `age`: of accounts that are no more, and of work that was
 /// going on while its file was taken away. Returns how many objects went.
 pub async fn sweep_strays(deps: &Deps, age: Duration) -> anyhow::Result<u64> {
-    let (mut gone, mut next) = (0, None);
-    let now_s = i64::try_from(kit::clock::unix_seconds()).unwrap_or(i64::MAX);
-    loop {
-        let page = deps.objects.folders(keys::FILES, next).await?;
-        let ids: Vec<_> = page.folders.iter().filter_map(|folder| keys::blob_of_folder(folder)).collect();
-        let mut conn = deps.pool.acquire().await?;
-        let unknown = upkeep::unknown(&mut conn, &ids).await?;
-        drop(conn);
-        for id in unknown {
-            let prefix = keys::blob_prefix(id);
-            // Never more than three objects: one page.
-            let there = deps.objects.list(&prefix, None).await?;
-            if there.entries.iter().all(|entry| is_older(entry.modified_s, now_s, age)) {
-                gone += deps.objects.delete_prefix(&prefix).await?;
-            }
-        }
-        next = page.next;
-        if next.is_none() {
-            return Ok(gone);
-        }
-    }
+    let strays = Strays { folder: keys::FILES, of_folder: keys::blob_of_folder, prefix: keys::blob_prefix };
+    strays.sweep(deps, age, upkeep::unknown).await
 }
