@@ -6,8 +6,8 @@
 //!           │        │                     │        │                     │
 //!           └────────┴── fail: row, bytes, room and notice, once ─────────┘
 //! ```
-//! Every step starts from what the row says and may be done again after a death in the middle. A scanner that is away costs no attempt: the
-//! file waits, and is asked about again.
+//! Every step starts from what the row says and may be done again after a death in the middle. A scanner, a bucket or a disk
+//! that is away costs no attempt: the file waits, and its turn comes again.
 
 pub mod points;
 mod reading;
@@ -28,8 +28,8 @@ use domain::file::{CHECKED_FOR, DONE_WITHIN, Failure, HEAD_BYTES};
 use domain::{UserId, VersionId, VodId};
 use futures::StreamExt;
 use live::fanout::{Push, Target};
-use objects::NewObject;
 use objects::keys::{self, BlobPart};
+use objects::{NewObject, ObjectsError};
 use pictures::{PictureError, Use};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -68,7 +68,11 @@ pub(crate) async fn process(deps: &Deps, version: VersionId) -> anyhow::Result<(
     let Some(work) = work else { return Ok(()) };
     points::TAKEN.pass();
     tell(deps, work.owner, &work).await;
-    match turn(deps, &work).await? {
+    let outcome = match turn(deps, &work).await {
+        Err(error) if is_passing(&error) => postpone(deps, &work, Failure::Internal, &error).await,
+        outcome => outcome,
+    };
+    match outcome? {
         Outcome::Settled => {}
         Outcome::Failed(failure) => fail(deps, version, failure).await?,
     }
@@ -81,16 +85,27 @@ pub(crate) async fn give_up(deps: &Deps, version: VersionId) -> anyhow::Result<(
     fail(deps, version, Failure::Internal).await
 }
 
+/// Whether the bucket or a disk is to blame, and not the file: their outages end, and cost no attempt.
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<ObjectsError>().is_some_and(ObjectsError::is_unavailable) || cause.is::<std::io::Error>()
+    })
+}
+
 async fn fail(deps: &Deps, version: VersionId, failure: Failure) -> anyhow::Result<()> {
     let mut tx = db::begin(&deps.pool).await?;
-    let undone = pipeline::fail(&mut tx, version, failure).await?;
-    let Some(undone) = undone else { return Ok(()) };
+    end(&mut tx, version, failure).await?;
+    Ok(db::commit(tx).await?)
+}
+
+/// Nothing becomes of a version, and that is written down. Once, however often it is asked for.
+async fn end(conn: &mut db::Conn, version: VersionId, failure: Failure) -> anyhow::Result<()> {
+    let Some(undone) = pipeline::fail(conn, version, failure).await? else { return Ok(()) };
     let action = if failure == Failure::Infected { Action::FileRefused } else { Action::FileFailed };
     let mut entry = Entry::new(Actor::Worker("files"), action, undone.file, &undone.name);
     entry.member = Some(undone.owner);
     entry.details = json!({ "code": failure.code(), "version_id": version });
-    db::audit::write(&mut tx, entry).await?;
-    db::commit(tx).await?;
+    db::audit::write(conn, entry).await?;
     metrics::counter!("rillcast_files_total", "outcome" => failure.code()).increment(1);
     tracing::info!(file.id = %undone.file, version.id = %version, code = failure.code(), "nothing became of a file");
     Ok(())
@@ -120,7 +135,7 @@ async fn turn(deps: &Deps, work: &Work) -> anyhow::Result<Outcome> {
     let Reading { sha256, verdict } = read;
     match verdict {
         Some(Ok(Verdict::Infected(signature))) => return infected(deps, work, sha256.as_ref(), &signature).await,
-        Some(Err(error)) => return postpone(deps, work, &error).await,
+        Some(Err(error)) => return postpone(deps, work, Failure::Unscannable, &error.into()).await,
         Some(Ok(Verdict::Clean)) | None => {}
     }
     // Nothing broke off: all of it was read.
@@ -157,11 +172,11 @@ async fn infected(deps: &Deps, work: &Work, sha256: Option<&[u8; 32]>, signature
     Ok(Outcome::Failed(Failure::Infected))
 }
 
-/// Waits for the scanner, in no attempt's name. After days the file is given up.
-async fn postpone(deps: &Deps, work: &Work, error: &crate::scan::ScanError) -> anyhow::Result<Outcome> {
-    tracing::warn!(file.id = %work.file, error = format!("{error:#}"), "a file waits for the scanner");
+/// Waits for the scanner, the bucket or a disk, in no attempt's name. After days the file is given up.
+async fn postpone(deps: &Deps, work: &Work, failure: Failure, error: &anyhow::Error) -> anyhow::Result<Outcome> {
+    tracing::warn!(file.id = %work.file, error = format!("{error:#}"), "a file waits");
     if work.age_s > CHECKED_FOR.as_secs_f64() {
-        return Ok(Outcome::Failed(Failure::Unscannable));
+        return Ok(Outcome::Failed(failure));
     }
     // The longer it is away, the less often it is asked.
     let wait_s = (work.age_s / 4.0).clamp(ASK_AGAIN_MIN_S, ASK_AGAIN_MAX_S) * (1.0 + 0.1 * kit::ids::jitter());

@@ -247,6 +247,39 @@ async fn without_a_scanners_word_a_file_waits_and_goes_on_when_there_is_one() {
 }
 
 #[tokio::test]
+async fn while_the_bucket_is_away_a_file_waits_and_loses_no_attempt() {
+    let house = House::start("", |_| {}).await;
+    let photo = house.send(house.alice, "a.jpg", "image/jpeg", &jpeg()).await;
+    house.s3.set_down(true);
+    let (_running, _stop) = house.site.run();
+    let asked_again = "SELECT count(*)::bigint AS n FROM apalis.jobs WHERE job_type = 'rillcast-files' AND run_at > now() + interval '2 s'";
+    house.site.until(asked_again, 1, WITHIN).await;
+    assert_eq!(house.state(photo).await.0, "queued");
+    house.s3.set_down(false);
+    house.until(photo, "completed", WITHIN).await;
+    let failed = "SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status IN ('Failed', 'Killed')";
+    assert_eq!(house.site.number(failed).await, 0);
+}
+
+#[tokio::test]
+async fn what_fails_three_times_is_undone_once() {
+    let house = House::start("", |_| {}).await;
+    let photo = house.send(house.alice, "a.jpg", "image/jpeg", &jpeg()).await;
+    // Whatever is tried, its last step breaks.
+    house.site.execute("ALTER TABLE audit_log ADD CHECK (action <> 'file.completed')").await;
+    let (_running, _stop) = house.site.run();
+    house.until(photo, "failed", WITHIN).await;
+    assert_eq!(house.state(photo).await.1.as_deref(), Some("file.internal"));
+    house.settled().await;
+    assert_eq!((house.objects(photo.blob).len(), house.rows("SELECT blob_id FROM blobs").await.len()), (0, 0));
+    house.site.until("SELECT count(*)::bigint AS n FROM notifications", 1, WITHIN).await;
+    assert_eq!(house.notices().await, [("file_failed".to_owned(), "a.jpg".to_owned())]);
+    assert_eq!(house.site.number("SELECT count(*)::bigint AS n FROM audit_log").await, 1);
+    let tries = "SELECT attempts::bigint AS n FROM apalis.jobs WHERE job_type = 'rillcast-files'";
+    assert_eq!(house.site.number(tries).await, 3);
+}
+
+#[tokio::test]
 async fn without_a_scanner_only_what_is_remade_is_taken_unless_the_operator_says_so() {
     let house = House::start("", |_| {}).await;
     let text = house.send(house.alice, "a.txt", "text/plain", b"words").await;
