@@ -1,4 +1,4 @@
-//! Measurements beside nginx-rtmp, nginx and ffmpeg, both sides in the same run, told as ratios.
+//! Measurements beside nginx-rtmp, nginx, ffmpeg and the S3 CLI, both sides in the same run, told as ratios.
 //!
 //! `./dev bench` runs all; `./dev bench media` what concerns the media engine; or any of them by name. The last line is JSON,
 //! which is also written to `target/bench.json`.
@@ -9,6 +9,7 @@ mod crowd;
 mod egress;
 mod ladder;
 mod latency;
+mod library;
 mod nginx;
 mod process;
 mod ready;
@@ -30,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
         wanted = MEDIA.map(str::to_owned).to_vec();
     }
     if is_all {
-        wanted.push("chat".to_owned());
+        wanted.extend(["chat", "library"].map(str::to_owned));
     }
     let mut results = Map::new();
     for name in wanted {
@@ -42,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
             "ladder" => ladder::run().await?,
             "ready" => ready::run().await?,
             "chat" => room::run().await?,
-            unknown => bail!("no measurement {unknown}; there are media, chat, {}", MEDIA.join(", ")),
+            "library" => library::run().await?,
+            unknown => bail!("no measurement {unknown}; there are media, chat, library, {}", MEDIA.join(", ")),
         };
         results.insert(name, result);
     }

@@ -17,6 +17,11 @@ pub fn rillcast() -> anyhow::Result<String> {
 /// A site that delivers the source only, without pictures, and records, on the Postgres and Redis named by the environment, into `bucket` or
 /// into one of its own.
 pub async fn site(bucket: Option<&StorageConfig>) -> anyhow::Result<Stack> {
+    site_with(bucket, &[]).await
+}
+
+/// The same with more settings.
+pub async fn site_with(bucket: Option<&StorageConfig>, settings: &[(&str, &str)]) -> anyhow::Result<Stack> {
     let plan = Plan::quick(&rillcast()?).await.set("transcoder.ladder", "none").set("transcoder.pictures", "false");
     let mut plan = plan.set("hls.part_ms", "200");
     if let Some(bucket) = bucket {
@@ -25,6 +30,9 @@ pub async fn site(bucket: Option<&StorageConfig>) -> anyhow::Result<Stack> {
             .set("storage.bucket", &bucket.bucket)
             .set("storage.access_key", bucket.access_key.expose())
             .set("storage.secret_key", bucket.secret_key.expose());
+    }
+    for (key, value) in settings {
+        plan = plan.set(key, value);
     }
     Ok(plan.set("log.filter", "warn").start().await)
 }

@@ -84,6 +84,33 @@ pub async fn add_channel(pool: &Pool, username: &str, key_digest: &[u8; 32]) -> 
     Ok(UserId::from_uuid(id))
 }
 
+/// Gives a member `count` completed files: every other one in the top folder, the rest in two thousand folders, each tenth in the trash.
+/// Their bytes are nowhere. The table is left as autovacuum would leave it.
+pub async fn add_files(pool: &Pool, owner: &str, count: i32) -> Result<()> {
+    let mut conn = pool.acquire().await?;
+    sqlx::query(
+        "INSERT INTO files (file_id, owner_id, folder, name, visibility, kind, bytes, changed_at, trashed_at)
+         SELECT gen_random_uuid(), $1::uuid, CASE WHEN i % 2 = 0 THEN '/' ELSE '/folder ' || i % 4000 || '/' END,
+                md5(i::text) || '.jpg', 'private', 'image', 1 + i * 7919 % 1000003, now() - i * interval '1 minute',
+                CASE WHEN i % 10 = 9 THEN now() END
+           FROM generate_series(1, $2) AS i",
+    )
+    .bind(owner)
+    .bind(count)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::raw_sql(
+        "INSERT INTO file_versions (version_id, file_id, number, state, name, mime, bytes)
+         SELECT gen_random_uuid(), file_id, 1, 'completed', name, 'image/jpeg', bytes FROM files;
+         UPDATE files SET version_id = v.version_id, versions = 1 FROM file_versions v WHERE v.file_id = files.file_id",
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::raw_sql("VACUUM (ANALYZE) files").execute(&mut *conn).await?;
+    sqlx::raw_sql("VACUUM (ANALYZE) file_versions").execute(&mut *conn).await?;
+    Ok(())
+}
+
 async fn ensure_template(admin: &mut Conn, admin_url: &str, template: &str) -> Result<()> {
     let find = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate)";
     if sqlx::query_scalar::<_, bool>(find).bind(template).fetch_one(&mut *admin).await? {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 const NEEDED: &str = "the tests of scanned files need clamd: apt-get install clamav-daemon";
 const START_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Largest file clamd looks into when nothing is said of it.
+const FILE_MIB_MAX: u32 = 100;
 /// Where Debian puts it, and who is not root does not look.
 const PLACES: [&str; 3] = ["/usr/sbin/clamd", "/usr/local/sbin/clamd", "clamd"];
 
@@ -29,22 +31,39 @@ impl Clamd {
     /// # Panics
     /// When clamd is missing: a test that needs it cannot go on.
     pub fn start() -> Self {
-        let mut clamd = Self::prepared();
+        Self::start_with_stream_mib(1)
+    }
+
+    /// Starts one that takes so many MiB at once.
+    ///
+    /// # Panics
+    /// As [`Clamd::start`].
+    pub fn start_with_stream_mib(mib: u32) -> Self {
+        let mut clamd = Self::with_stream_mib(mib);
         clamd.start_again();
         clamd
     }
 
     /// One that does not run yet, with the address it will have.
     pub fn prepared() -> Self {
+        Self::with_stream_mib(1)
+    }
+
+    fn with_stream_mib(mib: u32) -> Self {
         let home = tempfile::tempdir().expect("a folder for clamd");
         let signature: String = eicar().iter().map(|byte| format!("{byte:02x}")).collect();
         fs::create_dir(home.path().join("db")).expect("a folder");
         fs::write(home.path().join("db/eicar.ndb"), format!("Eicar-Test-Signature:0:0:{signature}\n"))
             .expect("a database");
         let path = home.path().display();
-        let settings = format!(
-            "Foreground yes\nLocalSocket {path}/clamd.sock\nDatabaseDirectory {path}/db\nStreamMaxLength 1M\nAlertExceedsMax yes\n"
+        let mut settings = format!(
+            "Foreground yes\nLocalSocket {path}/clamd.sock\nDatabaseDirectory {path}/db\nTemporaryDirectory {path}\n\
+             AlertExceedsMax yes\nStreamMaxLength {mib}M\n"
         );
+        // What it looks into by itself.
+        if mib > FILE_MIB_MAX {
+            settings.push_str(&format!("MaxFileSize {mib}M\nMaxScanSize {mib}M\n"));
+        }
         fs::write(home.path().join("clamd.conf"), settings).expect("settings");
         Self { child: None, home }
     }

@@ -1,6 +1,7 @@
 //! What tests are made of: whole sites and services, publishers and viewers, networks that fail. A dev-dependency only.
 
 pub mod clamd;
+pub mod minio;
 pub mod mongo;
 pub mod proxy;
 pub mod rtmp;

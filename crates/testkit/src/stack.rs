@@ -235,6 +235,11 @@ impl Stack {
         self.plan.data_dir()
     }
 
+    /// The value a key was set to before the start.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.plan.value(key)
+    }
+
     /// Starts the process again on the same data, as after a crash or an upgrade.
     pub async fn restart(&mut self) {
         let process = Process::start(&self.plan.exe, &self.plan.arguments, &self.plan.variables).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use testkit::clamd::Clamd;
 use testkit::stack::{Plan, Stack, decode, modern_ffmpeg};
 use tokio::process::Command;
 
@@ -147,6 +148,69 @@ async fn a_members_files_arrive_and_are_kept() {
     let measured = script(&stack, "files").await;
     assert_eq!(measured["asked"], serde_json::json!(["beforeunload"]));
     stack.stop().await;
+}
+
+/// 200 MB that lose the line and the page on their way, past a scanner, to a recording that plays; and what the scanner refuses.
+#[tokio::test]
+async fn a_film_of_200_mb_arrives_is_scanned_and_plays() {
+    let clamd = Clamd::start_with_stream_mib(300);
+    let folder = tempfile::tempdir().unwrap();
+    let film = film_of_200_mb(folder.path()).await;
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "none");
+    let plan = plan.set("scan.clamd", &clamd.address()).set("scan.stream_mib_max", "300");
+    let stack = plan.start().await;
+    let measured = script_with(&stack, "film", &[("RILLCAST_FILM", &film)]).await;
+    println!("measured: {measured}");
+    stack.stop().await;
+}
+
+/// A minute or so of H.264 and AAC: ten seconds of noise, which no encoder makes small, over and over.
+async fn film_of_200_mb(folder: &Path) -> String {
+    let (once, film) = (folder.join("once.mp4"), folder.join("the-long-film.mp4"));
+    let made = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=1280x720:rate=25",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine",
+            "-t",
+            "10",
+        ])
+        .args(["-vf", "noise=alls=60:allf=t", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-b:v", "24M"])
+        .args([
+            "-maxrate",
+            "24M",
+            "-bufsize",
+            "24M",
+            "-x264-params",
+            "nal-hrd=cbr",
+            "-pix_fmt",
+            "yuv420p",
+            "-c:a",
+            "aac",
+        ])
+        .arg(&once)
+        .status()
+        .await
+        .expect("ffmpeg is installed");
+    assert!(made.success(), "ffmpeg: {made}");
+    let rounds = 200_000_000 / std::fs::metadata(&once).unwrap().len();
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-stream_loop", &rounds.to_string(), "-i"])
+        .arg(&once)
+        .args(["-c", "copy"])
+        .arg(&film)
+        .status()
+        .await
+        .expect("ffmpeg is installed");
+    assert!(made.success(), "ffmpeg: {made}");
+    film.display().to_string()
 }
 
 /// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.

@@ -5,4 +5,5 @@ mod clocks;
 mod flood;
 mod restarts;
 mod slow;
+mod stores;
 mod storm;

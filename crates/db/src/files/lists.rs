@@ -3,6 +3,8 @@
 use domain::file::{FileKind, Folder};
 use domain::{FileId, Timestamp, UserId};
 
+use uuid::Uuid;
+
 use crate::Conn;
 use crate::error::Result;
 use crate::files::{File, load};
@@ -34,6 +36,45 @@ pub type ByName = (String, FileId);
 pub type ByTime = (Timestamp, FileId);
 pub type BySize = (i64, FileId);
 
+/// One page. Where to look and in what order are written into the statement, and a page always begins after something: so each of them is a
+/// range of one index, however the statement was planned.
+macro_rules! page {
+    ($conn:ident, $owner:ident, $filter:ident, $after:ident, $limit:ident, $range:literal, $order:literal) => {{
+        let (value, id) = ($after.0, $after.1);
+        let (words, kind) = ($filter.pattern(), $filter.kind.map(FileKind::as_str));
+        let ids = match ($filter.folder, $filter.is_trash) {
+            (Some(folder), false) => page!(
+                @ $conn, "folder = $2 AND trashed_at IS NULL AND ", $range, $order,
+                ($owner.as_uuid(), folder, words, kind, $filter.tag, value, id.as_uuid(), $limit)
+            ),
+            (folder, false) => page!(
+                @ $conn, "$2::text IS NULL AND trashed_at IS NULL AND ", $range, $order,
+                ($owner.as_uuid(), folder, words, kind, $filter.tag, value, id.as_uuid(), $limit)
+            ),
+            (folder, true) => page!(
+                @ $conn, "($2::text IS NULL OR folder = $2) AND trashed_at IS NOT NULL AND ", $range, $order,
+                ($owner.as_uuid(), folder, words, kind, $filter.tag, value, id.as_uuid(), $limit)
+            ),
+        };
+        load($conn, $owner, &ids.into_iter().map(FileId::from_uuid).collect::<Vec<_>>()).await
+    }};
+    (@ $conn:ident, $place:literal, $range:literal, $order:literal, ($($bind:expr),*)) => {
+        sqlx::query_scalar!(
+            "SELECT file_id FROM files WHERE owner_id = $1 AND "
+                + $place
+                + $range
+                + " AND ($3::text IS NULL OR lower(name) LIKE $3)"
+                + " AND ($4::text IS NULL OR kind = $4)"
+                + " AND ($5::text IS NULL OR $5 = ANY (tags))"
+                + $order
+                + " LIMIT $8",
+            $($bind),*
+        )
+        .fetch_all(&mut *$conn)
+        .await?
+    };
+}
+
 /// By name, `a` first.
 pub async fn by_name(
     conn: &mut Conn,
@@ -42,33 +83,16 @@ pub async fn by_name(
     after: Option<ByName>,
     limit: i64,
 ) -> Result<Vec<File>> {
-    let (name, id) = after.map(|(name, id)| (name, id.as_uuid())).unzip();
-    let ids = sqlx::query_scalar!(
-        r#"
-        SELECT file_id
-          FROM files
-         WHERE owner_id = $1 AND (trashed_at IS NOT NULL) = $2
-           AND ($3::text IS NULL OR folder = $3)
-           AND ($4::text IS NULL OR lower(name) LIKE $4)
-           AND ($5::text IS NULL OR kind = $5)
-           AND ($6::text IS NULL OR $6 = ANY (tags))
-           AND ($7::text IS NULL OR (lower(name), file_id) > (lower($7), $8::uuid))
-         ORDER BY lower(name), file_id
-         LIMIT $9
-        "#,
-        owner.as_uuid(),
-        filter.is_trash,
-        filter.folder,
-        filter.pattern(),
-        filter.kind.map(FileKind::as_str),
-        filter.tag,
-        name,
-        id,
+    let after = after.unwrap_or((String::new(), FileId::from_uuid(Uuid::nil())));
+    page!(
+        conn,
+        owner,
+        filter,
+        after,
         limit,
+        "(lower(name), file_id) > (lower($6::text), $7::uuid)",
+        " ORDER BY lower(name), file_id"
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    load(conn, owner, &ids.into_iter().map(FileId::from_uuid).collect::<Vec<_>>()).await
 }
 
 /// What changed last first.
@@ -79,33 +103,16 @@ pub async fn by_time(
     after: Option<ByTime>,
     limit: i64,
 ) -> Result<Vec<File>> {
-    let (at, id) = after.map(|(at, id)| (at, id.as_uuid())).unzip();
-    let ids = sqlx::query_scalar!(
-        r#"
-        SELECT file_id
-          FROM files
-         WHERE owner_id = $1 AND (trashed_at IS NOT NULL) = $2
-           AND ($3::text IS NULL OR folder = $3)
-           AND ($4::text IS NULL OR lower(name) LIKE $4)
-           AND ($5::text IS NULL OR kind = $5)
-           AND ($6::text IS NULL OR $6 = ANY (tags))
-           AND ($7::timestamptz IS NULL OR (changed_at, file_id) < ($7, $8::uuid))
-         ORDER BY changed_at DESC, file_id DESC
-         LIMIT $9
-        "#,
-        owner.as_uuid(),
-        filter.is_trash,
-        filter.folder,
-        filter.pattern(),
-        filter.kind.map(FileKind::as_str),
-        filter.tag,
-        at,
-        id,
+    let after = after.unwrap_or((Timestamp::MAX_UTC, FileId::from_uuid(Uuid::max())));
+    page!(
+        conn,
+        owner,
+        filter,
+        after,
         limit,
+        "(changed_at, file_id) < ($6::timestamptz, $7::uuid)",
+        " ORDER BY changed_at DESC, file_id DESC"
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    load(conn, owner, &ids.into_iter().map(FileId::from_uuid).collect::<Vec<_>>()).await
 }
 
 /// The largest first.
@@ -116,33 +123,16 @@ pub async fn by_size(
     after: Option<BySize>,
     limit: i64,
 ) -> Result<Vec<File>> {
-    let (bytes, id) = after.map(|(bytes, id)| (bytes, id.as_uuid())).unzip();
-    let ids = sqlx::query_scalar!(
-        r#"
-        SELECT file_id
-          FROM files
-         WHERE owner_id = $1 AND (trashed_at IS NOT NULL) = $2
-           AND ($3::text IS NULL OR folder = $3)
-           AND ($4::text IS NULL OR lower(name) LIKE $4)
-           AND ($5::text IS NULL OR kind = $5)
-           AND ($6::text IS NULL OR $6 = ANY (tags))
-           AND ($7::bigint IS NULL OR (bytes, file_id) < ($7, $8::uuid))
-         ORDER BY bytes DESC, file_id DESC
-         LIMIT $9
-        "#,
-        owner.as_uuid(),
-        filter.is_trash,
-        filter.folder,
-        filter.pattern(),
-        filter.kind.map(FileKind::as_str),
-        filter.tag,
-        bytes,
-        id,
+    let after = after.unwrap_or((i64::MAX, FileId::from_uuid(Uuid::max())));
+    page!(
+        conn,
+        owner,
+        filter,
+        after,
         limit,
+        "(bytes, file_id) < ($6::bigint, $7::uuid)",
+        " ORDER BY bytes DESC, file_id DESC"
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    load(conn, owner, &ids.into_iter().map(FileId::from_uuid).collect::<Vec<_>>()).await
 }
 
 /// A folder right below another.
@@ -159,10 +149,12 @@ pub async fn folders(conn: &mut Conn, owner: UserId, folder: &Folder, limit: i64
     Ok(sqlx::query_as!(
         Below,
         r#"
-        SELECT split_part(substr(folder, char_length($2) + 1), '/', 1) AS "name!", count(*) AS "files!",
-               coalesce(sum(bytes), 0)::bigint AS "bytes!"
-          FROM files
-         WHERE owner_id = $1 AND trashed_at IS NULL AND starts_with(folder, $2) AND folder <> $2
+        SELECT split_part(substr(folder, char_length($2) + 1), '/', 1) AS "name!", sum(files)::bigint AS "files!",
+               sum(bytes)::bigint AS "bytes!"
+          FROM (SELECT folder, count(*) AS files, sum(bytes) AS bytes
+                  FROM files
+                 WHERE owner_id = $1 AND trashed_at IS NULL AND starts_with(folder, $2) AND folder <> $2
+                 GROUP BY folder) AS each
          GROUP BY 1
          ORDER BY lower(split_part(substr(folder, char_length($2) + 1), '/', 1)), 1
          LIMIT $3
