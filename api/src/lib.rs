@@ -44,12 +44,14 @@ mod passwords;
 mod presence;
 mod privacy;
 mod push;
+mod qr;
 mod reachable;
 mod reports;
 mod revoked;
 mod rooms;
 mod router;
 mod shapes;
+mod shares;
 mod sign_ins;
 mod site;
 pub mod state;
@@ -116,6 +118,8 @@ impl Api {
             stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
             webhook_keys: Sealer::new(secret, kit::webhook_key::SEAL_PURPOSE),
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
+            share_links: Sealer::new(secret, shares::SEAL_PURPOSE),
+            share_tokens: kit::share_tokens::ShareTokens::new(secret),
             answers: Sealer::new(secret, idempotency::SEAL_PURPOSE),
             errands: tokio_util::task::TaskTracker::new(),
             second_step: kit::second_step::SecondStep::new(secret),

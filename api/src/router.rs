@@ -16,7 +16,7 @@ use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, files, friends,
     health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
-    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
+    notifications, ops, privacy, push, reports, rooms, shares, sign_ins, site, streams, takeover, throttle, two_factor,
     vod_playback, vods, webhooks,
 };
 
@@ -118,6 +118,14 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(files::content::file_content))
         .routes(routes!(files::content::file_thumbnail))
         .routes(routes!(files::chunked::upload, files::chunked::abort_upload))
+        .routes(routes!(shares::share_link, shares::update_share_link, shares::revoke_share_link))
+        .routes(routes!(shares::share_link_accesses))
+        .routes(routes!(shares::share_link_qr))
+        .routes(routes!(shares::visit::open_share_link))
+        .routes(routes!(shares::visit::renew_visit))
+        .routes(routes!(shares::visit::shared_items))
+        .routes(routes!(shares::content::shared_content))
+        .routes(routes!(shares::content::shared_thumbnail))
         .routes(routes!(rooms::members::room_members))
         .routes(routes!(rooms::members::update_room_member, rooms::members::remove_room_member))
         .routes(routes!(rooms::members::room_invites))
@@ -169,6 +177,7 @@ fn creating() -> OpenApiRouter<App> {
             .routes(routes!(clips::vod_clips, clips::create_clip))
             .routes(routes!(rooms::rooms, rooms::begin_room))
             .routes(routes!(files::chunked::begin_upload))
+            .routes(routes!(shares::share_links, shares::create_share_link))
             .routes(routes!(reports::report))
             .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
             .routes(routes!(moderation::card::add_note))

@@ -8,6 +8,7 @@ use kit::health::Health;
 use kit::part_links::PartLinks;
 use kit::seal::Sealer;
 use kit::second_step::SecondStep;
+use kit::share_tokens::ShareTokens;
 use kit::tokens::AccessTokens;
 use live::limits::Limits;
 use live::revocations::Revocations;
@@ -56,6 +57,10 @@ pub struct Shared {
     pub(crate) stream_keys: Sealer,
     pub(crate) webhook_keys: Sealer,
     pub(crate) successors: Sealer,
+    /// For the tokens of share links, which their owners copy again.
+    pub(crate) share_links: Sealer,
+    /// For those who came by one.
+    pub(crate) share_tokens: ShareTokens,
     /// For answers that are told again (`Idempotency-Key`).
     pub(crate) answers: Sealer,
     /// Requests that run to their end without their callers. Waited for when the process stops.

@@ -178,7 +178,7 @@ pub(crate) async fn begin_two_factor(
     let site = app.site_url.parse::<http::Uri>().ok();
     let site = site.as_ref().and_then(http::Uri::host).unwrap_or_default();
     let address = secret.address(site, &username);
-    let picture = address.as_deref().and_then(codes::picture);
+    let picture = address.as_deref().and_then(crate::qr::picture);
     let (Some(otpauth_url), Some(qr_svg)) = (address, picture) else {
         return Err(Problem::new(Kind::Internal, "internal", "try again later"));
     };

@@ -28,6 +28,7 @@ mod presence;
 mod push;
 mod rooms;
 mod sessions;
+mod shares;
 mod sign_ins;
 mod site;
 mod takeover;

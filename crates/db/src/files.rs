@@ -259,9 +259,13 @@ pub async fn move_folder(conn: &mut Conn, owner: UserId, from: &Folder, to: &Fol
         from.as_str(),
         to.as_str(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await;
-    changed(done)
+    let done = changed(done)?;
+    if done == Changed::Done {
+        crate::shares::follow_folder(conn, owner, from, to).await?;
+    }
+    Ok(done)
 }
 
 /// Throws files away; they can be had back. Returns which.

@@ -38,6 +38,7 @@ pub mod recordings;
 pub mod room_tells;
 pub mod rooms;
 pub mod sessions;
+pub mod shares;
 pub mod site;
 pub mod storyboards;
 pub mod streams;

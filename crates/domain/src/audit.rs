@@ -83,6 +83,7 @@ words! {
         Emote = "emote",
         Webhook = "webhook",
         File = "file",
+        ShareLink = "share_link",
     }
 }
 
@@ -123,6 +124,9 @@ words! {
         FileTrashed = "file.trashed",
         FileRestored = "file.restored",
         FileErased = "file.erased",
+        ShareCreated = "share.created",
+        ShareChanged = "share.changed",
+        ShareRevoked = "share.revoked",
     }
 }
 
@@ -162,6 +166,7 @@ impl Action {
             | Self::FileTrashed
             | Self::FileRestored
             | Self::FileErased => EntityType::File,
+            Self::ShareCreated | Self::ShareChanged | Self::ShareRevoked => EntityType::ShareLink,
         }
     }
 }

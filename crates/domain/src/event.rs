@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::ids::{DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, UserId, VersionId, VodId, WebhookId};
+use crate::ids::{
+    DeliveryId, FileId, MessageId, PublishId, RoomId, ShareId, StreamId, UserId, VersionId, VodId, WebhookId,
+};
 use crate::user::{Email, Username};
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
@@ -100,6 +102,8 @@ pub enum Event {
     FileReady { file_id: FileId, version_id: VersionId, owner_id: UserId },
     /// Nothing became of a version of a member's file.
     FileFailed { file_id: FileId, version_id: VersionId, owner_id: UserId },
+    /// Somebody opened a share link whose owner wants to know, and has not been told of it for a while.
+    ShareAccessed { link_id: ShareId, access_id: uuid::Uuid, owner_id: UserId },
     /// An endpoint was switched off because of what came of a delivery.
     WebhookDisabled { channel_id: UserId, webhook_id: WebhookId, delivery_id: DeliveryId },
 }
@@ -148,6 +152,7 @@ impl Event {
             Self::FileArrived { .. } => "file_arrived",
             Self::FileReady { .. } => "file_ready",
             Self::FileFailed { .. } => "file_failed",
+            Self::ShareAccessed { .. } => "share_accessed",
             Self::WebhookDisabled { .. } => "webhook_disabled",
         }
     }

@@ -60,6 +60,8 @@ ids! {
     VersionId,
     /// Bytes of a member in the bucket.
     BlobId,
+    /// A link by which a member shares something.
+    ShareId,
     /// An emote of a channel.
     EmoteId,
     /// One line in a member's notification list.

@@ -19,6 +19,7 @@ pub mod order;
 pub mod people;
 pub mod quiet;
 pub mod rooms;
+pub mod share;
 pub mod stream;
 pub mod user;
 pub mod visibility;
@@ -28,7 +29,7 @@ pub mod words;
 pub use error::{Classify, Kind};
 pub use ids::{
     AttachmentId, BlobId, CategorySlug, ClipId, DeliveryId, EmoteId, FileId, MessageId, NotificationId, PublishId,
-    RoomId, SessionId, StreamId, UserId, VersionId, VodId, WebhookId,
+    RoomId, SessionId, ShareId, StreamId, UserId, VersionId, VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

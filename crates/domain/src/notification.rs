@@ -36,6 +36,8 @@ pub enum NotificationType {
     FileReady,
     /// Nothing became of a file of the member's.
     FileFailed,
+    /// Somebody opened a share link whose member wants to know.
+    ShareAccessed,
 }
 
 impl NotificationType {
@@ -55,10 +57,11 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_answer",
             Self::FileReady => "file_ready",
             Self::FileFailed => "file_failed",
+            Self::ShareAccessed => "share_accessed",
         }
     }
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::VodFailed,
@@ -73,6 +76,7 @@ impl NotificationType {
         Self::UnbanAnswer,
         Self::FileReady,
         Self::FileFailed,
+        Self::ShareAccessed,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -115,6 +119,8 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_request",
             // The version: a file may have news more than once.
             Self::FileReady | Self::FileFailed => "file_version",
+            // The visit: a link is opened more than once.
+            Self::ShareAccessed => "share_access",
         }
     }
 }

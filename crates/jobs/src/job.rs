@@ -7,7 +7,7 @@ use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
 use domain::user::{Email, Username};
 use domain::{
-    DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
+    DeliveryId, FileId, MessageId, PublishId, RoomId, ShareId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -69,6 +69,8 @@ pub enum Job {
     ProcessFile { version_id: VersionId },
     /// Tells a member what became of their file.
     NotifyFile { file_id: FileId, version_id: VersionId, owner_id: UserId, is_ready: bool },
+    /// Tells a member that one of their share links was opened. Run twice, it is told once.
+    NotifyShare { link_id: ShareId, access_id: Uuid, owner_id: UserId },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -98,6 +100,7 @@ impl Job {
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::ProcessFile { .. } => "process_file",
             Self::NotifyFile { .. } => "notify_file",
+            Self::NotifyShare { .. } => "notify_share",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -182,6 +185,9 @@ impl Job {
             Self::NotifyFile { file_id, version_id, owner_id, is_ready } => {
                 notify::file(deps, file_id, version_id, owner_id, is_ready).await
             }
+            Self::NotifyShare { link_id, access_id, owner_id } => {
+                notify::share(deps, link_id, access_id, owner_id).await
+            }
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -217,6 +223,7 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
         NotificationType::FileReady => format!("Your file is ready: {title}"),
         NotificationType::FileFailed => format!("Your file was not taken: {title}"),
+        NotificationType::ShareAccessed => format!("Your link was opened: {title}"),
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

@@ -178,6 +178,7 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::FileArrived { .. }
         | Event::FileReady { .. }
         | Event::FileFailed { .. }
+        | Event::ShareAccessed { .. }
         | Event::WebhookDisabled { .. } => None,
     }
 }
@@ -226,6 +227,9 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         }
         Event::FileFailed { file_id, version_id, owner_id } => {
             vec![Job::NotifyFile { file_id, version_id, owner_id, is_ready: false }]
+        }
+        Event::ShareAccessed { link_id, access_id, owner_id } => {
+            vec![Job::NotifyShare { link_id, access_id, owner_id }]
         }
         Event::WebhookDue { webhook_id } => vec![Job::DeliverWebhook { webhook_id }],
         Event::WebhookDisabled { channel_id, delivery_id, .. } => {

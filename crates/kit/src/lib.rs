@@ -22,6 +22,7 @@ pub mod retry;
 pub mod seal;
 pub mod second_step;
 pub mod secret;
+pub mod share_tokens;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
