@@ -16,6 +16,7 @@ import { clips } from "./mock-clips.mjs";
 import { memberFiles } from "./mock-files.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
+import { shareLinks } from "./mock-shares.mjs";
 import { twoFactor } from "./mock-two-factor.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
 
@@ -178,6 +179,7 @@ const choices = [
   "unban_answer",
   "file_ready",
   "file_failed",
+  "share_accessed",
 ].map((type) => ({
   type,
   in_app: true,
@@ -237,6 +239,7 @@ let notices = [
   ["message", "", "room", randomUUID(), ref(people[2]), false, 900, null, "Friday night crew"],
   ["room_invite", "", "room", randomUUID(), ref(people[4]), true, 2_000, null, "Tape loops"],
   ["file_ready", "", "file_version", randomUUID(), null, false, 2_000, null, "shownotes.md"],
+  ["share_accessed", "", "share_access", randomUUID(), null, false, 2_200, null, "dusk.jpg"],
   ["file_failed", "", "file_version", randomUUID(), null, false, 2_500, null, "totally-a-song.exe"],
   ["unban_answer", "", "unban_request", randomUUID(), null, true, 3_000, ref(people[3]), "accepted"],
   ["new_follower", "Kasia Nowak follows you now", "user", randomUUID(), ref(people[2]), false, 3_900],
@@ -1013,6 +1016,7 @@ const server = createServer(async (request, response) => {
       return answer(response, problem(503, "unavailable", "try again later"));
     if (files.handle(request, response, path, Buffer.concat(chunks))) return;
     if (kept(request, response, path, url, Buffer.concat(chunks))) return;
+    if (shared(request, response, path, Buffer.concat(chunks))) return;
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -1107,6 +1111,7 @@ const desk = order({
   io: () => io,
 });
 const kept = memberFiles({ scene, uuid7, iso, problem, picture, vod: () => vods[4].id, io: () => io });
+const shared = shareLinks({ scene, uuid7, iso, problem, picture, vod: () => vods[0] });
 const cut = clips({ scene, uuid7, iso, page, problem, ref, people, vods: () => vods, user });
 routes.push(
   ...cut.routes,

@@ -208,6 +208,34 @@ const pages = [
   ["files-loading", "/files", { stalls: /api\/v1\/(me\/)?files/ }],
   ["files-fail", "/files", { before: ["fail"], after: ["heal"], wait: 5000 }],
   ["files-offline", "/files", { isCut: true }],
+  ["shares", "/files/shared", { whole: true }],
+  ["shares-log", "/files/shared", { press: ["share-qr", "share-log"] }],
+  ["shares-edit", "/files/shared", { press: ["share-edit"] }],
+  ["shares-revoke", "/files/shared", { press: ["share-revoke"] }],
+  ["shares-empty", "/files/shared", { before: ["empty"], after: ["full"] }],
+  ["shares-loading", "/files/shared", { stalls: /api\/v1\/share-links/ }],
+  ["shares-fail", "/files/shared", { before: ["fail"], after: ["heal"], wait: 5000 }],
+  ["shares-dialog", "/files?path=/pictures/2026/", { press: ["row-menu", "act-share"], after_press: 900 }],
+  ["shares-dialog-folder", "/files", { press: ["row-menu", "act-share"], after_press: 900 }],
+  ["share-picture", "/share/picture", { anonymous: true }],
+  ["share-folder", "/share/folder", { anonymous: true }],
+  ["share-folder-file", "/share/folder", { anonymous: true, press: ["shared-item"], after_press: 900 }],
+  ["share-words", "/share/words", { anonymous: true }],
+  ["share-sound", "/share/sound", { anonymous: true }],
+  ["share-other", "/share/other", { anonymous: true }],
+  ["share-vod", "/share/vod", { anonymous: true, wait: 3000 }],
+  ["share-gate", "/share/locked", { anonymous: true }],
+  [
+    "share-gate-wrong",
+    "/share/locked",
+    { anonymous: true, forms: [["share-gate-password", "barley", "share-gate-open"]] },
+  ],
+  ["share-late", "/share/late", { anonymous: true }],
+  ["share-used", "/share/used", { anonymous: true }],
+  ["share-gone", "/share/gone", { anonymous: true }],
+  ["share-many", "/share/many", { anonymous: true }],
+  ["share-loading", "/share/picture", { anonymous: true, stalls: /share-links/ }],
+  ["share-fail", "/share/picture", { anonymous: true, before: ["fail"], after: ["heal"], wait: 6000 }],
   ["user-menu", "/files", { press: ["user-menu"] }],
   ["404", "/nowhere"],
   ["embed", "/embed/c/linh_makes", { wait: 4000 }],
@@ -268,7 +296,7 @@ for (const [
     page.on("console", (message) => {
       if (
         message.type() === "error" &&
-        !/status of (401|404|503)|ERR_INTERNET_DISCONNECTED/.test(message.text())
+        !/status of (401|404|410|429|503)|ERR_INTERNET_DISCONNECTED/.test(message.text())
       )
         console.log(`${name} ${shape}: ${message.text()}`);
     });

@@ -252,6 +252,22 @@ const files = createRoute({
   validateSearch: fileSearch,
   component: lazyRouteComponent(() => import("@/routes/FilesPage"), "FilesPage"),
 });
+const sharedLinks = createRoute({
+  getParentRoute: () => shell,
+  path: "/files/shared",
+  component: lazyRouteComponent(() => import("@/routes/SharedLinksPage"), "SharedLinksPage"),
+});
+/** `?path=/a/`: where in a shared folder. */
+const below = (search: Record<string, unknown>): { path?: string } => {
+  const path = asFolder(text(search.path));
+  return path === "/" ? {} : { path };
+};
+const share = createRoute({
+  getParentRoute: () => shell,
+  path: "/share/$token",
+  validateSearch: below,
+  component: lazyRouteComponent(() => import("@/routes/SharePage"), "SharePage"),
+});
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
@@ -325,6 +341,8 @@ const tree = root.addChildren([
     notifications,
     friends,
     files,
+    sharedLinks,
+    share,
     unsubscribe,
     confirmMail,
     forgot,

@@ -207,16 +207,13 @@ async fn an_end_is_told_to_those_who_know_the_password_and_holds_for_those_insid
     let desk = Desk::of(&house);
     let file = house.text(&house.alice, "/", "notes.txt").await;
     let ends = [
-        ("share.expired", "UPDATE share_links SET expires_at = now() - interval '1 second'"),
-        ("share.revoked", "UPDATE share_links SET revoked_at = now()"),
-        ("share.gone", "UPDATE files SET trashed_at = now()"),
-        ("share.gone", "UPDATE files SET trashed_at = NULL; UPDATE blobs SET is_withheld = true"),
-        (
-            "share.gone",
-            "UPDATE blobs SET is_withheld = false; UPDATE users SET is_barred = true WHERE username = 'alice'",
-        ),
+        ("share.expired", "UPDATE share_links SET expires_at = now() - interval '1 second'", ""),
+        ("share.revoked", "UPDATE share_links SET revoked_at = now()", ""),
+        ("share.gone", "UPDATE files SET trashed_at = now()", "UPDATE files SET trashed_at = NULL"),
+        ("share.gone", "UPDATE blobs SET is_withheld = true", "UPDATE blobs SET is_withheld = false"),
+        ("share.gone", "UPDATE users SET is_barred = true", "UPDATE users SET is_barred = false"),
     ];
-    for (code, statement) in ends {
+    for (code, statement, undo) in ends {
         let open = desk.link(json!({ "resource_id": file["id"] })).await;
         let locked = desk.link(json!({ "resource_id": file["id"], "password": "1234" })).await;
         let inside = desk.open(&locked, json!({ "password": "1234" })).await.expect(200).json;
@@ -229,7 +226,7 @@ async fn an_end_is_told_to_those_who_know_the_password_and_holds_for_those_insid
         // What was given before is good for nothing.
         desk.fetch(&inside["file"]["url"]).await.refused(410, "share.gone");
         desk.visit(&locked, "renew", json!({ "visit": inside["visit"] })).await.refused(410, code);
-        house.site.sql("DELETE FROM share_links").await;
+        house.site.sql(&format!("DELETE FROM share_links; {undo}")).await;
     }
 }
 
@@ -335,7 +332,7 @@ async fn a_folder_shows_what_lies_below_it_and_nothing_beside_it() {
     let deep = items("/day one/deep/").await.expect(200).json;
     assert_eq!(listed(&deep), ["d.txt"]);
     desk.fetch(&deep["items"][0]["url"]).await.expect(200);
-    for beside in ["/..", "/../trip2", "/day one/../..", "..\\trip2", "/day one/%2e%2e/%2e%2e/", "//", "/trip2/"] {
+    for beside in ["/..", "/../trip2", "/day one/../..", "..\\trip2", "/day one/%2e%2e/%2e%2e/", "///", "/trip2/"] {
         let answer = items(beside).await;
         let names = answer.json["items"].as_array().map_or(0, Vec::len);
         assert!(answer.status == 422 || names == 0, "{beside}: {}", answer.json);

@@ -213,6 +213,15 @@ async fn film_of_200_mb(folder: &Path) -> String {
     film.display().to_string()
 }
 
+/// A picture behind a password, a folder, an end that comes and one that is said: for people without an account, judged by axe.
+#[tokio::test]
+async fn what_is_shared_opens_without_an_account_until_it_is_taken_back() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").set("files.unscanned", "true").start().await;
+    let measured = script(&stack, "share").await;
+    assert_eq!(measured["log"], serde_json::json!(["granted", "wrong_password"]), "a reload is no visit");
+    stack.stop().await;
+}
+
 /// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.
 #[tokio::test]
 async fn three_members_in_their_rooms() {

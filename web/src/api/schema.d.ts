@@ -2066,6 +2066,165 @@ export interface paths {
         patch: operations["update_room_member"];
         trace?: never;
     };
+    "/api/v1/share-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's links, the latest first. */
+        get: operations["share_links"];
+        put?: never;
+        /** Makes a link to a file, a folder or a recording of the caller's, for whoever has it. */
+        post: operations["create_share_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a link: what is behind it, and what is needed to fetch that for some minutes. Counts as one access.
+         * @description A link there is not, a missing password and a wrong one are all `share.not-found`.
+         */
+        post: operations["open_share_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What lies in a shared folder, or in one below it. */
+        post: operations["shared_items"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives all of it anew while the link stands, for twelve hours after it was opened. Does not count as an access. */
+        post: operations["renew_share_visit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the caller's links. */
+        get: operations["share_link"];
+        put?: never;
+        post?: never;
+        /** Takes a link back, for good: it opens nothing any more, and whoever is in sees nothing more. Done again, it is done. */
+        delete: operations["revoke_share_link"];
+        options?: never;
+        head?: never;
+        /** Changes what may be done with a link, until when, how often and with which password. With another password, visits of before are over. */
+        patch: operations["update_share_link"];
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}/accesses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who came by a link, and what became of it: the last 200 visits and 200 refusals, for 90 days. */
+        get: operations["share_link_accesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}/qr": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A link as a QR code. */
+        get: operations["share_link_qr"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{link}/files/{file}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A shared file's bytes; a part of them by `Range`. The address is given by the link's `access`. */
+        get: operations["shared_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{link}/files/{file}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A shared file's thumbnail, of at most 480 pixels. */
+        get: operations["shared_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/streams": {
         parameters: {
             query?: never;
@@ -2832,9 +2991,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased" | "share.created" | "share.changed" | "share.revoked";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file" | "share_link";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -3715,6 +3874,31 @@ export interface components {
             name?: string | null;
             username?: string | null;
         };
+        NewShareLink: {
+            /**
+             * Format: date-time
+             * @description Within five years. Without it the link stands until it is taken back.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description How often it may be opened: 1 to 1,000,000.
+             */
+            max_accesses?: number | null;
+            /** @description The caller is told when it is opened, once an hour at most. */
+            notify_on_access?: boolean;
+            /** @description At least 4 characters. */
+            password?: string | null;
+            /** @description A folder of the caller's files, such as `/a/b/`, with all that lies below it now and later. Not `/`. */
+            path?: string | null;
+            permission?: components["schemas"]["SharePermission"];
+            /**
+             * Format: uuid
+             * @description A file or a recording of the caller's. Either this or `path`.
+             */
+            resource_id?: string | null;
+            resource_type?: components["schemas"]["ShareKind"] | null;
+        };
         NewUnbanRequest: {
             /** @description 1 to 500 characters. */
             text: string;
@@ -3802,6 +3986,9 @@ export interface components {
              */
             time_zone: string;
             types: components["schemas"]["NotificationChoice"][];
+        };
+        OpenShareLink: {
+            password?: string | null;
         };
         /** @description The caller's ban, as they see it. */
         OwnBan: {
@@ -4008,6 +4195,10 @@ export interface components {
             from: string;
             /** @description Such as `/b/`. */
             to: string;
+        };
+        RenewVisit: {
+            /** @description `visit` of the answer before. */
+            visit: string;
         };
         /**
          * @description What becomes of a report.
@@ -4224,6 +4415,180 @@ export interface components {
              */
             expires_in: number;
             user: components["schemas"]["User"];
+        };
+        /** @description Somebody who came by a link. */
+        ShareAccess: {
+            /** Format: date-time */
+            at: string;
+            browser?: string | null;
+            /** @description `computer`, `phone`, `tablet`, `tv`, `console`, `program` or `unknown`, as its program says of itself. */
+            device: string;
+            /** Format: uuid */
+            id: string;
+            /** @description From where, coarsely, such as `203.0.113.0/24`. */
+            network: string;
+            outcome: components["schemas"]["ShareOutcome"];
+            system?: string | null;
+        };
+        ShareAccessPage: {
+            items: components["schemas"]["ShareAccess"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What a link opens.
+         * @enum {string}
+         */
+        ShareKind: "file" | "folder" | "vod";
+        /** @description A link, as its owner sees it. */
+        ShareLink: {
+            /**
+             * Format: int32
+             * @description How often it was opened.
+             */
+            accesses: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at?: string | null;
+            has_password: boolean;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_access_at?: string | null;
+            /** Format: int32 */
+            max_accesses?: number | null;
+            /** @description What it is called. */
+            name: string;
+            notify_on_access: boolean;
+            /** @description A folder's. */
+            path?: string | null;
+            permission: components["schemas"]["SharePermission"];
+            /**
+             * Format: uuid
+             * @description Null for a folder, and once it is gone.
+             */
+            resource_id?: string | null;
+            resource_type: components["schemas"]["ShareKind"];
+            /** Format: date-time */
+            revoked_at?: string | null;
+            state: components["schemas"]["ShareState"];
+            /** @description The last part of it. */
+            token?: string | null;
+            /** @description The page to pass on. Null once the site's secret has changed: then nobody can tell it again. */
+            url?: string | null;
+        };
+        ShareLinkPage: {
+            items: components["schemas"]["ShareLink"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What became of somebody who came by a link.
+         * @enum {string}
+         */
+        ShareOutcome: "granted" | "wrong_password" | "expired" | "exhausted" | "revoked" | "gone";
+        /**
+         * @description What may be done with it.
+         * @enum {string}
+         */
+        SharePermission: "view" | "download";
+        /**
+         * @description Where a link stands.
+         * @enum {string}
+         */
+        ShareState: "active" | "expired" | "exhausted" | "revoked" | "gone";
+        /** @description What is behind a link, for whoever was let in. One of `file`, `folder` and `vod` is there. */
+        Shared: {
+            /** Format: date-time */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds it and all addresses in here live. Renew before.
+             */
+            expires_in: number;
+            file?: components["schemas"]["SharedFile"] | null;
+            folder?: components["schemas"]["SharedFolderPage"] | null;
+            name: string;
+            permission: components["schemas"]["SharePermission"];
+            resource_type: components["schemas"]["ShareKind"];
+            /** @description Renews this answer, without opening the link again. */
+            visit: string;
+            vod?: components["schemas"]["SharedVod"] | null;
+        };
+        /** @description A file, as whoever has a link to it sees it. Its addresses are good for minutes; a renewed visit gives new ones. */
+        SharedFile: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            changed_at: string;
+            /** @description Where it can be saved from. Null when the link is for looking only. */
+            download_url?: string | null;
+            /** Format: int32 */
+            height?: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["FileKind"];
+            mime: string;
+            name: string;
+            /** @description A picture of at most 480 pixels. */
+            thumbnail_url?: string | null;
+            /** @description Where it can be shown in place. Null for what cannot. */
+            url?: string | null;
+            /**
+             * Format: int32
+             * @description A picture's, in pixels.
+             */
+            width?: number | null;
+        };
+        /** @description A folder right below. */
+        SharedFolder: {
+            /**
+             * Format: int64
+             * @description Of all that can be had in it, however deep.
+             */
+            files: number;
+            name: string;
+            /** @description From the shared folder on, which is `/`. */
+            path: string;
+        };
+        /** @description What lies in a shared folder. */
+        SharedFolderPage: {
+            /** @description Right below; on the first page only, 500 at most. */
+            folders: components["schemas"]["SharedFolder"][];
+            items: components["schemas"]["SharedFile"][];
+            next_cursor?: string | null;
+            /** @description Where it is: `/` is the shared folder itself. */
+            path: string;
+        };
+        SharedItems: {
+            /** @description `next_cursor` of the page before. */
+            cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Most items in the answer: 1 to 100, 24 unless said.
+             */
+            limit?: number | null;
+            /** @description A folder: `/` is the shared one. */
+            path?: string;
+            /** @description `visit` of the answer before. */
+            visit: string;
+        };
+        /** @description A recording, as whoever has a link to it sees it. */
+        SharedVod: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** Format: double */
+            duration_s: number;
+            /** Format: uuid */
+            id: string;
+            /** @description It is still being made. */
+            is_recording: boolean;
+            playback: components["schemas"]["Playback"];
+            storyboard_url?: string | null;
+            thumbnail_url?: string | null;
+            title: string;
+            /** @description The `token` argument of media URLs, good for minutes. Null when none is needed. */
+            token?: string | null;
         };
         /**
          * @description Who may know when the caller is there.
@@ -4506,6 +4871,16 @@ export interface components {
         UpdateRoomMember: {
             /** @description `owner` hands the group over: the caller becomes an admin. */
             role: components["schemas"]["RoomRole"];
+        };
+        /** @description What is changed of a link; what is left out stays, and null takes away. */
+        UpdateShareLink: {
+            /** Format: date-time */
+            expires_at?: string | null;
+            /** Format: int64 */
+            max_accesses?: number | null;
+            notify_on_access?: boolean | null;
+            password?: string | null;
+            permission?: components["schemas"]["SharePermission"] | null;
         };
         UpdateStreamSettings: {
             /** @description Null for none. */
@@ -9837,6 +10212,474 @@ export interface operations {
         responses: {
             /** @description Done */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_links: {
+        parameters: {
+            query?: {
+                /** @description Only links of this file or recording. */
+                resource_id?: string;
+                /** @description Only links of this folder itself. */
+                path?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of links */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLinkPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_share_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewShareLink"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong: `share.no-resource`, `share.too-many` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenShareLink"];
+            };
+        };
+        responses: {
+            /** @description What is behind it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shared"];
+                };
+            };
+            /** @description `share.not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `share.expired`, `share.exhausted`, `share.revoked` or `share.gone` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `share.throttled` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_items: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SharedItems"];
+            };
+        };
+        responses: {
+            /** @description A page of files, and the folders right below */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedFolderPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_share_visit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenewVisit"];
+            };
+        };
+        responses: {
+            /** @description What is behind it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shared"];
+                };
+            };
+            /** @description What went wrong: `share.over` when the link has to be opened again */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateShareLink"];
+            };
+        };
+        responses: {
+            /** @description The changed link */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong: `share.revoked` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link_accesses: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of visits, the latest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareAccessPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link_qr: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SVG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_content: {
+        parameters: {
+            query?: {
+                /** @description As the address that was given carries it. */
+                token?: string;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                link: string;
+                /** @description The file's id. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description A part of its bytes */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong: `share.over`, `share.view-only` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_thumbnail: {
+        parameters: {
+            query?: {
+                /** @description As the address that was given carries it. */
+                token?: string;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                link: string;
+                /** @description The file's id. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,6 +9,7 @@ import {
   FileCheck,
   FileX,
   HardDrive,
+  Link2,
   MessageCircle,
   Radio,
   TriangleAlert,
@@ -71,6 +72,8 @@ export function useOpenNotice() {
       await navigate({ to: "/studio/webhooks" });
     } else if (notice.type === "file_ready" || notice.type === "file_failed") {
       await navigate({ to: "/files", search: notice.detail ? { q: notice.detail } : {} });
+    } else if (notice.type === "share_accessed") {
+      await navigate({ to: "/files/shared" });
     } else if (notice.type === "friend_request") {
       await navigate({ to: "/friends" });
     } else if (notice.entity_type === "vod") {
@@ -101,12 +104,13 @@ const icons = {
   unban_answer: DoorOpen,
   file_ready: FileCheck,
   file_failed: FileX,
+  share_accessed: Link2,
 } as const;
 
 /** Kinds of which a name says all. */
 type PlainKind = Exclude<
   keyof typeof icons,
-  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed"
+  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed" | "share_accessed"
 >;
 
 /** What a line says, in the language of the page where its kind is known. */
@@ -121,6 +125,7 @@ export function noticeText(t: TFunction, group: NoticeGroup): string {
   if ((notice.type === "file_ready" || notice.type === "file_failed") && detail) {
     return t(`notice.${notice.type}`, { file: detail });
   }
+  if (notice.type === "share_accessed" && detail) return t("notice.share_accessed", { name: detail });
   if (!name || !(notice.type in icons)) return notice.message;
   if (notice.type === "message" && detail) return t("notice.message_in", { name, room: detail });
   if (notice.type === "room_invite") {

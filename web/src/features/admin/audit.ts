@@ -55,6 +55,9 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "file.trashed": true,
   "file.restored": true,
   "file.erased": true,
+  "share.created": true,
+  "share.changed": true,
+  "share.revoked": true,
 };
 const TYPES_OFFERED: Record<AuditEntityType, true> = {
   user: true,
@@ -66,6 +69,7 @@ const TYPES_OFFERED: Record<AuditEntityType, true> = {
   emote: true,
   webhook: true,
   file: true,
+  share_link: true,
 };
 export const ACTIONS = Object.keys(ACTIONS_OFFERED) as AuditAction[];
 export const ENTITY_TYPES = Object.keys(TYPES_OFFERED) as AuditEntityType[];

@@ -16,6 +16,7 @@ export const KNOWN_KINDS = [
   "unban_answer",
   "file_ready",
   "file_failed",
+  "share_accessed",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";
