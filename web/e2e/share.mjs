@@ -142,6 +142,9 @@ await play("share", async () => {
   const gone = await guest.request.get(new URL(picture, guest.url()).href);
   check(gone.status() === 410, `its address is dead: ${gone.status()}`);
   await guest.reload();
+  await guest.getByTestId("share-closed-revoked").waitFor();
+  // Whoever comes by later has to prove the password to hear that.
+  await guest.reload();
   await guest.getByTestId("share-gate").waitFor();
   await guest.getByTestId("share-gate-password").fill("open sesame");
   await guest.keyboard.press("Enter");
@@ -174,7 +177,8 @@ await play("share", async () => {
     await shot(reader, "pdf");
   }
   await reader.getByTestId("shared-save").waitFor();
-  await reader.keyboard.press("Escape");
+  // The viewer has the keyboard for itself.
+  await reader.getByRole("button", { name: "Close" }).click();
   await named(reader, "shared-below", "day one").click();
   await named(reader, "shared-item", "words.txt").click();
   await until("the text, as it is", async () =>

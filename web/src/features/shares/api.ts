@@ -141,8 +141,8 @@ export const shared = (token: string) =>
         if (isPassing(error)) throw error;
         const { status } = ApiError.of(error);
         if (status !== 429) keepVisit(token, null);
-        // Whoever has seen it is told what became of it; whoever has not opens the link.
-        if (status === 429 || client.getQueryData(queryKey)) throw error;
+        // Whoever was in is told what became of it; only a visit that is over is begun anew, unless it is being looked at.
+        if (status === 429 || status === 410 || client.getQueryData(queryKey)) throw error;
         return openShare(token);
       }
     },

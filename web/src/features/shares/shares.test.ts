@@ -80,6 +80,13 @@ describe("a visit", () => {
     expect(asked.map(({ what }) => what)).toEqual(["renew", "access"]);
   });
 
+  it("after a reload is told what became of the link", async () => {
+    kept.set("rillcast.share.t0ken", "old");
+    answers.renew = () => refusal(410, "share.expired");
+    await expect(look()).rejects.toMatchObject({ code: "share.expired" });
+    expect(asked.map(({ what }) => what)).toEqual(["renew"]);
+  });
+
   it("is not opened again behind the back of whoever has seen it", async () => {
     await look();
     answers.renew = () => refusal(410, "share.revoked");
