@@ -184,10 +184,13 @@ pub(crate) async fn files(
 pub(crate) async fn file_limits(State(app): State<App>, account: Account) -> Result<Json<FileLimits>, Problem> {
     let config = &app.config.files;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let offer = app.config.offer(db::plans::of(&mut conn, account.id).await?);
     Ok(Json(FileLimits {
+        plan: offer.plan.into(),
+        plan_name: offer.name.to_owned(),
         used_bytes: db::files::used(&mut conn, account.id).await?,
-        quota_bytes: Some(config.quota_bytes()).filter(|bytes| *bytes > 0),
-        file_bytes_max: config.bytes_max(),
+        quota_bytes: Some(offer.storage_bytes()).filter(|bytes| *bytes > 0),
+        file_bytes_max: offer.upload_bytes(),
         form_bytes_max: config.form_bytes_max(),
         media_only: is_media_only(&app),
         trash_days: config.trash_days,

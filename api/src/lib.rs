@@ -41,6 +41,8 @@ mod ops;
 mod origin_proxy;
 mod page;
 mod passwords;
+mod payments;
+mod plans;
 mod presence;
 mod privacy;
 mod push;

@@ -16,8 +16,8 @@ use crate::state::App;
 use crate::{
     account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, files, friends,
     health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
-    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
-    vod_playback, vods, webhooks,
+    notifications, ops, payments, plans, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle,
+    two_factor, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -65,6 +65,14 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
         .routes(routes!(me::storage))
+        .routes(routes!(plans::plans))
+        .routes(routes!(plans::subscription))
+        .routes(routes!(payments::payments))
+        .routes(routes!(payments::payment))
+        .routes(routes!(payments::payment_code))
+        .routes(routes!(payments::cancel_payment))
+        .routes(routes!(payments::desk::pending_payments))
+        .routes(routes!(payments::proof::payment_proof))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
         .routes(routes!(takeover::offer_takeover, takeover::withdraw_takeover))
@@ -170,6 +178,10 @@ fn creating() -> OpenApiRouter<App> {
             .routes(routes!(rooms::rooms, rooms::begin_room))
             .routes(routes!(files::chunked::begin_upload))
             .routes(routes!(reports::report))
+            .routes(routes!(payments::begin_payment))
+            .routes(routes!(payments::desk::approve_payment))
+            .routes(routes!(payments::desk::reject_payment))
+            .routes(routes!(payments::desk::ask_payment_again))
             .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
             .routes(routes!(moderation::card::add_note))
             .routes(routes!(webhooks::webhooks, webhooks::add_webhook))
@@ -185,6 +197,10 @@ fn upload() -> OpenApiRouter<App> {
 
 fn emote() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(emotes::add_emote))
+}
+
+fn proof() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(payments::proof::submit_proof))
 }
 
 fn attachment() -> OpenApiRouter<App> {
@@ -237,6 +253,7 @@ pub(crate) fn document() -> OpenApi {
         reset(),
         upload(),
         emote(),
+        proof(),
         attachment(),
         file(),
         parts(),
@@ -269,10 +286,11 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let largest = usize::try_from(app.config.attachments.bytes_max()).unwrap_or(usize::MAX);
     let form = usize::try_from(app.config.files.form_bytes_max()).unwrap_or(usize::MAX);
-    let largest_part = usize::try_from(Parts::of(app.config.files.bytes_max()).part_bytes).unwrap_or(usize::MAX);
+    let largest_part = usize::try_from(Parts::of(app.config.upload_bytes_max()).part_bytes).unwrap_or(usize::MAX);
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .merge(emote().layer(DefaultBodyLimit::max(emotes::UPLOAD_BYTES_MAX + FORM_BYTES)))
+        .merge(proof().layer(DefaultBodyLimit::max(payments::proof::UPLOAD_BYTES_MAX + FORM_BYTES)))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline))
         .merge(
             attachment()

@@ -5,6 +5,8 @@
 
 mod codes;
 
+pub(crate) use codes::picture;
+
 use std::time::Duration;
 
 use axum::extract::State;

@@ -15,8 +15,9 @@ import { attachments } from "./mock-attach.mjs";
 import { clips } from "./mock-clips.mjs";
 import { memberFiles } from "./mock-files.mjs";
 import { order } from "./mock-order.mjs";
+import { payments } from "./mock-payments.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
-import { twoFactor } from "./mock-two-factor.mjs";
+import { picture as qrPicture, twoFactor } from "./mock-two-factor.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
@@ -1013,6 +1014,7 @@ const server = createServer(async (request, response) => {
       return answer(response, problem(503, "unavailable", "try again later"));
     if (files.handle(request, response, path, Buffer.concat(chunks))) return;
     if (kept(request, response, path, url, Buffer.concat(chunks))) return;
+    if (paid.handle(request, response, path)) return;
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -1107,6 +1109,17 @@ const desk = order({
   io: () => io,
 });
 const kept = memberFiles({ scene, uuid7, iso, problem, picture, vod: () => vods[4].id, io: () => io });
+const paid = payments({
+  scene,
+  uuid7,
+  iso,
+  page,
+  problem,
+  ref,
+  people,
+  code: qrPicture,
+  io: () => io,
+});
 const cut = clips({ scene, uuid7, iso, page, problem, ref, people, vods: () => vods, user });
 routes.push(
   ...cut.routes,
@@ -1114,6 +1127,7 @@ routes.push(
   ...analytics({ scene, uuid7, problem }),
   ...webhooks({ scene, uuid7, iso, page, problem }),
   ...secured.routes,
+  ...paid.routes,
 );
 
 io.on("connection", (socket) => {

@@ -252,6 +252,21 @@ const files = createRoute({
   validateSearch: fileSearch,
   component: lazyRouteComponent(() => import("@/routes/FilesPage"), "FilesPage"),
 });
+const plans = createRoute({
+  getParentRoute: () => shell,
+  path: "/plans",
+  component: lazyRouteComponent(() => import("@/routes/PlansPage"), "PlansPage"),
+});
+const payment = createRoute({
+  getParentRoute: () => shell,
+  path: "/payments/$id",
+  component: lazyRouteComponent(() => import("@/routes/PaymentPage"), "PaymentPage"),
+});
+const adminPayments = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/payments",
+  component: lazyRouteComponent(() => import("@/routes/AdminPayments"), "AdminPayments"),
+});
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
 
@@ -325,6 +340,8 @@ const tree = root.addChildren([
     notifications,
     friends,
     files,
+    plans,
+    payment,
     unsubscribe,
     confirmMail,
     forgot,
@@ -335,6 +352,7 @@ const tree = root.addChildren([
     adminMembers,
     adminReports,
     adminAudit,
+    adminPayments,
     forbidden,
     broken,
   ]),

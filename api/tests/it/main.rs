@@ -24,6 +24,7 @@ mod mail;
 mod media;
 mod moderation;
 mod new_password;
+mod payments;
 mod presence;
 mod push;
 mod rooms;

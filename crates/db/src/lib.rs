@@ -28,6 +28,8 @@ pub mod notification_times;
 pub mod notifications;
 pub mod notify;
 pub mod outbox;
+pub mod payments;
+pub mod plans;
 pub mod pool;
 pub mod presence;
 pub mod publish;

@@ -83,6 +83,7 @@ words! {
         Emote = "emote",
         Webhook = "webhook",
         File = "file",
+        Payment = "payment",
     }
 }
 
@@ -123,6 +124,14 @@ words! {
         FileTrashed = "file.trashed",
         FileRestored = "file.restored",
         FileErased = "file.erased",
+        PaymentRequested = "payment.requested",
+        PaymentSubmitted = "payment.submitted",
+        PaymentAskedAgain = "payment.asked_again",
+        PaymentApproved = "payment.approved",
+        PaymentRejected = "payment.rejected",
+        PaymentExpired = "payment.expired",
+        PaymentCancelled = "payment.cancelled",
+        PlanEnded = "plan.ended",
     }
 }
 
@@ -145,7 +154,8 @@ impl Action {
             | Self::RecoveryCodeUsed
             | Self::AccountCreated
             | Self::AccountClosed
-            | Self::AccountReopened => EntityType::User,
+            | Self::AccountReopened
+            | Self::PlanEnded => EntityType::User,
             Self::SessionEnded => EntityType::Session,
             Self::StreamKeyRotated | Self::RecordingRulesChanged => EntityType::Channel,
             Self::VodVisibilityChanged | Self::VodDeleted | Self::VodExpired => EntityType::Vod,
@@ -162,6 +172,13 @@ impl Action {
             | Self::FileTrashed
             | Self::FileRestored
             | Self::FileErased => EntityType::File,
+            Self::PaymentRequested
+            | Self::PaymentSubmitted
+            | Self::PaymentAskedAgain
+            | Self::PaymentApproved
+            | Self::PaymentRejected
+            | Self::PaymentExpired
+            | Self::PaymentCancelled => EntityType::Payment,
         }
     }
 }

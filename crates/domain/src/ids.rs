@@ -72,6 +72,10 @@ ids! {
     WebhookId,
     /// One message to one of those.
     DeliveryId,
+    /// One request to be let pay for a plan, whatever becomes of it.
+    PaymentId,
+    /// A picture that proves a payment.
+    ProofId,
 }
 
 /// A category's name in URLs, such as `just-chatting`.

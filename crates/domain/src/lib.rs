@@ -16,6 +16,7 @@ pub mod import;
 pub mod ingest;
 pub mod notification;
 pub mod order;
+pub mod payment;
 pub mod people;
 pub mod quiet;
 pub mod rooms;
@@ -27,8 +28,8 @@ pub mod words;
 
 pub use error::{Classify, Kind};
 pub use ids::{
-    AttachmentId, BlobId, CategorySlug, ClipId, DeliveryId, EmoteId, FileId, MessageId, NotificationId, PublishId,
-    RoomId, SessionId, StreamId, UserId, VersionId, VodId, WebhookId,
+    AttachmentId, BlobId, CategorySlug, ClipId, DeliveryId, EmoteId, FileId, MessageId, NotificationId, PaymentId,
+    ProofId, PublishId, RoomId, SessionId, StreamId, UserId, VersionId, VodId, WebhookId,
 };
 pub use visibility::Visibility;
 

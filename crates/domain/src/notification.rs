@@ -36,6 +36,18 @@ pub enum NotificationType {
     FileReady,
     /// Nothing became of a file of the member's.
     FileFailed,
+    /// A member says that they have paid. For the site's administrators.
+    PaymentSubmitted,
+    /// The member's payment was found.
+    PaymentApproved,
+    /// The member's payment was not found.
+    PaymentRejected,
+    /// Another proof of the member's payment is asked for.
+    PaymentAskedAgain,
+    /// The member's plan ends soon.
+    PlanEnding,
+    /// The member's plan is over.
+    PlanEnded,
 }
 
 impl NotificationType {
@@ -55,10 +67,16 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_answer",
             Self::FileReady => "file_ready",
             Self::FileFailed => "file_failed",
+            Self::PaymentSubmitted => "payment_submitted",
+            Self::PaymentApproved => "payment_approved",
+            Self::PaymentRejected => "payment_rejected",
+            Self::PaymentAskedAgain => "payment_asked_again",
+            Self::PlanEnding => "plan_ending",
+            Self::PlanEnded => "plan_ended",
         }
     }
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::VodFailed,
@@ -73,15 +91,32 @@ impl NotificationType {
         Self::UnbanAnswer,
         Self::FileReady,
         Self::FileFailed,
+        Self::PaymentSubmitted,
+        Self::PaymentApproved,
+        Self::PaymentRejected,
+        Self::PaymentAskedAgain,
+        Self::PlanEnding,
+        Self::PlanEnded,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether a member may turn it off. What costs a broadcaster their recording, or ends what they set up, is always told.
+    /// Whether a member may turn it off. What costs a broadcaster their recording, ends what they set up, or is about their money is always
+    /// told.
     pub const fn is_optional(self) -> bool {
-        !matches!(self, Self::RecordingStopped | Self::VodFailed | Self::WebhookDisabled)
+        !matches!(
+            self,
+            Self::RecordingStopped
+                | Self::VodFailed
+                | Self::WebhookDisabled
+                | Self::PaymentApproved
+                | Self::PaymentRejected
+                | Self::PaymentAskedAgain
+                | Self::PlanEnding
+                | Self::PlanEnded
+        )
     }
 
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
@@ -97,6 +132,12 @@ impl NotificationType {
                         | Self::RecordingStopped
                         | Self::VodFailed
                         | Self::WebhookDisabled
+                        | Self::PaymentSubmitted
+                        | Self::PaymentApproved
+                        | Self::PaymentRejected
+                        | Self::PaymentAskedAgain
+                        | Self::PlanEnding
+                        | Self::PlanEnded
                 )
             }
         }
@@ -115,6 +156,11 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_request",
             // The version: a file may have news more than once.
             Self::FileReady | Self::FileFailed => "file_version",
+            Self::PaymentSubmitted | Self::PaymentApproved | Self::PaymentRejected | Self::PaymentAskedAgain => {
+                "payment"
+            }
+            // One telling: a plan ends more than once.
+            Self::PlanEnding | Self::PlanEnded => "plan_notice",
         }
     }
 }

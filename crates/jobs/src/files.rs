@@ -240,7 +240,7 @@ async fn finish(
         };
         db::imports::queue(&mut tx, &new).await?;
     }
-    match pipeline::finish(&mut tx, work, &made, deps.config.files.quota_bytes()).await? {
+    match pipeline::finish(&mut tx, work, &made, deps.config.file_rooms()).await? {
         Finished::Done => {}
         Finished::Over => return Ok(Outcome::Settled),
         Finished::Full => return Ok(Outcome::Failed(Failure::Full)),

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
+use domain::payment::{PaymentStatus, Plan};
 use domain::user::{Email, Username};
 use domain::{
-    DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
+    DeliveryId, FileId, MessageId, PaymentId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId,
+    WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -69,6 +71,10 @@ pub enum Job {
     ProcessFile { version_id: VersionId },
     /// Tells a member what became of their file.
     NotifyFile { file_id: FileId, version_id: VersionId, owner_id: UserId, is_ready: bool },
+    /// Tells whom it concerns where a payment is now. Run twice, they are told once.
+    NotifyPayment { payment_id: PaymentId, status: PaymentStatus },
+    /// Tells a member that their plan ends soon, or is over. Run twice, they are told once.
+    NotifyPlan { user_id: UserId, notice_id: Uuid, plan: Plan, ends_at: Timestamp, is_over: bool },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -98,6 +104,8 @@ impl Job {
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::ProcessFile { .. } => "process_file",
             Self::NotifyFile { .. } => "notify_file",
+            Self::NotifyPayment { .. } => "notify_payment",
+            Self::NotifyPlan { .. } => "notify_plan",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -182,6 +190,10 @@ impl Job {
             Self::NotifyFile { file_id, version_id, owner_id, is_ready } => {
                 notify::file(deps, file_id, version_id, owner_id, is_ready).await
             }
+            Self::NotifyPayment { payment_id, status } => notify::payments::changed(deps, payment_id, status).await,
+            Self::NotifyPlan { user_id, notice_id, plan, ends_at, is_over } => {
+                notify::payments::plan(deps, user_id, notice_id, (plan, ends_at), is_over).await
+            }
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -217,6 +229,12 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
         NotificationType::FileReady => format!("Your file is ready: {title}"),
         NotificationType::FileFailed => format!("Your file was not taken: {title}"),
+        NotificationType::PaymentSubmitted => format!("{who} says that they have paid: {title}"),
+        NotificationType::PaymentApproved => format!("Your payment was found: {title} is yours"),
+        NotificationType::PaymentRejected => format!("Your payment was rejected: {title}"),
+        NotificationType::PaymentAskedAgain => format!("Please send another proof of your payment: {title}"),
+        NotificationType::PlanEnding => format!("Your plan ends soon: {title}"),
+        NotificationType::PlanEnded => format!("Your plan is over: {title}. Nothing of yours was deleted."),
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

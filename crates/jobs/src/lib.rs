@@ -11,6 +11,7 @@ mod job;
 mod later;
 pub mod mail;
 mod notify;
+pub mod payments;
 mod push;
 mod queue;
 mod reach;
@@ -52,7 +53,8 @@ pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let minutes = analytics::run(deps.clone(), stop.clone());
     let attachments = attachments::run(deps.clone(), stop.clone());
     let files = files::run(deps.clone(), stop.clone());
+    let payments = payments::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, files, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, files, payments, storage)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Writing notifications into members' lists, once each, and telling those who are here.
 
+pub(crate) mod payments;
 pub(crate) mod rooms;
 
 use db::mentions::Naming;
@@ -225,6 +226,16 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Opti
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
         (Some(NotificationType::FileReady | NotificationType::FileFailed), _) => "/files".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
+        (Some(NotificationType::PaymentSubmitted), _) => "/admin/payments".to_owned(),
+        (
+            Some(
+                NotificationType::PaymentApproved
+                | NotificationType::PaymentRejected
+                | NotificationType::PaymentAskedAgain,
+            ),
+            _,
+        ) => format!("/payments/{entity}"),
+        (Some(NotificationType::PlanEnding | NotificationType::PlanEnded), _) => "/plans".to_owned(),
         (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
         _ => "/notifications".to_owned(),
     }

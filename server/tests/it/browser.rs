@@ -213,6 +213,19 @@ async fn film_of_200_mb(folder: &Path) -> String {
     film.display().to_string()
 }
 
+/// A plan bought, proven with a picture and approved by an administrator elsewhere: the page follows, the bell rings, there is more room.
+#[tokio::test]
+async fn a_plan_is_paid_for_by_hand() {
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "none");
+    let plan = plan.set("payments.bank_bin", "970415").set("payments.bank_account", "0011001932418");
+    let stack = plan.start().await;
+    let password = stack.process.admin_password().expect("the first administrator's");
+    let measured = script_with(&stack, "plans", &[("RILLCAST_ADMIN_PASSWORD", &password)]).await;
+    println!("measured: {measured}");
+    assert!(measured["approved_ms"].as_u64().unwrap() <= 5_000);
+    stack.stop().await;
+}
+
 /// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.
 #[tokio::test]
 async fn three_members_in_their_rooms() {

@@ -1609,6 +1609,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/subscription": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which plan runs for the caller, and until when. */
+        get: operations["subscription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/two-factor": {
         parameters: {
             query?: never;
@@ -1880,6 +1897,194 @@ export interface paths {
         };
         /** This document. */
         get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's payments, the latest first. */
+        get: operations["payments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Payments nobody has decided about, the oldest first. For administrators. */
+        get: operations["pending_payments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to pay for a plan. One that is open already, for the same, is answered again; anything else has to wait for it. */
+        post: operations["begin_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One payment, for its payer and administrators. */
+        get: operations["payment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finds that a payment is there: what was bought runs from now on, or from the end of what runs. For administrators. */
+        post: operations["approve_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/ask-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for another proof, for which there is as much time again. For administrators. */
+        post: operations["ask_payment_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does not want to pay any more. */
+        post: operations["cancel_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The picture that proves a payment, for its payer and administrators. */
+        get: operations["payment_proof"];
+        put?: never;
+        /** Sends a picture that proves a payment. It takes the place of one that was sent before, until somebody has decided. */
+        post: operations["submit_proof"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/qr": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The code by which a payment is paid, for its payer and administrators: an SVG of the transfer, or the operator's picture. */
+        get: operations["payment_code"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finds that a payment is not there. For administrators. */
+        post: operations["reject_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The plans there are, and what they cost. */
+        get: operations["plans"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2786,6 +2991,14 @@ export interface components {
             /** @description What the member is told; at most 500 characters. */
             note?: string;
         };
+        /** @description That the money is there. */
+        ApprovePayment: {
+            /**
+             * Format: int64
+             * @description What was found on the account, in the currency's smallest unit. Anything but what was to be paid is refused.
+             */
+            amount_minor?: number | null;
+        };
         /** @description A picture or file of a message. */
         Attachment: {
             /** Format: int64 */
@@ -2832,9 +3045,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased" | "payment.requested" | "payment.submitted" | "payment.asked_again" | "payment.approved" | "payment.rejected" | "payment.expired" | "payment.cancelled" | "plan.ended";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file" | "payment";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -3246,6 +3459,10 @@ export interface components {
             form_bytes_max: number;
             /** @description Only pictures and videos are taken: the site has no virus scanner. */
             media_only: boolean;
+            /** @description The caller's plan, of which the limits are. */
+            plan: components["schemas"]["PlanName"];
+            /** @description As the operator calls it. */
+            plan_name: string;
             /**
              * Format: int64
              * @description What they may take. Null: no limit.
@@ -3715,6 +3932,13 @@ export interface components {
             name?: string | null;
             username?: string | null;
         };
+        /** @description What is to be bought. What it costs the site says. */
+        NewSubscription: {
+            /** @description One of `payment_methods` of the list of plans. */
+            payment_method: string;
+            /** @description `PLUS` or `PRO`. */
+            plan: string;
+        };
         NewUnbanRequest: {
             /** @description 1 to 500 characters. */
             text: string;
@@ -3861,6 +4085,164 @@ export interface components {
             code: string;
             password: string;
         };
+        /** @description Where to send the money. */
+        PayTo: {
+            bank_account: string;
+            bank_holder: string;
+            /** @description Empty where the operator has not said it. */
+            bank_name: string;
+            /** @description The operator's words. */
+            instructions: string;
+            /** @description What the code says: a bank's app reads account, amount and reference out of it. Null: there is no such code. */
+            qr_payload?: string | null;
+            /** @description The code as a picture, for whoever may see the payment. Null: there is none. */
+            qr_url?: string | null;
+        };
+        /** @description A payment for a plan. */
+        Payment: {
+            /**
+             * Format: int64
+             * @description What is to be paid, in the currency's smallest unit.
+             */
+            amount_minor: number;
+            /** Format: date-time */
+            created_at: string;
+            currency: string;
+            /**
+             * Format: int32
+             * @description Days it buys.
+             */
+            days: number;
+            /** Format: date-time */
+            decided_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Until then a proof may be sent, if none was.
+             */
+            expires_at: string;
+            /**
+             * Format: int32
+             * @description Digits of amounts that stand behind the point.
+             */
+            exponent: number;
+            /** Format: uuid */
+            id: string;
+            pay?: components["schemas"]["PayTo"] | null;
+            payment_method: components["schemas"]["PaymentMethod"];
+            plan: components["schemas"]["PlanName"];
+            plan_name: string;
+            proof?: components["schemas"]["ProofState"] | null;
+            /** @description Once it may be looked at. */
+            proof_url?: string | null;
+            /** @description Why it was rejected, or what else is asked for. */
+            reason: string;
+            /** @description What the transfer has to name. */
+            reference: string;
+            /** Format: int64 */
+            stated_amount_minor?: number | null;
+            /** @description What its payer says. */
+            stated_payer: string;
+            stated_reference: string;
+            status: components["schemas"]["PaymentStatus"];
+            /** Format: date-time */
+            submitted_at?: string | null;
+            term?: components["schemas"]["PlanTerm"] | null;
+        };
+        /**
+         * @description A way of paying.
+         * @enum {string}
+         */
+        PaymentMethod: "bank_transfer" | "qr_picture";
+        PaymentPage: {
+            items: components["schemas"]["Payment"][];
+            next_cursor?: string | null;
+        };
+        /** @description Why not, or what else is needed. */
+        PaymentReason: {
+            /** @description 1 to 500 characters, which its payer reads. */
+            reason: string;
+        };
+        /**
+         * @description Where a payment stands.
+         * @enum {string}
+         */
+        PaymentStatus: "pending" | "submitted" | "asked_again" | "approved" | "rejected" | "expired" | "cancelled";
+        PendingPage: {
+            items: components["schemas"]["PendingPayment"][];
+            next_cursor?: string | null;
+        };
+        /** @description An open payment, as whoever decides about it sees it. */
+        PendingPayment: components["schemas"]["Payment"] & {
+            payer: components["schemas"]["ChannelRef"];
+            running?: components["schemas"]["PlanTerm"] | null;
+            /** @description References of other payments that the same picture is to prove; five at most. */
+            same_proof: string[];
+            /** @description References of other payments whose payers gave the same number of a transfer; five at most. */
+            same_transfer: string[];
+            /** @description What would run if it were approved now. */
+            would: components["schemas"]["PlanTerm"];
+        };
+        /** @description What a plan gives and costs. */
+        Plan: {
+            /**
+             * Format: int32
+             * @description Days it lasts. 0: for ever.
+             */
+            days: number;
+            /** @description It can be bought now. */
+            is_sold: boolean;
+            /** @description As the operator calls it. */
+            name: string;
+            plan: components["schemas"]["PlanName"];
+            /**
+             * Format: int64
+             * @description In the currency's smallest unit. 0 of what costs nothing, or is not sold.
+             */
+            price_minor: number;
+            /**
+             * Format: int64
+             * @description Room for recordings. Null: no limit. When it is full a stream goes on and is recorded no further.
+             */
+            recordings_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Room for files. Null: no limit.
+             */
+            storage_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Most bytes of one file.
+             */
+            upload_bytes_max: number;
+        };
+        /**
+         * @description A plan's name in the API.
+         * @enum {string}
+         */
+        PlanName: "FREE" | "PLUS" | "PRO";
+        /** @description The plans there are. */
+        PlanPage: {
+            /** @description Of all prices (ISO 4217). */
+            currency: string;
+            /**
+             * Format: int32
+             * @description Digits of a price that stand behind the point.
+             */
+            exponent: number;
+            /** @description FREE, PLUS, PRO. */
+            items: components["schemas"]["Plan"][];
+            next_cursor?: string | null;
+            /** @description The ways in which a plan can be paid for. None while nothing is sold. */
+            payment_methods: components["schemas"]["PaymentMethod"][];
+        };
+        /** @description From when to when a plan runs. */
+        PlanTerm: {
+            /** Format: date-time */
+            ends_at: string;
+            plan: components["schemas"]["PlanName"];
+            /** Format: date-time */
+            since: string;
+        };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
          *     `playback-token` makes a fresh one.
@@ -3915,6 +4297,28 @@ export interface components {
             field: string;
             message: string;
         };
+        /** @description The form, for the document. Its words stand before the file. */
+        ProofForm: {
+            /**
+             * Format: int64
+             * @description How much was paid, in the currency's smallest unit.
+             */
+            amount_minor?: number | null;
+            /**
+             * Format: binary
+             * @description A JPEG, PNG, WebP or GIF picture of at most 5 MiB.
+             */
+            file: string;
+            /** @description Who paid, as the bank has it; at most 100 characters. */
+            payer?: string | null;
+            /** @description The bank's own number of the transfer; at most 100 characters. */
+            transfer?: string | null;
+        };
+        /**
+         * @description How far the picture is that proves a payment.
+         * @enum {string}
+         */
+        ProofState: "checking" | "ready";
         /** @description A browser that is told. */
         PushDevice: {
             /** Format: date-time */
@@ -4396,6 +4800,31 @@ export interface components {
         };
         /** @enum {string} */
         StreamStatus: "live" | "reconnecting" | "ended";
+        /** @description The plan that runs for the caller. */
+        Subscription: {
+            /** Format: date-time */
+            ends_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Until then it still counts.
+             */
+            grace_until?: string | null;
+            /** @description It has ended, and counts for those who are late. */
+            is_in_grace: boolean;
+            name: string;
+            /**
+             * Format: uuid
+             * @description A payment of which something may still become.
+             */
+            open_payment_id?: string | null;
+            /** @description What counts now. */
+            plan: components["schemas"]["PlanName"];
+            /**
+             * Format: date-time
+             * @description Null of FREE.
+             */
+            since?: string | null;
+        };
         /** @description Why and since when somebody is suspended. */
         Suspension: {
             /** Format: date-time */
@@ -8688,6 +9117,35 @@ export interface operations {
             };
         };
     };
+    subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     two_factor: {
         parameters: {
             query?: never;
@@ -9332,6 +9790,431 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+        };
+    };
+    payments: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of payments */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pending_payments: {
+        parameters: {
+            query?: {
+                /** @description Only those that are `pending`, `submitted` or `asked_again`. Without it: all of them. */
+                status?: "pending" | "submitted" | "asked_again" | "approved" | "rejected" | "expired" | "cancelled";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of open payments */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSubscription"];
+            };
+        };
+        responses: {
+            /** @description The same was begun already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What is to be paid, and where to */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.open`, `.closed`, `.no-method` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovePayment"];
+            };
+        };
+        responses: {
+            /** @description The payment, and what it bought */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired`, `.other-amount` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_payment_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentReason"];
+            };
+        };
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_payment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description What went wrong: `payment.no-proof`, `.proof-checking` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    submit_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description The payment, which waits for somebody to decide */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired`, `.not-a-picture`, `.too-large` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentReason"];
+            };
+        };
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -2,8 +2,10 @@ import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
 import {
   Check,
+  CreditCard,
   Flag,
   FolderOpen,
+  Gem,
   LogOut,
   MessageCircle,
   Moon,
@@ -96,6 +98,15 @@ export function UserMenu() {
                   <FolderOpen />
                   {t("files.title")}
                 </Menu.LinkItem>
+                <Menu.LinkItem
+                  closeOnClick
+                  render={<Link to="/plans" />}
+                  className={item}
+                  data-testid="menu-plans"
+                >
+                  <Gem />
+                  {t("pay.plans")}
+                </Menu.LinkItem>
                 {user.role !== "user" && (
                   <>
                     <Menu.LinkItem
@@ -123,6 +134,15 @@ export function UserMenu() {
                     <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
                       <Shapes />
                       {t("admin.categories.title")}
+                    </Menu.LinkItem>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/payments" />}
+                      className={item}
+                      data-testid="admin-payments"
+                    >
+                      <CreditCard />
+                      {t("pay.desk.title")}
                     </Menu.LinkItem>
                     <Menu.LinkItem
                       closeOnClick

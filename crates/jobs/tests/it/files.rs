@@ -68,7 +68,7 @@ impl House {
             part_bytes: None,
         };
         let mut tx = db::begin(&self.site.deps.pool).await.unwrap();
-        let begun = db::files::uploads::begin(&mut tx, &new, 0).await.unwrap();
+        let begun = db::files::uploads::begin(&mut tx, &new, [0; 3]).await.unwrap();
         db::commit(tx).await.unwrap();
         let Begun::Done(file) = begun else { panic!("{begun:?}") };
         let key = keys::blob(blob, "lock", BlobPart::Upload);

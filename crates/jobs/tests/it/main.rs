@@ -9,6 +9,7 @@ mod idle;
 mod long;
 mod mail;
 mod mentions;
+mod payments;
 mod push;
 mod quiet;
 mod rooms;

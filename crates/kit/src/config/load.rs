@@ -203,6 +203,9 @@ impl Config {
         rule("scan.stream_mib_max", (1..=4_096).contains(&self.scan.stream_mib_max), "must be 1 to 4096")?;
         let has_place = self.scan.clamd.is_empty() || self.scan.address().is_some();
         rule("scan.clamd", has_place, "must be tcp://host:port or unix:///path")?;
+        if let Some((key, broken)) = self.plans_fault() {
+            rule(key, false, broken)?;
+        }
         let review = &self.chat.review;
         rule("chat.review.timeout_ms", (10..=300).contains(&review.timeout_ms), "must be 10 to 300")?;
         let is_signed = review.url.is_empty() || crate::webhook_key::WebhookKey::parse(&review.secret).is_some();

@@ -55,6 +55,14 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "file.trashed": true,
   "file.restored": true,
   "file.erased": true,
+  "payment.requested": true,
+  "payment.submitted": true,
+  "payment.asked_again": true,
+  "payment.approved": true,
+  "payment.rejected": true,
+  "payment.expired": true,
+  "payment.cancelled": true,
+  "plan.ended": true,
 };
 const TYPES_OFFERED: Record<AuditEntityType, true> = {
   user: true,
@@ -66,6 +74,7 @@ const TYPES_OFFERED: Record<AuditEntityType, true> = {
   emote: true,
   webhook: true,
   file: true,
+  payment: true,
 };
 export const ACTIONS = Object.keys(ACTIONS_OFFERED) as AuditAction[];
 export const ENTITY_TYPES = Object.keys(TYPES_OFFERED) as AuditEntityType[];
