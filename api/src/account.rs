@@ -14,6 +14,7 @@ use kit::Problem;
 use kit::tokens::AccessClaims;
 use tokio::sync::oneshot;
 
+use crate::api_tokens::bearer;
 use crate::revoked;
 use crate::state::App;
 
@@ -51,12 +52,16 @@ impl Classify for AccessError {
 pub(crate) struct Account {
     pub id: UserId,
     pub session: SessionId,
+    /// A program of the member's, with a token of its own, and not the member.
+    pub is_program: bool,
 }
 
 impl Account {
-    /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone.
+    /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone. A program has no more than any
+    /// member's, whoever it belongs to: what the staff may do, people do.
     pub(crate) async fn role(&self, conn: &mut db::Conn) -> Result<Option<Role>, db::DbError> {
-        db::users::current_role(conn, self.id).await
+        let role = db::users::current_role(conn, self.id).await?;
+        Ok(if self.is_program { role.map(|_| Role::User) } else { role })
     }
 
     pub(crate) async fn is_staff(&self, conn: &mut db::Conn) -> Result<bool, db::DbError> {
@@ -88,8 +93,13 @@ impl OptionalFromRequestParts<App> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
-        let Some(claims) = claims(app, &parts.headers)? else { return Ok(None) };
-        let account = Self { id: claims.sub, session: claims.sid };
+        let Some(text) = bearer_of(&parts.headers) else { return Ok(None) };
+        if let Some(hash) = app.bearers.hash_of(text) {
+            let bearer = bearer::judge(app, parts, &hash).await?;
+            return Ok(Some(Self { id: bearer.user, session: bearer.session, is_program: true }));
+        }
+        let claims = app.tokens.verify(text)?;
+        let account = Self { id: claims.sub, session: claims.sid, is_program: false };
         let is_good = match revoked::remembered(app, &claims) {
             Some(is_good) => is_good,
             // Judged while the handler works, by whoever runs it; or here and now.
@@ -137,12 +147,17 @@ pub(crate) async fn beside(State(app): State<App>, mut request: Request, next: N
 
 /// The claims of the bearer token: signature and times checked, revocation not.
 pub(crate) fn claims(app: &App, headers: &HeaderMap) -> Result<Option<AccessClaims>, Problem> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    Ok(bearer_of(headers).map(|token| app.tokens.verify(token)).transpose()?)
+}
+
+/// What the request shows as its bearer's; empty when it cannot be read.
+fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?;
     let token = value
         .to_str()
         .ok()
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map_or("", |(_, token)| token.trim());
-    Ok(Some(app.tokens.verify(token)?))
+    Some(token)
 }

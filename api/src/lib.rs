@@ -8,6 +8,7 @@ mod account;
 pub mod accounts;
 mod admin;
 mod analytics;
+mod api_tokens;
 mod auth;
 mod avatar;
 mod categories;
@@ -19,6 +20,7 @@ mod directory;
 mod docs;
 mod edge;
 mod emotes;
+mod events;
 mod extract;
 mod feeds;
 mod files;
@@ -49,6 +51,7 @@ mod reports;
 mod revoked;
 mod rooms;
 mod router;
+mod scopes;
 mod shapes;
 mod sign_ins;
 mod site;
@@ -117,6 +120,8 @@ impl Api {
             webhook_keys: Sealer::new(secret, kit::webhook_key::SEAL_PURPOSE),
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
             answers: Sealer::new(secret, idempotency::SEAL_PURPOSE),
+            attempts_key: seal::derive_key(secret, idempotency::DIGEST_PURPOSE),
+            bearers: api_tokens::bearer::Bearers::new(secret),
             errands: tokio_util::task::TaskTracker::new(),
             second_step: kit::second_step::SecondStep::new(secret),
             codes: two_factor::Codes::new(secret),

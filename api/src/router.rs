@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, files, friends,
-    health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
-    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
-    vod_playback, vods, webhooks,
+    account, admin, analytics, api_tokens, auth, avatar, categories, channels, clips, closing, docs, emotes, events,
+    feeds, files, friends, health, idempotency, layers, live_playback, mail, me, moderation, new_password,
+    notification_settings, notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover,
+    throttle, two_factor, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -64,6 +64,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(two_factor::end_two_factor))
         .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
+        .routes(routes!(api_tokens::remove_api_token))
         .routes(routes!(me::storage))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
@@ -143,6 +144,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(clips::clip, clips::update_clip, clips::delete_clip))
         .routes(routes!(clips::count_clip_view))
         .routes(routes!(clips::clip_settings, clips::update_clip_settings))
+        .routes(routes!(events::events))
         .routes(routes!(notifications::notifications))
         .routes(routes!(notifications::read_notification))
         .routes(routes!(notifications::read_notifications))
@@ -169,6 +171,7 @@ fn creating() -> OpenApiRouter<App> {
             .routes(routes!(clips::vod_clips, clips::create_clip))
             .routes(routes!(rooms::rooms, rooms::begin_room))
             .routes(routes!(files::chunked::begin_upload))
+            .routes(routes!(api_tokens::api_tokens, api_tokens::add_api_token))
             .routes(routes!(reports::report))
             .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
             .routes(routes!(moderation::card::add_note))

@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use tokio_util::task::TaskTracker;
 
+use crate::api_tokens::bearer::Bearers;
 use crate::avatar::Studio;
 use crate::directory::Directory;
 use crate::edge::Edge;
@@ -58,6 +59,10 @@ pub struct Shared {
     pub(crate) successors: Sealer,
     /// For answers that are told again (`Idempotency-Key`).
     pub(crate) answers: Sealer,
+    /// Keys digests of requests: one may carry a password.
+    pub(crate) attempts_key: [u8; 32],
+    /// Judges tokens of members' programs.
+    pub(crate) bearers: Bearers,
     /// Requests that run to their end without their callers. Waited for when the process stops.
     pub(crate) errands: TaskTracker,
     pub(crate) second_step: SecondStep,

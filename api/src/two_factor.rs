@@ -414,7 +414,7 @@ async fn count(app: &App, user: UserId) -> Result<(), AuthError> {
 }
 
 /// The caller's name, if this is their password. The same count of failures as for signing in.
-async fn prove(app: &App, user: UserId, password: String) -> Result<String, Problem> {
+pub(crate) async fn prove(app: &App, user: UserId, password: String) -> Result<String, Problem> {
     let name = {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
         db::users::find(&mut conn, user).await?.ok_or_else(Problem::unauthenticated)?.username

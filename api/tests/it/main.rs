@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod analytics;
+mod api_tokens;
 mod attachments;
 mod audit;
 mod channels;

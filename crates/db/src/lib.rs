@@ -5,6 +5,7 @@
 pub mod access;
 pub mod admin;
 pub mod analytics;
+pub mod api_tokens;
 pub mod attachments;
 pub mod audit;
 pub mod categories;

@@ -1,4 +1,4 @@
-//! SQL for sign-ins and their refresh tokens. Only digests of tokens are kept.
+//! SQL for sign-ins and their refresh tokens. Tokens of programs are rows here too (`is_token`); see `api_tokens`. Only digests of tokens are kept.
 
 use domain::device::DeviceName;
 use domain::user::Role;
@@ -195,7 +195,7 @@ pub async fn revoke_all(conn: &mut Conn, user: UserId, reason: RevokeReason) -> 
     Ok(ids.into_iter().map(SessionId::from_uuid).collect())
 }
 
-/// Ends all of a member's sign-ins but one, and returns those.
+/// Ends all of a member's sign-ins but one, and returns those. With a new password go the tokens of their programs too.
 pub async fn revoke_others(
     conn: &mut Conn,
     user: UserId,
@@ -205,12 +205,13 @@ pub async fn revoke_others(
     let ids = sqlx::query_scalar!(
         r#"
         UPDATE sessions SET revoked_at = now(), revoke_reason = $3
-         WHERE user_id = $1 AND session_id <> $2 AND revoked_at IS NULL
+         WHERE user_id = $1 AND session_id <> $2 AND revoked_at IS NULL AND (NOT is_token OR $4)
         RETURNING session_id
         "#,
         user.as_uuid(),
         kept.as_uuid(),
         reason.as_str(),
+        reason == RevokeReason::Password,
     )
     .fetch_all(conn)
     .await?;
@@ -222,7 +223,7 @@ pub async fn revoke_own(conn: &mut Conn, user: UserId, session: SessionId, reaso
     let done = sqlx::query!(
         r#"
         UPDATE sessions SET revoked_at = now(), revoke_reason = $3
-         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE session_id = $2 AND user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
         "#,
         user.as_uuid(),
         session.as_uuid(),
@@ -252,7 +253,7 @@ pub async fn of_member(conn: &mut Conn, user: UserId, current: SessionId, limit:
         r#"
         SELECT session_id AS id, name, user_agent, addr, created_at, last_used_at
           FROM sessions
-         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
          ORDER BY session_id = $2 DESC, last_used_at DESC, session_id DESC
          LIMIT $3
         "#,
@@ -267,7 +268,10 @@ pub async fn of_member(conn: &mut Conn, user: UserId, current: SessionId, limit:
 /// How many of a member's sign-ins are not over.
 pub async fn count(conn: &mut Conn, user: UserId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()"#,
+        r#"
+        SELECT count(*) AS "count!" FROM sessions
+         WHERE user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
+        "#,
         user.as_uuid(),
     )
     .fetch_one(conn)
@@ -285,7 +289,7 @@ pub async fn set_name(
         SignIn,
         r#"
         UPDATE sessions SET name = $3
-         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE session_id = $2 AND user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
         RETURNING session_id AS id, name, user_agent, addr, created_at, last_used_at
         "#,
         user.as_uuid(),

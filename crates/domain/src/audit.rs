@@ -83,6 +83,7 @@ words! {
         Emote = "emote",
         Webhook = "webhook",
         File = "file",
+        ApiToken = "api_token",
     }
 }
 
@@ -102,6 +103,8 @@ words! {
         AccountClosed = "account.closed",
         AccountReopened = "account.reopened",
         SessionEnded = "session.ended",
+        ApiTokenCreated = "api_token.created",
+        ApiTokenRevoked = "api_token.revoked",
         StreamKeyRotated = "stream_key.rotated",
         RecordingRulesChanged = "recording_rules.changed",
         VodVisibilityChanged = "vod.visibility_changed",
@@ -147,6 +150,7 @@ impl Action {
             | Self::AccountClosed
             | Self::AccountReopened => EntityType::User,
             Self::SessionEnded => EntityType::Session,
+            Self::ApiTokenCreated | Self::ApiTokenRevoked => EntityType::ApiToken,
             Self::StreamKeyRotated | Self::RecordingRulesChanged => EntityType::Channel,
             Self::VodVisibilityChanged | Self::VodDeleted | Self::VodExpired => EntityType::Vod,
             Self::CategoryChanged | Self::CategoryDeleted => EntityType::Category,

@@ -3,6 +3,7 @@
 //! Owns every rule that can be decided without asking anyone: what a username may look like, which state may follow
 //! which, what a refused request is called. Does no I/O, knows no protocol, no runtime and no SDK.
 
+pub mod api_token;
 pub mod attachment;
 pub mod audit;
 pub mod chat;

@@ -2,6 +2,7 @@
 //!
 //! Knows the runtime and HTTP's error body, but no store, no media and no rule of the product.
 
+pub mod api_tokens;
 pub mod clock;
 pub mod config;
 pub mod edge;

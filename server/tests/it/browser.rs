@@ -131,6 +131,16 @@ async fn a_code_is_asked_after_the_password() {
     stack.stop().await;
 }
 
+/// A token made, shown once, listened with, ended; by a member, and by the program that has it.
+#[tokio::test]
+async fn a_program_has_a_token_of_its_own() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "api-tokens").await;
+    println!("measured: {measured}");
+    assert!(measured["end_ms"].as_u64().unwrap() < 4_000, "an open feed ends with its token");
+    stack.stop().await;
+}
+
 /// A server of a broadcaster's own: made, tried, verified, failing, sent to again, with a new key, deleted.
 #[tokio::test]
 async fn a_broadcasters_own_server_is_told() {

@@ -745,6 +745,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The events of Socket.IO as server-sent events.
+         * @description Begins with `ready` {now, channels: [{username, viewers, stream_id}], is_resumed}. Nothing is kept for readers who were away:
+         *     `Last-Event-ID` has no effect, and after each `ready` lists are to be asked for anew. Ends with `auth:expired` when the token does.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/files": {
         parameters: {
             query?: never;
@@ -1124,6 +1145,44 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tokens of the caller's programs. */
+        get: operations["api_tokens"];
+        put?: never;
+        /**
+         * Makes a token for a program. It is shown this once, does no more than its scopes say, and ends with the caller's password, with a
+         *     suspension, and with the account.
+         */
+        post: operations["add_api_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/api-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a token. It is refused from then on, and what it listens to ends. */
+        delete: operations["remove_api_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2786,6 +2845,38 @@ export interface components {
             /** @description What the member is told; at most 500 characters. */
             note?: string;
         };
+        /**
+         * @description What a token may be allowed.
+         * @enum {string}
+         */
+        ApiScope: "content:read" | "content:write" | "channel:read" | "channel:write" | "stream-key:read" | "moderation:read" | "moderation:write" | "files:read" | "files:write" | "notifications:read" | "notifications:write" | "events:read";
+        ApiTokenPage: {
+            /** @description Those that are good, the latest first, then those that ran out within a month; all of them. */
+            items: components["schemas"]["ApiTokenView"][];
+            next_cursor?: string | null;
+        };
+        /** @description A token of one of the caller's programs. The token itself was shown once. */
+        ApiTokenView: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Of one that ran out, in the past.
+             */
+            expires_at: string;
+            /** @description The token's last characters. */
+            hint: string;
+            /** Format: uuid */
+            id: string;
+            last_used_address?: string | null;
+            /**
+             * Format: date-time
+             * @description To ten minutes; null before its first use.
+             */
+            last_used_at?: string | null;
+            name: string;
+            scopes: components["schemas"]["ApiScope"][];
+        };
         /** @description A picture or file of a message. */
         Attachment: {
             /** Format: int64 */
@@ -2832,9 +2923,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "api_token.created" | "api_token.revoked" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file" | "api_token";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -3657,6 +3748,25 @@ export interface components {
         NameSignIn: {
             /** @description 1 to 60 characters; null takes the name away. */
             name: string | null;
+        };
+        /** @description A new token, which is shown this once. */
+        NewApiToken: {
+            api_token: components["schemas"]["ApiTokenView"];
+            /** @description `rillcast_pat_` and 64 characters. */
+            token: string;
+        };
+        NewApiTokenBody: {
+            /**
+             * Format: date-time
+             * @description In 366 days at the latest; without it in 90.
+             */
+            expires_at?: string | null;
+            /** @description 1 to 60 characters. */
+            name: string;
+            /** @description The caller's password: a token outlives the sign-in it is made with. */
+            password: string;
+            /** @description At least one. */
+            scopes: components["schemas"]["ApiScope"][];
         };
         NewClipBody: {
             /**
@@ -6498,6 +6608,43 @@ export interface operations {
             };
         };
     };
+    events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Channels with commas between, 20 at most: all that those who joined them hear, `viewers` among it. `name@{stream_id}` for the
+                 *     link to an unlisted stream.
+                 */
+                channels?: string;
+                /** @description Names of events with commas between, 50 at most. Without it all are told. */
+                events?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until one of the two goes away */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     files: {
         parameters: {
             query?: {
@@ -7481,6 +7628,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StreamAnalytics"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokenPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_api_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiTokenBody"];
+            };
+        };
+        responses: {
+            /** @description The token, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewApiToken"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {

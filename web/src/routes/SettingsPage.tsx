@@ -8,6 +8,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { ApiTokens } from "@/features/account/ApiTokens";
 import { ChangePassword } from "@/features/account/ChangePassword";
 import { CloseAccount } from "@/features/account/CloseAccount";
 import { Devices } from "@/features/account/Devices";
@@ -70,6 +71,9 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section id="devices" title={t("devices.title")}>
           <Devices />
+        </Section>
+        <Section id="api-tokens" title={t("api_tokens.title")}>
+          <ApiTokens username={user.username} />
         </Section>
         <Section title={t("settings.account")}>
           <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1 text-[15px]">

@@ -34,6 +34,8 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "account.closed": true,
   "account.reopened": true,
   "session.ended": true,
+  "api_token.created": true,
+  "api_token.revoked": true,
   "stream_key.rotated": true,
   "recording_rules.changed": true,
   "vod.visibility_changed": true,
@@ -66,6 +68,7 @@ const TYPES_OFFERED: Record<AuditEntityType, true> = {
   emote: true,
   webhook: true,
   file: true,
+  api_token: true,
 };
 export const ACTIONS = Object.keys(ACTIONS_OFFERED) as AuditAction[];
 export const ENTITY_TYPES = Object.keys(TYPES_OFFERED) as AuditEntityType[];
