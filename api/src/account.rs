@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use domain::user::Role;
-use domain::{Classify, Kind, SessionId, UserId};
+use domain::user::{Role, Username};
+use domain::{Classify, Kind, Permission, SessionId, UserId};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -24,15 +24,15 @@ pub(crate) enum AccessError {
     Revoked,
     #[error("this account is suspended")]
     Suspended,
-    #[error("only administrators may do this")]
-    NotAdmin,
+    #[error("that is for the site's staff")]
+    NotPermitted,
 }
 
 impl Classify for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::Revoked => Kind::Unauthenticated,
-            Self::Suspended | Self::NotAdmin => Kind::Forbidden,
+            Self::Suspended | Self::NotPermitted => Kind::Forbidden,
         }
     }
 
@@ -41,9 +41,16 @@ impl Classify for AccessError {
             // The same words as for a forged one.
             Self::Revoked => "auth.invalid-token",
             Self::Suspended => "account.suspended",
-            Self::NotAdmin => "auth.forbidden",
+            Self::NotPermitted => "auth.forbidden",
         }
     }
+}
+
+/// Somebody of the site's staff who is about to act.
+pub(crate) struct Staff {
+    pub id: UserId,
+    pub name: Username,
+    pub role: Role,
 }
 
 /// A signed-in caller.
@@ -59,17 +66,19 @@ impl Account {
         db::users::current_role(conn, self.id).await
     }
 
-    pub(crate) async fn is_staff(&self, conn: &mut db::Conn) -> Result<bool, db::DbError> {
-        Ok(self.role(conn).await?.is_some_and(Role::is_staff))
+    /// Whether the caller's role has a permission now.
+    pub(crate) async fn may(&self, conn: &mut db::Conn, permission: Permission) -> Result<bool, db::DbError> {
+        Ok(self.role(conn).await?.is_some_and(|role| role.may(permission)))
     }
 
-    /// An error unless the caller is an administrator.
-    pub(crate) async fn require_admin(&self, conn: &mut db::Conn) -> Result<(), Problem> {
-        match self.role(conn).await? {
-            Some(Role::Admin) => Ok(()),
-            Some(_) => Err(AccessError::NotAdmin.into()),
-            None => Err(AccessError::Suspended.into()),
+    /// Who asks, as they are now. An error unless their role has a permission.
+    pub(crate) async fn require(&self, conn: &mut db::Conn, permission: Permission) -> Result<Staff, Problem> {
+        let user = db::users::find(conn, self.id).await?.filter(|user| !user.is_suspended);
+        let user = user.ok_or(AccessError::Suspended)?;
+        if !user.role.may(permission) {
+            return Err(AccessError::NotPermitted.into());
         }
+        Ok(Staff { id: user.id, name: user.username, role: user.role })
     }
 }
 

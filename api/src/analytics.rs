@@ -12,8 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta};
 use db::analytics::{Audience, DayRow, HostCount, MinuteRow, Reached, StreamHead};
 use domain::error::Invalid;
 use domain::stream::StreamStatus;
-use domain::user::Role;
-use domain::{Classify, Kind, StreamId, Timestamp};
+use domain::{Classify, Kind, Permission, StreamId, Timestamp};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use kit::Problem;
@@ -196,7 +195,7 @@ pub(crate) async fn my_stream_analytics(
     let id = StreamId::from_uuid(path.id);
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let head = db::analytics::head(&mut conn, id).await?.ok_or(AnalyticsError::NoStream)?;
-    if head.channel != account.id && account.role(&mut conn).await? != Some(Role::Admin) {
+    if head.channel != account.id && !account.may(&mut conn, Permission::SeeAnalytics).await? {
         return Err(AnalyticsError::NoStream.into());
     }
     let is_csv = wants_csv(query.format, &headers);

@@ -12,7 +12,7 @@ use db::audit::Entry;
 use db::files::{Change, Changed, Filter};
 use domain::audit::{Action, Actor};
 use domain::file::{self, FileError, FileName, Folder};
-use domain::{FileId, UserId};
+use domain::{FileId, Permission, UserId};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -198,7 +198,7 @@ pub(crate) async fn file_limits(State(app): State<App>, account: Account) -> Res
 async fn owner(conn: &mut db::Conn, account: &Account, file: FileId) -> Result<UserId, Problem> {
     let role = account.role(conn).await?.ok_or(AccessError::Suspended)?;
     let owner = db::files::owner(conn, file).await?.ok_or(FileError::NotFound)?;
-    let may = owner == account.id || role == domain::user::Role::Admin;
+    let may = owner == account.id || role.may(Permission::SeeFiles);
     if may { Ok(owner) } else { Err(FileError::NotFound.into()) }
 }
 

@@ -27,6 +27,7 @@ mod health;
 mod idempotency;
 mod intake;
 mod layers;
+pub mod lights;
 pub mod lines;
 mod live_playback;
 mod mail;
@@ -90,6 +91,8 @@ pub struct Deps {
     pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn lines::ChatLines>,
+    /// Whether what the site needs is there.
+    pub lights: Arc<dyn lights::Lights>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.
@@ -152,6 +155,8 @@ impl Api {
             node: deps.node,
             local_origin: deps.local_origin,
             chat_lines: deps.chat_lines,
+            lights: deps.lights,
+            glance: admin::overview::Glance::new(),
             meters: meters::Meters::default(),
             rtmp_url: deps.rtmp_url,
             rtmps_url: deps.rtmps_url,

@@ -24,7 +24,7 @@ use crate::revoked;
 use crate::state::App;
 
 /// Shown at most. Scripts that sign in at each run have more.
-const SHOWN_MAX: i64 = 100;
+pub(crate) const SHOWN_MAX: i64 = 100;
 
 /// Also for one that is not the caller's, and for one that is over.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ pub(crate) struct SignIn {
 }
 
 impl SignIn {
-    fn of(found: db::sessions::SignIn, account: &Account) -> Self {
+    pub(crate) fn of(found: db::sessions::SignIn, account: &Account) -> Self {
         let agent = Agent::parse(&found.user_agent);
         Self {
             id: found.id,
@@ -140,7 +140,7 @@ fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EndedSignIns {
     /// How many there were.
-    ended: usize,
+    pub(crate) ended: usize,
 }
 
 /// The devices on which the caller is signed in.

@@ -46,6 +46,9 @@ pub struct Shared {
     pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn crate::lines::ChatLines>,
+    /// Whether what the site needs is there.
+    pub lights: Arc<dyn crate::lights::Lights>,
+    pub(crate) glance: crate::admin::overview::Glance,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.

@@ -28,6 +28,7 @@ pub mod notification_times;
 pub mod notifications;
 pub mod notify;
 pub mod outbox;
+pub mod overview;
 pub mod pool;
 pub mod presence;
 pub mod publish;

@@ -83,6 +83,9 @@ words! {
         Emote = "emote",
         Webhook = "webhook",
         File = "file",
+        Queue = "queue",
+        Job = "job",
+        Stream = "stream",
     }
 }
 
@@ -102,6 +105,7 @@ words! {
         AccountClosed = "account.closed",
         AccountReopened = "account.reopened",
         SessionEnded = "session.ended",
+        SessionsEnded = "sessions.ended",
         StreamKeyRotated = "stream_key.rotated",
         RecordingRulesChanged = "recording_rules.changed",
         VodVisibilityChanged = "vod.visibility_changed",
@@ -123,13 +127,27 @@ words! {
         FileTrashed = "file.trashed",
         FileRestored = "file.restored",
         FileErased = "file.erased",
+        QueuePaused = "queue.paused",
+        QueueResumed = "queue.resumed",
+        JobRetried = "job.retried",
+        JobRun = "job.run",
+        JobCancelled = "job.cancelled",
+        StreamCut = "stream.cut",
+        StreamKeyBlocked = "stream_key.blocked",
     }
 }
 
 impl Action {
     /// What the site's staff does about members and reports: all of the staff may read of it.
-    pub const OF_STAFF: [Self; 5] =
-        [Self::UserSuspended, Self::UserUnsuspended, Self::ReportResolved, Self::ReportDismissed, Self::EmoteRemoved];
+    pub const OF_STAFF: [Self; 7] = [
+        Self::UserSuspended,
+        Self::UserUnsuspended,
+        Self::ReportResolved,
+        Self::ReportDismissed,
+        Self::EmoteRemoved,
+        Self::StreamCut,
+        Self::StreamKeyBlocked,
+    ];
 
     /// What it is done to.
     pub const fn entity(self) -> EntityType {
@@ -137,6 +155,7 @@ impl Action {
             Self::UserSuspended
             | Self::UserUnsuspended
             | Self::RoleChanged
+            | Self::SessionsEnded
             | Self::PasswordChanged
             | Self::TwoFactorEnabled
             | Self::TwoFactorDisabled
@@ -147,7 +166,7 @@ impl Action {
             | Self::AccountClosed
             | Self::AccountReopened => EntityType::User,
             Self::SessionEnded => EntityType::Session,
-            Self::StreamKeyRotated | Self::RecordingRulesChanged => EntityType::Channel,
+            Self::StreamKeyRotated | Self::StreamKeyBlocked | Self::RecordingRulesChanged => EntityType::Channel,
             Self::VodVisibilityChanged | Self::VodDeleted | Self::VodExpired => EntityType::Vod,
             Self::CategoryChanged | Self::CategoryDeleted => EntityType::Category,
             Self::ReportResolved | Self::ReportDismissed => EntityType::Report,
@@ -162,6 +181,9 @@ impl Action {
             | Self::FileTrashed
             | Self::FileRestored
             | Self::FileErased => EntityType::File,
+            Self::QueuePaused | Self::QueueResumed => EntityType::Queue,
+            Self::JobRetried | Self::JobRun | Self::JobCancelled => EntityType::Job,
+            Self::StreamCut => EntityType::Stream,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod notification;
 pub mod order;
 pub mod people;
+pub mod permission;
 pub mod quiet;
 pub mod rooms;
 pub mod stream;
@@ -30,6 +31,7 @@ pub use ids::{
     AttachmentId, BlobId, CategorySlug, ClipId, DeliveryId, EmoteId, FileId, MessageId, NotificationId, PublishId,
     RoomId, SessionId, StreamId, UserId, VersionId, VodId, WebhookId,
 };
+pub use permission::Permission;
 pub use visibility::Visibility;
 
 /// A moment, always in UTC. Written as RFC 3339 at every edge.

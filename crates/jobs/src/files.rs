@@ -81,8 +81,8 @@ pub(crate) async fn process(deps: &Deps, version: VersionId) -> anyhow::Result<(
 }
 
 /// Undoes what the attempts began.
-pub(crate) async fn give_up(deps: &Deps, version: VersionId) -> anyhow::Result<()> {
-    fail(deps, version, Failure::Internal).await
+pub(crate) async fn give_up(conn: &mut db::Conn, version: VersionId) -> anyhow::Result<()> {
+    end(conn, version, Failure::Internal).await
 }
 
 /// Whether the bucket or a disk is to blame, and not the file: their outages end, and cost no attempt.

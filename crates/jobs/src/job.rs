@@ -130,8 +130,15 @@ impl Job {
 
     /// Undoes what it began, after the last attempt has failed.
     pub(crate) async fn give_up(self, deps: &Deps) -> anyhow::Result<()> {
+        let mut tx = db::begin(&deps.pool).await?;
+        self.undo(&mut tx).await?;
+        Ok(db::commit(tx).await?)
+    }
+
+    /// Undoes what it began, for a job that is not done any more.
+    pub(crate) async fn undo(self, conn: &mut db::Conn) -> anyhow::Result<()> {
         match self {
-            Self::ProcessFile { version_id } => files::give_up(deps, version_id).await,
+            Self::ProcessFile { version_id } => files::give_up(conn, version_id).await,
             _ => Ok(()),
         }
     }

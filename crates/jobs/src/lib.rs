@@ -5,6 +5,7 @@
 
 pub mod analytics;
 pub mod attachments;
+pub mod desk;
 pub mod files;
 mod hooks;
 mod job;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 use kit::health::Health;
 use kit::{Config, Stop};
 
+pub use desk::{JobRow, JobState, list, retry};
 pub use job::Job;
-pub use queue::{JobError, JobRow, JobState, list, migrate, retry};
+pub use queue::{JobError, migrate};
 
 /// What the jobs role needs.
 #[derive(Clone)]

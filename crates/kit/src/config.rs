@@ -7,8 +7,10 @@ mod attachments;
 mod files;
 pub mod ladder;
 mod load;
+mod origin;
 mod template;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use attachments::{AttachmentsConfig, Clamd, ScanConfig};
 pub use files::FilesConfig;
 pub use load::{ConfigError, load, load_from};
+pub use origin::{Origin, Setting};
 pub use template::template;
 
 use crate::Secret;
@@ -49,6 +52,9 @@ pub struct Config {
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
     pub mail: MailConfig,
+    /// Where settings come from that somebody set, by key.
+    #[serde(skip)]
+    pub origins: BTreeMap<String, Origin>,
 }
 
 impl Default for Config {
@@ -76,6 +82,7 @@ impl Default for Config {
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),
             mail: MailConfig::default(),
+            origins: BTreeMap::new(),
         }
     }
 }

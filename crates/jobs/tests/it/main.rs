@@ -2,6 +2,7 @@
 
 mod analytics;
 mod attachments;
+mod desk;
 mod fanout;
 mod files;
 mod hooks;
