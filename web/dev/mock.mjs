@@ -13,6 +13,7 @@ import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
 import { attachments } from "./mock-attach.mjs";
 import { clips } from "./mock-clips.mjs";
+import { consoleDesk } from "./mock-console.mjs";
 import { memberFiles } from "./mock-files.mjs";
 import { order } from "./mock-order.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
@@ -1114,6 +1115,7 @@ routes.push(
   ...analytics({ scene, uuid7, problem }),
   ...webhooks({ scene, uuid7, iso, page, problem }),
   ...secured.routes,
+  ...consoleDesk({ iso, page, scene, user, streams: () => streams }),
 );
 
 io.on("connection", (socket) => {

@@ -10,6 +10,7 @@ import {
   stringifySearchWith,
 } from "@tanstack/react-router";
 import type { AuditFilter } from "@/features/admin/audit";
+import { type JobFilter, QUEUES, STATES } from "@/features/admin/jobs";
 import { type FileKind, type FileSort, KINDS, SORTS } from "@/features/files/api";
 import { asFolder } from "@/features/files/paths";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
@@ -198,6 +199,28 @@ const conversation = createRoute({
   validateSearch: spot,
   component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
 });
+/** Which jobs. */
+export const jobSearch = (search: Record<string, unknown>): JobFilter => {
+  const queue = QUEUES.find((one) => one === search.queue);
+  const state = STATES.find((one) => one === search.state);
+  return { ...(queue ? { queue } : {}), ...(state ? { state } : {}) };
+};
+const adminOverview = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("@/routes/AdminOverview"), "AdminOverview"),
+});
+const adminSettings = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/settings",
+  component: lazyRouteComponent(() => import("@/routes/AdminSettings"), "AdminSettings"),
+});
+const adminJobs = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/jobs",
+  validateSearch: jobSearch,
+  component: lazyRouteComponent(() => import("@/routes/AdminJobs"), "AdminJobs"),
+});
 const adminCategories = createRoute({
   getParentRoute: () => shell,
   path: "/admin/categories",
@@ -331,6 +354,9 @@ const tree = root.addChildren([
     reset,
     messages,
     conversation,
+    adminOverview,
+    adminSettings,
+    adminJobs,
     adminCategories,
     adminMembers,
     adminReports,

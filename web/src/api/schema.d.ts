@@ -38,6 +38,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs that are not done, or those in one state. For administrators. */
+        get: operations["jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a job that does not run out of its queue. What it began is undone; it stays in the list and can be tried again. For
+         *     administrators.
+         */
+        post: operations["cancel_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a job that failed or was cancelled a fresh set of attempts, now. For administrators. */
+        post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a job due at once that waits until later. What it has tried counts. For administrators. */
+        post: operations["run_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/log": {
         parameters: {
             query?: never;
@@ -52,6 +123,77 @@ export interface paths {
         get: operations["site_log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The site at a glance. For administrators. */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the job queues stand. For administrators. */
+        get: operations["queues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a queue on every node, within seconds and until it is resumed: what runs is brought to its end, what waits goes on waiting. For
+         *     administrators.
+         */
+        post: operations["pause_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a paused queue go on. For administrators. */
+        post: operations["resume_queue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -92,6 +234,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings of the node that answers. For administrators. They are changed in the file or the environment. */
+        get: operations["settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything on air, also what is not for everybody. For the site's moderators and administrators. */
+        get: operations["admin_streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/streams/{id}/cut": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a stream within seconds. An encoder that tries again by itself begins a new one, unless its key is taken away too or its owner is
+         *     suspended. For administrators, and for the site's moderators where the owner is neither.
+         */
+        post: operations["cut_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users": {
         parameters: {
             query?: never;
@@ -101,6 +297,23 @@ export interface paths {
         };
         /** Members. For the site's moderators and administrators. */
         get: operations["admin_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A member's devices, the room they take up, and their role. For administrators. */
+        get: operations["admin_member"];
         put?: never;
         post?: never;
         delete?: never;
@@ -121,6 +334,43 @@ export interface paths {
         /** Takes an emote away from somebody's channel. For the site's moderators and administrators, where they stand above the owner. */
         post: operations["remove_emote_of"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a member another role, and signs them out everywhere: tokens carry the role. For administrators; of other administrators only they
+         *     themselves give the role up, and the last one cannot.
+         */
+        put: operations["set_role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Signs a member out everywhere. For administrators, where the member is none. */
+        delete: operations["end_sign_ins_of"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2609,6 +2859,45 @@ export interface components {
             /** @description What to call it in the list, such as `Firefox on Linux`. */
             label: string;
         };
+        /** @description A job as administrators see it. */
+        AdminJob: {
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** Format: int32 */
+            attempts_max: number;
+            /**
+             * Format: date-time
+             * @description When it was last brought to an end, whatever the end.
+             */
+            done_at?: string | null;
+            /** @description What went wrong the last time. Addresses are cut short: they carry secrets. */
+            error?: string | null;
+            id: string;
+            /** @description What it does, such as `send_mails`. */
+            job: string;
+            /** @description What it is about. Mail addresses and secrets are left out; null for a job of a later release. */
+            payload: Record<string, never>;
+            queue?: components["schemas"]["QueueName"] | null;
+            /**
+             * Format: date-time
+             * @description When it is, or was, due.
+             */
+            run_at: string;
+            state: components["schemas"]["JobState"];
+            /**
+             * Format: date-time
+             * @description When a worker took it last.
+             */
+            taken_at?: string | null;
+        };
+        AdminJobPage: {
+            /** @description The newest first. */
+            items: components["schemas"]["AdminJob"][];
+            next_cursor?: string | null;
+        };
         /** @description A member as the site's staff sees them. */
         AdminMember: {
             /** Format: date-time */
@@ -2625,10 +2914,69 @@ export interface components {
             suspension?: components["schemas"]["Suspension"] | null;
             user: components["schemas"]["MemberRef"];
         };
+        /** @description A member as administrators see them. */
+        AdminMemberDetail: {
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /** @description Whether the caller may end these. */
+            may_end_sign_ins: boolean;
+            /** @description Whether the caller may give them another role. */
+            may_set_role: boolean;
+            role: components["schemas"]["Role"];
+            /** @description Where they are signed in, what was used last first; 100 at most. */
+            sign_ins: components["schemas"]["SignIn"][];
+            storage: components["schemas"]["MemberStorage"];
+            username: string;
+        };
         AdminMemberPage: {
             /** @description Who joined last first. */
             items: components["schemas"]["AdminMember"][];
             next_cursor?: string | null;
+        };
+        /** @description How a queue stands. */
+        AdminQueue: {
+            /** Format: int64 */
+            dead: number;
+            /** Format: int64 */
+            failing: number;
+            name: components["schemas"]["QueueName"];
+            /**
+             * Format: int64
+             * @description Seconds since the first of those that wait became due. Null: none waits.
+             */
+            oldest_waiting_s?: number | null;
+            pause?: components["schemas"]["Pause"] | null;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            scheduled: number;
+            /** Format: int64 */
+            waiting: number;
+        };
+        AdminQueues: {
+            items: components["schemas"]["AdminQueue"][];
+        };
+        /** @description A stream on air as the staff sees it. */
+        AdminStream: {
+            /** Format: double */
+            fps?: number | null;
+            /** @description The staff is ending it. */
+            is_cut: boolean;
+            /**
+             * Format: int32
+             * @description Of its newest second. Null: nobody knows.
+             */
+            kbps?: number | null;
+            /** @description Whether the caller may. */
+            may_cut: boolean;
+            stream: components["schemas"]["Stream"];
+        };
+        AdminStreams: {
+            /** @description The most watched first; at most 200, the latest of them. */
+            items: components["schemas"]["AdminStream"][];
+            /** Format: int64 */
+            viewers: number;
         };
         /** @description The process runs. */
         Alive: {
@@ -2832,9 +3180,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "sessions.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased" | "queue.paused" | "queue.resumed" | "job.retried" | "job.run" | "job.cancelled" | "stream.cut" | "stream_key.blocked";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file" | "queue" | "job" | "stream";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -3087,6 +3435,12 @@ export interface components {
         ConfirmTwoFactor: {
             /** @description Six digits, as the app shows them. */
             code: string;
+        };
+        CutStream: {
+            /** @description Take the stream key away too: encoders that have it are refused from now on, and the owner finds a new one in the studio. */
+            block_key?: boolean;
+            /** @description 1 to 500 characters. */
+            reason: string;
         };
         DecideReport: {
             action: components["schemas"]["ReportAction"];
@@ -3511,6 +3865,11 @@ export interface components {
             /** @description Always null: at most 100 wait. */
             next_cursor?: string | null;
         };
+        /**
+         * @description Where a job stands.
+         * @enum {string}
+         */
+        JobState: "waiting" | "scheduled" | "running" | "failing" | "dead" | "cancelled" | "done";
         KeptLayout: {
             layout?: components["schemas"]["ModLayout"] | null;
         };
@@ -3551,6 +3910,21 @@ export interface components {
          * @enum {string}
          */
         Letters: "everybody" | "followed" | "friends" | "nobody";
+        /** @description One thing the site needs. */
+        Light: {
+            /** @description What was found. */
+            detail: string;
+            /** @description What to do about it. Empty when there is nothing. */
+            hint: string;
+            /** @description Such as `postgres` or `scanner`. */
+            name: string;
+            state: components["schemas"]["LightState"];
+        };
+        /**
+         * @description How something is.
+         * @enum {string}
+         */
+        LightState: "ok" | "warn" | "fail";
         /** @description What somebody did, as `mod:action` tells it too. */
         LogEntry: {
             /** Format: uuid */
@@ -3632,6 +4006,28 @@ export interface components {
             id: string;
             username: string;
         };
+        /** @description What a member takes up in the bucket, in bytes. */
+        MemberStorage: {
+            /**
+             * Format: int64
+             * @description Of conversations.
+             */
+            attachment_bytes: number;
+            /** Format: int64 */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Null: as much as there is.
+             */
+            file_quota_bytes?: number | null;
+            /** Format: int64 */
+            recording_bytes: number;
+            /**
+             * Format: int64
+             * @description What recordings may take up. Null: as much as there is.
+             */
+            recording_quota_bytes?: number | null;
+        };
         /** @description Which panels a member hides, and how large they make the others. The names are the page's. */
         ModLayout: {
             /** @description At most 32. */
@@ -3710,6 +4106,11 @@ export interface components {
              */
             vod_id?: string | null;
         };
+        /**
+         * @description The roles there are to give.
+         * @enum {string}
+         */
+        NewRole: "user" | "moderator" | "admin";
         /** @description Which room to begin: with `username` a conversation of two, with `name` a group. */
         NewRoom: {
             name?: string | null;
@@ -3803,6 +4204,17 @@ export interface components {
             time_zone: string;
             types: components["schemas"]["NotificationChoice"][];
         };
+        Overview: {
+            jobs?: components["schemas"]["SiteJobs"] | null;
+            /** @description What `rillcast doctor` looks at, as this node sees it. Up to fifteen seconds old. */
+            lights: components["schemas"]["Light"][];
+            /** @description The node that answered. */
+            node: string;
+            storage: components["schemas"]["SiteStorage"];
+            sums: components["schemas"]["SiteSums"];
+            /** @description Of the program that answered. */
+            version: string;
+        };
         /** @description The caller's ban, as they see it. */
         OwnBan: {
             /** Format: date-time */
@@ -3860,6 +4272,13 @@ export interface components {
             /** @description Of the app, or a recovery code. */
             code: string;
             password: string;
+        };
+        /** @description Who paused a queue, and why. */
+        Pause: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            reason: string;
         };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
@@ -3948,6 +4367,11 @@ export interface components {
             /** @description At most ten of at most 25 characters. */
             tags?: string[];
         };
+        /**
+         * @description A queue of jobs. What moves live media is none.
+         * @enum {string}
+         */
+        QueueName: "main" | "webhooks" | "files";
         /** @description When the caller is left alone: nothing is sent to browsers or by mail. What falls in comes afterwards, unless it is over. */
         QuietSpan: {
             /**
@@ -4225,6 +4649,35 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["User"];
         };
+        SetRole: {
+            /** @description 1 to 500 characters. */
+            reason: string;
+            role: components["schemas"]["NewRole"];
+        };
+        /** @description One setting. */
+        Setting: {
+            /** @description What it is for, in English. */
+            about: string;
+            /** @description Whether the environment or the command line has the last word: what the file says does not count. */
+            is_locked: boolean;
+            /** @description Such as `http.public_url`. */
+            key: string;
+            source: components["schemas"]["SettingSource"];
+            /** @description Of a secret only whether there is one: `***` or nothing. */
+            value: Record<string, never>;
+            /** @description The variable that sets it. */
+            variable?: string | null;
+        };
+        /**
+         * @description Where a setting comes from.
+         * @enum {string}
+         */
+        SettingSource: "default" | "file" | "environment" | "program";
+        Settings: {
+            items: components["schemas"]["Setting"][];
+            /** @description The node that answered; others may be set differently. */
+            node: string;
+        };
         /**
          * @description Who may know when the caller is there.
          * @enum {string}
@@ -4263,11 +4716,24 @@ export interface components {
              */
             total: number;
         };
+        /** @description Jobs of all queues. */
+        SiteJobs: {
+            /** Format: int64 */
+            dead: number;
+            /** Format: int64 */
+            failing: number;
+            /** Format: int64 */
+            paused_queues: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         /** @description What the site's staff did, as the audit log has it. */
         SiteLogEntry: {
             /** Format: uuid */
             act_id: string;
-            /** @description `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`. */
+            /** @description `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`, `stream.cut`, `stream_key.blocked`. */
             action: string;
             /** @description Null: the operator, at the command line. */
             actor?: string | null;
@@ -4287,6 +4753,43 @@ export interface components {
          * @enum {string}
          */
         SiteReportAction: "resolve" | "dismiss";
+        /** @description Bytes in the bucket, by what they are. Up to a minute old. */
+        SiteStorage: {
+            /**
+             * Format: int64
+             * @description Of conversations.
+             */
+            attachment_bytes: number;
+            /** Format: int64 */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Video files on their way to becoming recordings.
+             */
+            import_bytes: number;
+            /**
+             * Format: int64
+             * @description What is being recorded.
+             */
+            live_bytes: number;
+            /** Format: int64 */
+            recording_bytes: number;
+        };
+        /** @description How much there is. Up to a minute old. */
+        SiteSums: {
+            /** Format: int64 */
+            clips: number;
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            members: number;
+            /** Format: int64 */
+            open_reports: number;
+            /** Format: int64 */
+            recordings: number;
+            /** Format: int64 */
+            suspended: number;
+        };
         /** @description The member's place in the channel now. */
         StandingEntry: {
             is_moderator: boolean;
@@ -4865,6 +5368,134 @@ export interface operations {
             };
         };
     };
+    jobs: {
+        parameters: {
+            query?: {
+                /** @description Only jobs of this queue. */
+                queue?: components["schemas"]["QueueName"];
+                /** @description Only jobs that stand there. Those that are done are listed only when asked for; they are kept for a day. */
+                state?: components["schemas"]["JobState"];
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminJobPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is due */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     site_log: {
         parameters: {
             query?: {
@@ -4889,6 +5520,128 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SiteLogPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the site does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All queues */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQueues"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `main`, `webhooks` or `files`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description Paused */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `main`, `webhooks` or `files`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It goes on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -4972,6 +5725,98 @@ export interface operations {
             };
         };
     };
+    settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    admin_streams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is live */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminStreams"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cut_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The stream's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CutStream"];
+            };
+        };
+        responses: {
+            /** @description It is being ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     admin_members: {
         parameters: {
             query?: {
@@ -5010,6 +5855,38 @@ export interface operations {
             };
         };
     };
+    admin_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminMemberDetail"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     remove_emote_of: {
         parameters: {
             query?: never;
@@ -5033,6 +5910,76 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRole"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_sign_ins_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description How many there were */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedSignIns"];
+                };
             };
             /** @description What went wrong */
             "4XX": {

@@ -4,6 +4,8 @@ import {
   Check,
   Flag,
   FolderOpen,
+  Gauge,
+  ListTodo,
   LogOut,
   MessageCircle,
   Moon,
@@ -100,6 +102,15 @@ export function UserMenu() {
                   <>
                     <Menu.LinkItem
                       closeOnClick
+                      render={<Link to="/admin" />}
+                      className={item}
+                      data-testid="admin-overview"
+                    >
+                      <Gauge />
+                      {t("admin.nav")}
+                    </Menu.LinkItem>
+                    <Menu.LinkItem
+                      closeOnClick
                       render={<Link to="/admin/reports" />}
                       className={item}
                       data-testid="admin-reports"
@@ -120,6 +131,15 @@ export function UserMenu() {
                 )}
                 {user.role === "admin" && (
                   <>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/jobs" />}
+                      className={item}
+                      data-testid="admin-jobs"
+                    >
+                      <ListTodo />
+                      {t("admin.jobs.title")}
+                    </Menu.LinkItem>
                     <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
                       <Shapes />
                       {t("admin.categories.title")}

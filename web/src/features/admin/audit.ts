@@ -34,6 +34,7 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "account.closed": true,
   "account.reopened": true,
   "session.ended": true,
+  "sessions.ended": true,
   "stream_key.rotated": true,
   "recording_rules.changed": true,
   "vod.visibility_changed": true,
@@ -55,6 +56,13 @@ const ACTIONS_OFFERED: Record<AuditAction, true> = {
   "file.trashed": true,
   "file.restored": true,
   "file.erased": true,
+  "queue.paused": true,
+  "queue.resumed": true,
+  "job.retried": true,
+  "job.run": true,
+  "job.cancelled": true,
+  "stream.cut": true,
+  "stream_key.blocked": true,
 };
 const TYPES_OFFERED: Record<AuditEntityType, true> = {
   user: true,
@@ -66,6 +74,9 @@ const TYPES_OFFERED: Record<AuditEntityType, true> = {
   emote: true,
   webhook: true,
   file: true,
+  queue: true,
+  job: true,
+  stream: true,
 };
 export const ACTIONS = Object.keys(ACTIONS_OFFERED) as AuditAction[];
 export const ENTITY_TYPES = Object.keys(TYPES_OFFERED) as AuditEntityType[];
