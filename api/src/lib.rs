@@ -41,6 +41,7 @@ mod ops;
 mod origin_proxy;
 mod page;
 mod passwords;
+pub mod places;
 mod presence;
 mod privacy;
 mod push;
@@ -128,6 +129,7 @@ impl Api {
             views: live::views::Views::new(deps.live.clone()),
             viewer_salt: seal::derive_key(secret, "anonymous-viewer"),
             proxies: net::TrustedProxies::parse(&config.http.trusted_proxies)?,
+            places: places::Places::open(&config.geoip)?,
             edge: edge::Edge::new(
                 directory.clone(),
                 config.hls.segment_ms,

@@ -23,6 +23,7 @@ use crate::intake::Intake;
 use crate::meters::Meters;
 use crate::net::TrustedProxies;
 use crate::passwords::Passwords;
+use crate::places::Places;
 use crate::revoked::RevokedCache;
 use crate::site::Site;
 use crate::two_factor::Codes;
@@ -72,6 +73,7 @@ pub struct Shared {
     /// Keys anonymous viewers' digests, so that addresses cannot be read back out of Redis.
     pub(crate) viewer_salt: [u8; 32],
     pub(crate) proxies: TrustedProxies,
+    pub(crate) places: Places,
     pub(crate) directory: Directory,
     pub(crate) meters: Meters,
     /// Live media of other nodes.

@@ -57,6 +57,7 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     lines.push(bucket(&config).await);
     lines.push(mail(&config).await);
     lines.push(scanner(&config).await);
+    lines.push(places(&config));
     lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
     lines.push(transcoder::worker::doctor_encoder(&config.transcoder).into());
     let failed = lines.iter().any(|line| line.status == "fail");
@@ -171,6 +172,12 @@ async fn bucket(config: &Config) -> Line {
 async fn scanner(config: &Config) -> Line {
     let hint = "check scan.clamd; until it answers, what members send waits".to_owned();
     Line::new("scanner", jobs::scan::check(&config.scan).await.map_err(|error| (format!("{error:#}"), hint)))
+}
+
+fn places(config: &Config) -> Line {
+    let hint = "check geoip.database; the site does not start with what cannot be read".to_owned();
+    let result = api::places::Places::open(&config.geoip).map(|places| places.describe());
+    Line::new("places", result.map_err(|error| (format!("{error:#}"), hint)))
 }
 
 async fn mail(config: &Config) -> Line {

@@ -197,9 +197,16 @@ impl Answer {
 
     /// The refresh cookie that was set: its value and its attributes.
     pub fn cookie(&self) -> Option<(String, String)> {
-        let line = self.headers.get(SET_COOKIE)?.to_str().ok()?;
-        let (pair, attributes) = line.split_once(';')?;
-        Some((pair.strip_prefix("rillcast_refresh=")?.to_owned(), attributes.to_owned()))
+        self.cookie_named("rillcast_refresh")
+    }
+
+    /// Another cookie that was set.
+    pub fn cookie_named(&self, name: &str) -> Option<(String, String)> {
+        self.headers.get_all(SET_COOKIE).iter().find_map(|line| {
+            let (pair, attributes) = line.to_str().ok()?.split_once(';')?;
+            let value = pair.strip_prefix(name)?.strip_prefix('=')?;
+            Some((value.to_owned(), attributes.to_owned()))
+        })
     }
 
     pub fn text(&self) -> String {

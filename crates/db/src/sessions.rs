@@ -19,6 +19,8 @@ pub struct NewSession<'a> {
     pub user_agent: &'a str,
     pub addr: &'a str,
     pub expires_at: Timestamp,
+    /// The digest of what the browser is known by.
+    pub device: Option<&'a [u8; 32]>,
 }
 
 /// Why a sign-in ended early.
@@ -67,8 +69,8 @@ pub async fn open(conn: &mut Conn, new: &NewSession<'_>, token: &TokenHash) -> R
     sqlx::query!(
         r#"
         WITH session AS (
-            INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at)
-            VALUES ($1, $2, $3, $4, $5)
+            INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at, device_hash)
+            VALUES ($1, $2, $3, $4, $5, $7)
         )
         INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($6, $1)
         "#,
@@ -78,10 +80,32 @@ pub async fn open(conn: &mut Conn, new: &NewSession<'_>, token: &TokenHash) -> R
         new.addr,
         new.expires_at,
         &token[..],
+        new.device.map(|hash| &hash[..]),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// From where a member signed in before.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    pub user_agent: String,
+    /// Empty when it is not known.
+    pub addr: String,
+    pub device_hash: Option<Vec<u8>>,
+}
+
+/// A member's latest sign-ins, those that are over as well.
+pub async fn earlier(conn: &mut Conn, user: UserId, limit: i64) -> Result<Vec<Earlier>> {
+    Ok(sqlx::query_as!(
+        Earlier,
+        "SELECT user_agent, addr, device_hash FROM sessions WHERE user_id = $1 ORDER BY created_at DESC LIMIT $2",
+        user.as_uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Finds a refresh token and locks its sign-in: parallel uses of one family wait for each other here.

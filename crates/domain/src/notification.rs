@@ -36,6 +36,10 @@ pub enum NotificationType {
     FileReady,
     /// Nothing became of a file of the member's.
     FileFailed,
+    /// Somebody signed in as the member from where the member has not been seen before.
+    NewSignIn,
+    /// A copy of a sign-in of the member's was used, and both are over.
+    SignInStolen,
 }
 
 impl NotificationType {
@@ -55,10 +59,12 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_answer",
             Self::FileReady => "file_ready",
             Self::FileFailed => "file_failed",
+            Self::NewSignIn => "new_sign_in",
+            Self::SignInStolen => "sign_in_stolen",
         }
     }
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::VodFailed,
@@ -73,15 +79,21 @@ impl NotificationType {
         Self::UnbanAnswer,
         Self::FileReady,
         Self::FileFailed,
+        Self::NewSignIn,
+        Self::SignInStolen,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether a member may turn it off. What costs a broadcaster their recording, or ends what they set up, is always told.
+    /// Whether a member may turn it off. What costs a broadcaster their recording, ends what they set up or endangers their account is always
+    /// told.
     pub const fn is_optional(self) -> bool {
-        !matches!(self, Self::RecordingStopped | Self::VodFailed | Self::WebhookDisabled)
+        !matches!(
+            self,
+            Self::RecordingStopped | Self::VodFailed | Self::WebhookDisabled | Self::NewSignIn | Self::SignInStolen
+        )
     }
 
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
@@ -97,6 +109,8 @@ impl NotificationType {
                         | Self::RecordingStopped
                         | Self::VodFailed
                         | Self::WebhookDisabled
+                        | Self::NewSignIn
+                        | Self::SignInStolen
                 )
             }
         }
@@ -115,6 +129,7 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_request",
             // The version: a file may have news more than once.
             Self::FileReady | Self::FileFailed => "file_version",
+            Self::NewSignIn | Self::SignInStolen => "session",
         }
     }
 }

@@ -7,7 +7,8 @@ use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
 use domain::user::{Email, Username};
 use domain::{
-    DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
+    DeliveryId, FileId, MessageId, PublishId, RoomId, SessionId, StreamId, Timestamp, UserId, VersionId, VodId,
+    WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -69,6 +70,8 @@ pub enum Job {
     ProcessFile { version_id: VersionId },
     /// Tells a member what became of their file.
     NotifyFile { file_id: FileId, version_id: VersionId, owner_id: UserId, is_ready: bool },
+    /// Tells a member of a sign-in that may be somebody else's.
+    NotifySignIn { user_id: UserId, session_id: SessionId, kind: NotificationType, from: String },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -98,6 +101,7 @@ impl Job {
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::ProcessFile { .. } => "process_file",
             Self::NotifyFile { .. } => "notify_file",
+            Self::NotifySignIn { .. } => "notify_sign_in",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -182,6 +186,9 @@ impl Job {
             Self::NotifyFile { file_id, version_id, owner_id, is_ready } => {
                 notify::file(deps, file_id, version_id, owner_id, is_ready).await
             }
+            Self::NotifySignIn { user_id, session_id, kind, from } => {
+                notify::sign_in(deps, kind, user_id, session_id, &from).await
+            }
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -217,6 +224,12 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
         NotificationType::FileReady => format!("Your file is ready: {title}"),
         NotificationType::FileFailed => format!("Your file was not taken: {title}"),
+        NotificationType::NewSignIn if title.is_empty() => "New sign-in to your account".to_owned(),
+        NotificationType::NewSignIn => format!("New sign-in to your account: {title}"),
+        NotificationType::SignInStolen => {
+            "A sign-in of yours was used in two places and was ended. If it was not you, change your password."
+                .to_owned()
+        }
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

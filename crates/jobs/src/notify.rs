@@ -7,7 +7,7 @@ use db::notify::{NewNotification, Written};
 use db::users::Person;
 use domain::notification::NotificationType;
 use domain::people::Bond;
-use domain::{DeliveryId, FileId, MessageId, StreamId, UserId, VersionId, Visibility, VodId};
+use domain::{DeliveryId, FileId, MessageId, SessionId, StreamId, UserId, VersionId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -175,6 +175,21 @@ pub(crate) async fn file(
     to_users(deps, &story, &[owner]).await
 }
 
+/// Tells a member of a sign-in that may be somebody else's. `from` is what is known of where it came from.
+pub(crate) async fn sign_in(
+    deps: &Deps,
+    kind: NotificationType,
+    user: UserId,
+    session: SessionId,
+    from: &str,
+) -> anyhow::Result<()> {
+    let Some(who) = db::notify::person(&mut *deps.pool.acquire().await?, user).await? else { return Ok(()) };
+    let mut story = Story::new(kind, session.as_uuid(), from, who);
+    story.new.detail = Some(from.to_owned()).filter(|from| !from.is_empty());
+    story.who = None;
+    to_users(deps, &story, &[user]).await
+}
+
 /// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What
 /// decides that each hears once is the notifications' unique key.
 async fn to_followers(deps: &Deps, job: &str, channel: UserId, story: &Story) -> anyhow::Result<()> {
@@ -224,6 +239,7 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Opti
         (Some(NotificationType::Mention | NotificationType::UnbanAnswer), Some(name)) => format!("/c/{name}#chat"),
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
         (Some(NotificationType::FileReady | NotificationType::FileFailed), _) => "/files".to_owned(),
+        (Some(NotificationType::NewSignIn | NotificationType::SignInStolen), _) => "/settings#devices".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
         (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
         _ => "/notifications".to_owned(),

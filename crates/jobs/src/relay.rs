@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Visibility;
 use domain::event::Event;
+use domain::notification::NotificationType;
 use live::fanout::{Push, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -178,6 +179,8 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::FileArrived { .. }
         | Event::FileReady { .. }
         | Event::FileFailed { .. }
+        | Event::SignedInAnew { .. }
+        | Event::SignInStolen { .. }
         | Event::WebhookDisabled { .. } => None,
     }
 }
@@ -226,6 +229,13 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         }
         Event::FileFailed { file_id, version_id, owner_id } => {
             vec![Job::NotifyFile { file_id, version_id, owner_id, is_ready: false }]
+        }
+        Event::SignedInAnew { user_id, session_id, from } => {
+            vec![Job::NotifySignIn { user_id, session_id, kind: NotificationType::NewSignIn, from }]
+        }
+        Event::SignInStolen { user_id, session_id } => {
+            let (kind, from) = (NotificationType::SignInStolen, String::new());
+            vec![Job::NotifySignIn { user_id, session_id, kind, from }]
         }
         Event::WebhookDue { webhook_id } => vec![Job::DeliverWebhook { webhook_id }],
         Event::WebhookDisabled { channel_id, delivery_id, .. } => {

@@ -7,6 +7,7 @@ mod attachments;
 mod files;
 pub mod ladder;
 mod load;
+mod places;
 mod template;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use attachments::{AttachmentsConfig, Clamd, ScanConfig};
 pub use files::FilesConfig;
 pub use load::{ConfigError, load, load_from};
+pub use places::GeoipConfig;
 pub use template::template;
 
 use crate::Secret;
@@ -45,6 +47,7 @@ pub struct Config {
     pub attachments: AttachmentsConfig,
     pub files: FilesConfig,
     pub scan: ScanConfig,
+    pub geoip: GeoipConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
@@ -72,6 +75,7 @@ impl Default for Config {
             attachments: AttachmentsConfig::default(),
             files: FilesConfig::default(),
             scan: ScanConfig::default(),
+            geoip: GeoipConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),

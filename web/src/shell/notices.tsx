@@ -10,7 +10,9 @@ import {
   FileX,
   HardDrive,
   MessageCircle,
+  MonitorSmartphone,
   Radio,
+  ShieldAlert,
   TriangleAlert,
   UserCheck,
   UserPlus,
@@ -71,6 +73,8 @@ export function useOpenNotice() {
       await navigate({ to: "/studio/webhooks" });
     } else if (notice.type === "file_ready" || notice.type === "file_failed") {
       await navigate({ to: "/files", search: notice.detail ? { q: notice.detail } : {} });
+    } else if (notice.type === "new_sign_in" || notice.type === "sign_in_stolen") {
+      await navigate({ to: "/settings", hash: "devices" });
     } else if (notice.type === "friend_request") {
       await navigate({ to: "/friends" });
     } else if (notice.entity_type === "vod") {
@@ -101,12 +105,14 @@ const icons = {
   unban_answer: DoorOpen,
   file_ready: FileCheck,
   file_failed: FileX,
+  new_sign_in: MonitorSmartphone,
+  sign_in_stolen: ShieldAlert,
 } as const;
 
 /** Kinds of which a name says all. */
 type PlainKind = Exclude<
   keyof typeof icons,
-  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed"
+  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed" | "new_sign_in" | "sign_in_stolen"
 >;
 
 /** What a line says, in the language of the page where its kind is known. */
@@ -121,6 +127,10 @@ export function noticeText(t: TFunction, group: NoticeGroup): string {
   if ((notice.type === "file_ready" || notice.type === "file_failed") && detail) {
     return t(`notice.${notice.type}`, { file: detail });
   }
+  if (notice.type === "new_sign_in") {
+    return detail ? t("notice.new_sign_in_from", { from: detail }) : t("notice.new_sign_in");
+  }
+  if (notice.type === "sign_in_stolen") return t("notice.sign_in_stolen");
   if (!name || !(notice.type in icons)) return notice.message;
   if (notice.type === "message" && detail) return t("notice.message_in", { name, room: detail });
   if (notice.type === "room_invite") {

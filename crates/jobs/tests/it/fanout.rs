@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use domain::SessionId;
 use domain::event::Event;
 use futures::StreamExt;
 use live::fanout::Target;
+use serde_json::json;
 
 use crate::{OPEN_JOBS, Site, WAITING, online};
 
@@ -199,4 +201,29 @@ async fn followers_hear_what_they_asked_for() {
     .unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row["type"].as_str().unwrap(), row["who"].as_str().unwrap())).collect();
     assert_eq!(told, [("recording_stopped", "alice"), ("stream_online", "bob carol"), ("vod_ready", "alice bob erin")]);
+}
+
+#[tokio::test]
+async fn a_member_is_told_of_sign_ins_that_may_not_be_theirs() {
+    let site = Site::start(|_| {}).await;
+    let alice = site.channel("alice").await;
+    let session = SessionId::from_uuid(kit::ids::uuid());
+    let from = "Firefox \u{b7} Linux \u{b7} Hanoi, VN".to_owned();
+    for _ in 0..2 {
+        site.tell(&Event::SignedInAnew { user_id: alice, session_id: session, from: from.clone() }).await;
+    }
+    site.tell(&Event::SignInStolen { user_id: alice, session_id: session }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 3, Duration::from_secs(10)).await;
+    let query = "SELECT type, message, detail, entity_type FROM notifications ORDER BY type";
+    let rows = db::testing::rows(&site.deps.pool, query).await.unwrap();
+    let message = format!("New sign-in to your account: {from}");
+    let stolen = "A sign-in of yours was used in two places and was ended. If it was not you, change your password.";
+    assert_eq!(
+        rows,
+        [
+            json!({"type": "new_sign_in", "message": message, "detail": from, "entity_type": "session"}),
+            json!({"type": "sign_in_stolen", "message": stolen, "detail": null, "entity_type": "session"}),
+        ]
+    );
 }

@@ -16,6 +16,8 @@ export const KNOWN_KINDS = [
   "unban_answer",
   "file_ready",
   "file_failed",
+  "new_sign_in",
+  "sign_in_stolen",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";
