@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use domain::user::Role;
-use domain::{Classify, Kind, SessionId, UserId};
+use domain::user::{Role, Username};
+use domain::{Classify, Kind, Permission, SessionId, UserId};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -14,6 +14,7 @@ use kit::Problem;
 use kit::tokens::AccessClaims;
 use tokio::sync::oneshot;
 
+use crate::api_tokens::bearer;
 use crate::revoked;
 use crate::state::App;
 
@@ -24,15 +25,15 @@ pub(crate) enum AccessError {
     Revoked,
     #[error("this account is suspended")]
     Suspended,
-    #[error("only administrators may do this")]
-    NotAdmin,
+    #[error("that is for the site's staff")]
+    NotPermitted,
 }
 
 impl Classify for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::Revoked => Kind::Unauthenticated,
-            Self::Suspended | Self::NotAdmin => Kind::Forbidden,
+            Self::Suspended | Self::NotPermitted => Kind::Forbidden,
         }
     }
 
@@ -41,9 +42,16 @@ impl Classify for AccessError {
             // The same words as for a forged one.
             Self::Revoked => "auth.invalid-token",
             Self::Suspended => "account.suspended",
-            Self::NotAdmin => "auth.forbidden",
+            Self::NotPermitted => "auth.forbidden",
         }
     }
+}
+
+/// Somebody of the site's staff who is about to act.
+pub(crate) struct Staff {
+    pub id: UserId,
+    pub name: Username,
+    pub role: Role,
 }
 
 /// A signed-in caller.
@@ -51,25 +59,31 @@ impl Classify for AccessError {
 pub(crate) struct Account {
     pub id: UserId,
     pub session: SessionId,
+    /// A program of the member's, with a token of its own, and not the member.
+    pub is_program: bool,
 }
 
 impl Account {
-    /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone.
+    /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone. A program has no more than any
+    /// member's, whoever it belongs to: what the staff may do, people do.
     pub(crate) async fn role(&self, conn: &mut db::Conn) -> Result<Option<Role>, db::DbError> {
-        db::users::current_role(conn, self.id).await
+        let role = db::users::current_role(conn, self.id).await?;
+        Ok(if self.is_program { role.map(|_| Role::User) } else { role })
     }
 
-    pub(crate) async fn is_staff(&self, conn: &mut db::Conn) -> Result<bool, db::DbError> {
-        Ok(self.role(conn).await?.is_some_and(Role::is_staff))
+    /// Whether the caller's role has a permission now.
+    pub(crate) async fn may(&self, conn: &mut db::Conn, permission: Permission) -> Result<bool, db::DbError> {
+        Ok(self.role(conn).await?.is_some_and(|role| role.may(permission)))
     }
 
-    /// An error unless the caller is an administrator.
-    pub(crate) async fn require_admin(&self, conn: &mut db::Conn) -> Result<(), Problem> {
-        match self.role(conn).await? {
-            Some(Role::Admin) => Ok(()),
-            Some(_) => Err(AccessError::NotAdmin.into()),
-            None => Err(AccessError::Suspended.into()),
+    /// Who asks, as they are now. An error unless their role has a permission.
+    pub(crate) async fn require(&self, conn: &mut db::Conn, permission: Permission) -> Result<Staff, Problem> {
+        let user = db::users::find(conn, self.id).await?.filter(|user| !user.is_suspended);
+        let user = user.ok_or(AccessError::Suspended)?;
+        if !user.role.may(permission) {
+            return Err(AccessError::NotPermitted.into());
         }
+        Ok(Staff { id: user.id, name: user.username, role: user.role })
     }
 }
 
@@ -88,8 +102,13 @@ impl OptionalFromRequestParts<App> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
-        let Some(claims) = claims(app, &parts.headers)? else { return Ok(None) };
-        let account = Self { id: claims.sub, session: claims.sid };
+        let Some(text) = bearer_of(&parts.headers) else { return Ok(None) };
+        if let Some(hash) = app.bearers.hash_of(text) {
+            let bearer = bearer::judge(app, parts, &hash).await?;
+            return Ok(Some(Self { id: bearer.user, session: bearer.session, is_program: true }));
+        }
+        let claims = app.tokens.verify(text)?;
+        let account = Self { id: claims.sub, session: claims.sid, is_program: false };
         let is_good = match revoked::remembered(app, &claims) {
             Some(is_good) => is_good,
             // Judged while the handler works, by whoever runs it; or here and now.
@@ -137,12 +156,17 @@ pub(crate) async fn beside(State(app): State<App>, mut request: Request, next: N
 
 /// The claims of the bearer token: signature and times checked, revocation not.
 pub(crate) fn claims(app: &App, headers: &HeaderMap) -> Result<Option<AccessClaims>, Problem> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    Ok(bearer_of(headers).map(|token| app.tokens.verify(token)).transpose()?)
+}
+
+/// What the request shows as its bearer's; empty when it cannot be read.
+fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?;
     let token = value
         .to_str()
         .ok()
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map_or("", |(_, token)| token.trim());
-    Ok(Some(app.tokens.verify(token)?))
+    Some(token)
 }

@@ -12,8 +12,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta};
 use db::analytics::{Audience, DayRow, HostCount, MinuteRow, Reached, StreamHead};
 use domain::error::Invalid;
 use domain::stream::StreamStatus;
-use domain::user::Role;
-use domain::{Classify, Kind, StreamId, Timestamp};
+use domain::{Classify, Kind, Permission, StreamId, Timestamp};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use kit::Problem;
@@ -133,7 +132,7 @@ pub(crate) struct StreamPath {
     operation_id = "my_analytics",
     params(RangeQuery),
     responses(
-        (status = 200, description = "Sums, days, streams and sources; or one table as CSV", body = ChannelAnalytics),
+        (status = 200, description = "Sums, days, streams and sources; or one table as CSV", content((ChannelAnalytics = "application/json"), (String = "text/csv"))),
         (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
@@ -179,7 +178,7 @@ pub(crate) async fn my_analytics(
     operation_id = "my_stream_analytics",
     params(StreamPath, StreamQuery),
     responses(
-        (status = 200, description = "Sums, minutes and sources; or the minutes as CSV", body = StreamAnalytics),
+        (status = 200, description = "Sums, minutes and sources; or the minutes as CSV", content((StreamAnalytics = "application/json"), (String = "text/csv"))),
         (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
@@ -196,7 +195,7 @@ pub(crate) async fn my_stream_analytics(
     let id = StreamId::from_uuid(path.id);
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let head = db::analytics::head(&mut conn, id).await?.ok_or(AnalyticsError::NoStream)?;
-    if head.channel != account.id && account.role(&mut conn).await? != Some(Role::Admin) {
+    if head.channel != account.id && !account.may(&mut conn, Permission::SeeAnalytics).await? {
         return Err(AnalyticsError::NoStream.into());
     }
     let is_csv = wants_csv(query.format, &headers);

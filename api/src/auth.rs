@@ -1,5 +1,6 @@
 //! Signing up, in and out.
 
+mod known;
 pub(crate) mod origin;
 pub(crate) mod tokens;
 
@@ -9,6 +10,7 @@ use axum_extra::extract::cookie::CookieJar;
 use db::audit::Entry;
 use db::users::Credentials;
 use domain::audit::{Action, Actor};
+use domain::event::Event;
 use domain::user::Role;
 use domain::{Classify, Kind, UserId};
 use http::{HeaderMap, StatusCode};
@@ -22,6 +24,7 @@ use utoipa::ToSchema;
 
 use crate::account;
 use crate::accounts::{Checked, NewUser};
+use crate::auth::known::DeviceToken;
 use crate::auth::origin::SameOrigin;
 use crate::auth::tokens::{Device, Granted, RefreshToken, Rotation};
 use crate::extract::{Json, storable};
@@ -162,14 +165,15 @@ pub(crate) async fn register(
         role: Role::User,
     };
     let checked = Checked::of(&app.passwords, new, false).await?;
-    let device = Device::of(&client, &headers);
+    let (device, token) = (Device::of(&client, &headers), DeviceToken::of(&jar));
     let mut tx = db::begin(&app.pool).await?;
     let created = checked.insert(&mut tx, &app.stream_keys).await?;
-    let granted = tokens::open(&app, &mut tx, created.id, created.role, &device).await?;
+    let granted = tokens::open(&app, &mut tx, created.id, created.role, (&device, &token)).await?;
     let user = db::users::find(&mut tx, created.id).await?.ok_or_else(Problem::not_found)?;
     db::commit(tx).await?;
     metrics::counter!("rillcast_registrations_total").increment(1);
-    Ok((StatusCode::CREATED, signed_in(&app, &client, jar, user, granted)).into_response())
+    Ok((StatusCode::CREATED, signed_in(&app, &client, jar.add(token.cookie(&app, &client)), user, granted))
+        .into_response())
 }
 
 /// Signs in with a username or e-mail address. Whoever has turned two-factor sign-in on is asked for a code then.
@@ -241,10 +245,16 @@ pub(crate) async fn enter(
         db::audit::write(&mut tx, Entry { addr: Some(client.addr), ..entry }).await?;
     }
     let user = db::users::find(&mut tx, who.user).await?.ok_or(AuthError::WrongCredentials)?;
-    let granted = tokens::open(app, &mut tx, who.user, who.role, &Device::of(client, headers)).await?;
+    let (device, token) = (Device::of(client, headers), DeviceToken::of(&jar));
+    let earlier = db::sessions::earlier(&mut tx, who.user, known::EARLIER_MAX).await?;
+    let granted = tokens::open(app, &mut tx, who.user, who.role, (&device, &token)).await?;
+    if let Some(from) = known::unfamiliar(app, client, device.user_agent(), &token, &earlier) {
+        let event = Event::SignedInAnew { user_id: who.user, session_id: granted.session, from };
+        db::outbox::push(&mut tx, &event).await?;
+    }
     db::commit(tx).await?;
     metrics::counter!("rillcast_logins_total", "outcome" => "granted").increment(1);
-    Ok(signed_in(app, client, jar, user, granted))
+    Ok(signed_in(app, client, jar.add(token.cookie(app, client)), user, granted))
 }
 
 /// Whose name and password these are. `None`: nobody's. So many failures of one name are waited for, whether there is such a name or not.

@@ -4,7 +4,7 @@ use axum::extract::State;
 use db::audit::Entry;
 use domain::audit::{Action, Actor};
 use domain::stream::parse_tags;
-use domain::{CategorySlug, Classify, Kind};
+use domain::{CategorySlug, Classify, Kind, Permission};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -138,7 +138,7 @@ pub(crate) async fn put_category(
     Json(body): Json<PutCategory>,
 ) -> Result<Json<Category>, Problem> {
     let mut tx = db::begin(&app.pool).await?;
-    account.require_admin(&mut tx).await?;
+    account.require(&mut tx, Permission::EditCategories).await?;
     let mut fields = Fields::default();
     let slug = fields.take(CategorySlug::parse(&path.slug));
     let name = domain::chat::normalise_line(&body.name);
@@ -190,7 +190,7 @@ pub(crate) async fn delete_category(
     Path(path): Path<CategoryPath>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = db::begin(&app.pool).await?;
-    account.require_admin(&mut tx).await?;
+    account.require(&mut tx, Permission::EditCategories).await?;
     if !db::categories::delete(&mut tx, &storable(&path.slug)).await? {
         return Err(NoCategory.into());
     }

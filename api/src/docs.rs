@@ -9,6 +9,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::auth::tokens;
+use crate::scopes;
 
 const PAGE: &str = include_str!("docs/page.html");
 const SCRIPT: &str = include_str!("docs/page.js");
@@ -37,11 +38,17 @@ pub(crate) fn base() -> OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKeyValue::with_description(tokens::COOKIE, "Set by register, login and refresh.");
     components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of a member's program (`POST /api/v1/me/api-tokens`), good for the scopes named at each operation."))
+        .build();
+    components.add_security_scheme("api_token", SecurityScheme::Http(token));
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 
 /// The document as text. Routes that catch a whole path are written as OpenAPI can say it.
 pub(crate) fn text(mut document: OpenApi) -> String {
+    scopes::documented(&mut document);
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     let mut text = document.to_pretty_json().unwrap_or_default();

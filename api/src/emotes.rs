@@ -15,7 +15,7 @@ use domain::audit::{Action, Actor};
 use domain::chat::emote::{self, SIDES};
 use domain::order::reason;
 use domain::user::Username;
-use domain::{Classify, EmoteId, Kind, UserId};
+use domain::{Classify, EmoteId, Kind, Permission, UserId};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -29,7 +29,6 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::admin::members::Because;
-use crate::admin::staff;
 use crate::avatar;
 use crate::channels::ChannelPath;
 use crate::extract::{Fields, Json, Path};
@@ -341,7 +340,7 @@ pub(crate) async fn remove_emote_of(
     let id = EmoteId::from_uuid(path.id);
     let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
     let mut tx = db::begin(&app.pool).await?;
-    let staff = staff(&mut tx, &account).await?;
+    let staff = account.require(&mut tx, Permission::RemoveEmotes).await?;
     let subject = db::site::hold(&mut tx, &name).await?.ok_or(OrderError::NoMember)?;
     if !staff.role.outranks(subject.role) {
         return Err(crate::admin::AdminError::Outranked.into());

@@ -57,6 +57,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body that may be left out.
+pub(crate) struct MaybeJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = whole(request, state).await?;
+        match (bytes.is_empty(), is_json) {
+            (true, _) => Ok(Self(T::default())),
+            (false, false) => Err(Unreadable::NotJson.into()),
+            (false, true) => serde_json::from_slice(&bytes)
+                .map(Self)
+                .map_err(|error| Unreadable::Malformed(error.to_string()).into()),
+        }
+    }
+}
+
 /// The whole body, within its route's limit.
 pub(crate) async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Unreadable> {
     Bytes::from_request(request, state).await.map_err(|rejection| {

@@ -12,7 +12,7 @@ use db::audit::Entry;
 use db::files::{Change, Changed, Filter};
 use domain::audit::{Action, Actor};
 use domain::file::{self, FileError, FileName, Folder};
-use domain::{FileId, UserId};
+use domain::{FileId, Permission, UserId};
 use http::StatusCode;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -184,10 +184,13 @@ pub(crate) async fn files(
 pub(crate) async fn file_limits(State(app): State<App>, account: Account) -> Result<Json<FileLimits>, Problem> {
     let config = &app.config.files;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    let offer = app.config.offer(db::plans::of(&mut conn, account.id).await?);
     Ok(Json(FileLimits {
+        plan: offer.plan.into(),
+        plan_name: offer.name.to_owned(),
         used_bytes: db::files::used(&mut conn, account.id).await?,
-        quota_bytes: Some(config.quota_bytes()).filter(|bytes| *bytes > 0),
-        file_bytes_max: config.bytes_max(),
+        quota_bytes: Some(offer.storage_bytes()).filter(|bytes| *bytes > 0),
+        file_bytes_max: offer.upload_bytes(),
         form_bytes_max: config.form_bytes_max(),
         media_only: is_media_only(&app),
         trash_days: config.trash_days,
@@ -198,7 +201,7 @@ pub(crate) async fn file_limits(State(app): State<App>, account: Account) -> Res
 async fn owner(conn: &mut db::Conn, account: &Account, file: FileId) -> Result<UserId, Problem> {
     let role = account.role(conn).await?.ok_or(AccessError::Suspended)?;
     let owner = db::files::owner(conn, file).await?.ok_or(FileError::NotFound)?;
-    let may = owner == account.id || role == domain::user::Role::Admin;
+    let may = owner == account.id || role.may(Permission::SeeFiles);
     if may { Ok(owner) } else { Err(FileError::NotFound.into()) }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::ingest::{IngestFindings, IngestIssue, IngestSample, IngestVerdict, STALE_AFTER_MS, Severity};
 use domain::stream::StreamStatus;
-use domain::{Classify, Kind, StreamId};
+use domain::{Classify, Kind, Permission, StreamId};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
@@ -208,7 +208,7 @@ pub(crate) async fn ingest_health(
     let minutes = minutes(&query)?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let head = db::health::head(&mut conn, StreamId::from_uuid(path.id)).await?.ok_or(NoStream)?;
-    if head.channel != account.id && !account.is_staff(&mut conn).await? {
+    if head.channel != account.id && !account.may(&mut conn, Permission::SeeStreams).await? {
         return Err(NoStream.into());
     }
     let items = stored(&mut conn, head, minutes).await?;

@@ -18,13 +18,14 @@ use base64::engine::general_purpose::STANDARD;
 use db::idempotency::{Attempt, Found};
 use domain::{Classify, Kind, UserId};
 use futures::FutureExt;
+use hmac::{Hmac, Mac};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use kit::Problem;
 use live::limits::Quota;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -40,6 +41,8 @@ use crate::state::App;
 
 /// What answers are sealed for; their context is the member and the key.
 pub(crate) const SEAL_PURPOSE: &str = "idempotency";
+/// What requests' digests are keyed for: who has the table must not be able to try passwords against one.
+pub(crate) const DIGEST_PURPOSE: &str = "idempotency-digest";
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// On an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -152,7 +155,8 @@ async fn keyed(app: App, key: String, request: Request, next: Next) -> Result<Re
         return Err(OnceError::Throttled(verdict.retry_after).into());
     }
     let body = extract::whole(Request::from_parts(parts.clone(), body), &app).await?;
-    let asked = Asked { user: account.id, key, digest: digest(&parts, &body), claim: kit::ids::uuid() };
+    let asked =
+        Asked { user: account.id, key, digest: digest(&app.attempts_key, &parts, &body), claim: kit::ids::uuid() };
     let until = Instant::now() + WAIT_MAX;
     let mut look_after = LOOK_AFTER;
     loop {
@@ -187,14 +191,14 @@ fn key(headers: &HeaderMap) -> Option<String> {
     (is_good && values.next().is_none()).then(|| key.to_owned())
 }
 
-fn digest(parts: &Parts, body: &Bytes) -> [u8; 32] {
+fn digest(key: &[u8; 32], parts: &Parts, body: &Bytes) -> [u8; 32] {
     let address = parts.uri.path_and_query().map_or("", |address| address.as_str());
-    let mut digest = Sha256::new();
+    let mut digest = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in [parts.method.as_str().as_bytes(), address.as_bytes(), body] {
-        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().into()
+    digest.finalize().into_bytes().into()
 }
 
 /// An answer as it is sealed.

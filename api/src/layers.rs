@@ -1,6 +1,7 @@
 //! What happens to every request around its handler: an id, a log line, numbers, deadlines, headers, panics.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -53,8 +54,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let method = request.method().clone();
     let client = Client::of(&app.proxies, request.extensions(), request.headers());
     // At info, so that what goes wrong carries the id whatever the filter.
-    let path = request.uri().path();
-    let span = info_span!("request", id = id.to_str().unwrap_or_default(), %method, path);
+    let path = told(request.uri().path());
+    let span = info_span!("request", id = id.to_str().unwrap_or_default(), %method, path = &*path);
+    drop(path);
 
     let began = Instant::now();
     async move {
@@ -74,6 +76,16 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     .instrument(span)
     .await
 }
+
+/// A path as it is written down: whoever has a share link's token has the link.
+fn told(path: &str) -> Cow<'_, str> {
+    let Some(before) = SHARE_PATHS.into_iter().find(|before| path.starts_with(before)) else { return path.into() };
+    let after = path[before.len()..].find('/').map_or("", |slash| &path[before.len() + slash..]);
+    format!("{before}…{after}").into()
+}
+
+/// What stands before such a token.
+const SHARE_PATHS: [&str; 2] = ["/share/", "/api/v1/share-links/token/"];
 
 fn is_request_id(text: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
@@ -168,4 +180,22 @@ pub(crate) fn compression() -> CompressionLayer<impl Predicate> {
         })
     };
     CompressionLayer::new().gzip(true).compress_when(SizeAbove::new(COMPRESS_BYTES_MIN).and(is_text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_share_links_are_not_written_down() {
+        for (path, written) in [
+            ("/share/0123abcd", "/share/…"),
+            ("/share/0123abcd/more", "/share/…/more"),
+            ("/api/v1/share-links/token/0123abcd/access", "/api/v1/share-links/token/…/access"),
+            ("/api/v1/share-links/0199", "/api/v1/share-links/0199"),
+            ("/files/shared", "/files/shared"),
+        ] {
+            assert_eq!(told(path), written);
+        }
+    }
 }

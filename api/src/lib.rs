@@ -8,6 +8,7 @@ mod account;
 pub mod accounts;
 mod admin;
 mod analytics;
+mod api_tokens;
 mod auth;
 mod avatar;
 mod categories;
@@ -19,6 +20,7 @@ mod directory;
 mod docs;
 mod edge;
 mod emotes;
+mod events;
 mod extract;
 mod feeds;
 mod files;
@@ -27,6 +29,7 @@ mod health;
 mod idempotency;
 mod intake;
 mod layers;
+pub mod lights;
 pub mod lines;
 mod live_playback;
 mod mail;
@@ -41,15 +44,21 @@ mod ops;
 mod origin_proxy;
 mod page;
 mod passwords;
+mod payments;
+pub mod places;
+mod plans;
 mod presence;
 mod privacy;
 mod push;
+mod qr;
 mod reachable;
 mod reports;
 mod revoked;
 mod rooms;
 mod router;
+mod scopes;
 mod shapes;
+mod shares;
 mod sign_ins;
 mod site;
 pub mod state;
@@ -90,6 +99,8 @@ pub struct Deps {
     pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn lines::ChatLines>,
+    /// Whether what the site needs is there.
+    pub lights: Arc<dyn lights::Lights>,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.
@@ -116,7 +127,11 @@ impl Api {
             stream_keys: Sealer::new(secret, accounts::STREAM_KEY_PURPOSE),
             webhook_keys: Sealer::new(secret, kit::webhook_key::SEAL_PURPOSE),
             successors: Sealer::new(secret, auth::tokens::SUCCESSOR_PURPOSE),
+            share_links: Sealer::new(secret, shares::SEAL_PURPOSE),
+            share_tokens: kit::share_tokens::ShareTokens::new(secret),
             answers: Sealer::new(secret, idempotency::SEAL_PURPOSE),
+            attempts_key: seal::derive_key(secret, idempotency::DIGEST_PURPOSE),
+            bearers: api_tokens::bearer::Bearers::new(secret),
             errands: tokio_util::task::TaskTracker::new(),
             second_step: kit::second_step::SecondStep::new(secret),
             codes: two_factor::Codes::new(secret),
@@ -128,6 +143,7 @@ impl Api {
             views: live::views::Views::new(deps.live.clone()),
             viewer_salt: seal::derive_key(secret, "anonymous-viewer"),
             proxies: net::TrustedProxies::parse(&config.http.trusted_proxies)?,
+            places: places::Places::open(&config.geoip)?,
             edge: edge::Edge::new(
                 directory.clone(),
                 config.hls.segment_ms,
@@ -152,6 +168,8 @@ impl Api {
             node: deps.node,
             local_origin: deps.local_origin,
             chat_lines: deps.chat_lines,
+            lights: deps.lights,
+            glance: admin::overview::Glance::new(),
             meters: meters::Meters::default(),
             rtmp_url: deps.rtmp_url,
             rtmps_url: deps.rtmps_url,

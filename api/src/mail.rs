@@ -186,7 +186,10 @@ pub(crate) async fn unsubscribe(
     path = "/api/v1/mail/unsubscribe",
     operation_id = "unsubscribe_page",
     params(UnsubscribeQuery),
-    responses((status = 303, description = "The page that asks")),
+    responses(
+        (status = 303, description = "The page that asks"),
+        (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ),
     tag = "notifications",
 )]
 pub(crate) async fn unsubscribe_page(Query(query): Query<UnsubscribeQuery>) -> Response {

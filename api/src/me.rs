@@ -271,7 +271,7 @@ pub(crate) async fn stream_key(State(app): State<App>, account: Account) -> Resu
 pub(crate) async fn storage(State(app): State<App>, account: Account) -> Result<Json<StorageUse>, Problem> {
     let rules = &app.config.recordings;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let room = db::keeping::room(&mut conn, account.id, (rules.quota_bytes(), rules.keep_days())).await?;
+    let room = db::keeping::room(&mut conn, account.id, (app.config.recording_rooms(), rules.keep_days())).await?;
     let room = room.ok_or(MeError::Gone)?;
     Ok(Json(StorageUse {
         used_bytes: room.used_bytes,

@@ -44,6 +44,11 @@ impl RevokedCache {
         }
     }
 
+    /// Whether this process has heard that a sign-in is over.
+    pub(crate) fn is_over(&self, session: SessionId) -> bool {
+        self.revoked.contains_key(&session)
+    }
+
     fn owe(&self, session: SessionId) {
         let mut owed = self.owed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if owed.len() >= OWED_MAX {

@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, auth, avatar, categories, channels, clips, closing, docs, emotes, feeds, files, friends,
-    health, idempotency, layers, live_playback, mail, me, moderation, new_password, notification_settings,
-    notifications, ops, privacy, push, reports, rooms, sign_ins, site, streams, takeover, throttle, two_factor,
-    vod_playback, vods, webhooks,
+    account, admin, analytics, api_tokens, auth, avatar, categories, channels, clips, closing, docs, emotes, events,
+    feeds, files, friends, health, idempotency, layers, live_playback, mail, me, moderation, new_password,
+    notification_settings, notifications, ops, payments, plans, privacy, push, reports, rooms, shares, sign_ins, site,
+    streams, takeover, throttle, two_factor, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -64,7 +64,16 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(two_factor::end_two_factor))
         .routes(routes!(sign_ins::sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::name_sign_in, sign_ins::end_sign_in))
+        .routes(routes!(api_tokens::remove_api_token))
         .routes(routes!(me::storage))
+        .routes(routes!(plans::plans))
+        .routes(routes!(plans::subscription))
+        .routes(routes!(payments::payments))
+        .routes(routes!(payments::payment))
+        .routes(routes!(payments::payment_code))
+        .routes(routes!(payments::cancel_payment))
+        .routes(routes!(payments::desk::pending_payments))
+        .routes(routes!(payments::proof::payment_proof))
         .routes(routes!(me::rotate_stream_key))
         .routes(routes!(me::stream_settings, me::update_stream_settings))
         .routes(routes!(takeover::offer_takeover, takeover::withdraw_takeover))
@@ -96,6 +105,20 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(admin::audit::audit_csv))
         .routes(routes!(admin::reports::site_reports))
         .routes(routes!(admin::reports::decide_site_report))
+        .routes(routes!(admin::overview::overview))
+        .routes(routes!(admin::settings::settings))
+        .routes(routes!(admin::streams::admin_streams))
+        .routes(routes!(admin::streams::cut_stream))
+        .routes(routes!(admin::people::admin_member))
+        .routes(routes!(admin::people::end_sign_ins_of))
+        .routes(routes!(admin::people::set_role))
+        .routes(routes!(admin::queues::queues))
+        .routes(routes!(admin::queues::pause_queue))
+        .routes(routes!(admin::queues::resume_queue))
+        .routes(routes!(admin::queues::jobs))
+        .routes(routes!(admin::queues::retry_job))
+        .routes(routes!(admin::queues::run_job))
+        .routes(routes!(admin::queues::cancel_job))
         .routes(routes!(moderation::card::chatter))
         .routes(routes!(moderation::card::remove_note))
         .routes(routes!(friends::friends))
@@ -118,6 +141,14 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(files::content::file_content))
         .routes(routes!(files::content::file_thumbnail))
         .routes(routes!(files::chunked::upload, files::chunked::abort_upload))
+        .routes(routes!(shares::share_link, shares::update_share_link, shares::revoke_share_link))
+        .routes(routes!(shares::share_link_accesses))
+        .routes(routes!(shares::share_link_qr))
+        .routes(routes!(shares::visit::open_share_link))
+        .routes(routes!(shares::visit::renew_visit))
+        .routes(routes!(shares::visit::shared_items))
+        .routes(routes!(shares::content::shared_content))
+        .routes(routes!(shares::content::shared_thumbnail))
         .routes(routes!(rooms::members::room_members))
         .routes(routes!(rooms::members::update_room_member, rooms::members::remove_room_member))
         .routes(routes!(rooms::members::room_invites))
@@ -143,6 +174,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(clips::clip, clips::update_clip, clips::delete_clip))
         .routes(routes!(clips::count_clip_view))
         .routes(routes!(clips::clip_settings, clips::update_clip_settings))
+        .routes(routes!(events::events))
         .routes(routes!(notifications::notifications))
         .routes(routes!(notifications::read_notification))
         .routes(routes!(notifications::read_notifications))
@@ -169,7 +201,13 @@ fn creating() -> OpenApiRouter<App> {
             .routes(routes!(clips::vod_clips, clips::create_clip))
             .routes(routes!(rooms::rooms, rooms::begin_room))
             .routes(routes!(files::chunked::begin_upload))
+            .routes(routes!(shares::share_links, shares::create_share_link))
+            .routes(routes!(api_tokens::api_tokens, api_tokens::add_api_token))
             .routes(routes!(reports::report))
+            .routes(routes!(payments::begin_payment))
+            .routes(routes!(payments::desk::approve_payment))
+            .routes(routes!(payments::desk::reject_payment))
+            .routes(routes!(payments::desk::ask_payment_again))
             .routes(routes!(moderation::filters::filters, moderation::filters::add_filter))
             .routes(routes!(moderation::card::add_note))
             .routes(routes!(webhooks::webhooks, webhooks::add_webhook))
@@ -185,6 +223,10 @@ fn upload() -> OpenApiRouter<App> {
 
 fn emote() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(emotes::add_emote))
+}
+
+fn proof() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(payments::proof::submit_proof))
 }
 
 fn attachment() -> OpenApiRouter<App> {
@@ -237,6 +279,7 @@ pub(crate) fn document() -> OpenApi {
         reset(),
         upload(),
         emote(),
+        proof(),
         attachment(),
         file(),
         parts(),
@@ -269,10 +312,11 @@ pub(crate) fn build(app: &App) -> Router {
         .layer(from_fn_with_state(layers::ANSWER_WAIT_MAX, layers::deadline));
     let largest = usize::try_from(app.config.attachments.bytes_max()).unwrap_or(usize::MAX);
     let form = usize::try_from(app.config.files.form_bytes_max()).unwrap_or(usize::MAX);
-    let largest_part = usize::try_from(Parts::of(app.config.files.bytes_max()).part_bytes).unwrap_or(usize::MAX);
+    let largest_part = usize::try_from(Parts::of(app.config.upload_bytes_max()).part_bytes).unwrap_or(usize::MAX);
     let uploads = upload()
         .layer(DefaultBodyLimit::max(avatar::UPLOAD_BYTES_MAX + FORM_BYTES))
         .merge(emote().layer(DefaultBodyLimit::max(emotes::UPLOAD_BYTES_MAX + FORM_BYTES)))
+        .merge(proof().layer(DefaultBodyLimit::max(payments::proof::UPLOAD_BYTES_MAX + FORM_BYTES)))
         .layer(from_fn_with_state(layers::UPLOAD_WAIT_MAX, layers::deadline))
         .merge(
             attachment()

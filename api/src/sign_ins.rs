@@ -20,11 +20,12 @@ use crate::account::Account;
 use crate::auth::tokens;
 use crate::extract::{Fields, Json, Path};
 use crate::net::Client;
+use crate::places::Place;
 use crate::revoked;
 use crate::state::App;
 
 /// Shown at most. Scripts that sign in at each run have more.
-const SHOWN_MAX: i64 = 100;
+pub(crate) const SHOWN_MAX: i64 = 100;
 
 /// Also for one that is not the caller's, and for one that is over.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,8 @@ pub(crate) struct SignIn {
     browser: Option<String>,
     /// Where it was when it was last used.
     address: Option<String>,
+    /// Where that is, as far as the site knows: see `geoip.database`.
+    place: Option<Place>,
     created_at: DateTime<Utc>,
     /// When it last asked for an access token, which it does every quarter of an hour.
     last_used_at: DateTime<Utc>,
@@ -91,9 +94,10 @@ pub(crate) struct SignIn {
 }
 
 impl SignIn {
-    fn of(found: db::sessions::SignIn, account: &Account) -> Self {
+    pub(crate) fn of(app: &App, found: db::sessions::SignIn, account: &Account) -> Self {
         let agent = Agent::parse(&found.user_agent);
         Self {
+            place: found.addr.parse().ok().and_then(|addr| app.places.of(addr)),
             id: found.id,
             name: found.name,
             kind: agent.kind.into(),
@@ -140,7 +144,7 @@ fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EndedSignIns {
     /// How many there were.
-    ended: usize,
+    pub(crate) ended: usize,
 }
 
 /// The devices on which the caller is signed in.
@@ -160,7 +164,7 @@ pub(crate) async fn sign_ins(State(app): State<App>, account: Account) -> Result
     let found = db::sessions::of_member(&mut conn, account.id, account.session, SHOWN_MAX).await?;
     let shown = i64::try_from(found.len()).unwrap_or(SHOWN_MAX);
     let total = if shown < SHOWN_MAX { shown } else { db::sessions::count(&mut conn, account.id).await? };
-    let items = found.into_iter().map(|one| SignIn::of(one, &account)).collect();
+    let items = found.into_iter().map(|one| SignIn::of(&app, one, &account)).collect();
     Ok(Json(SignInPage { items, next_cursor: None, total }))
 }
 
@@ -199,7 +203,7 @@ pub(crate) async fn name_sign_in(
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
     let session = SessionId::from_uuid(path.id);
     let named = db::sessions::set_name(&mut conn, account.id, session, name.as_ref()).await?.ok_or(NoSignIn)?;
-    Ok(Json(SignIn::of(named, &account)))
+    Ok(Json(SignIn::of(&app, named, &account)))
 }
 
 /// Signs a device out: its tokens are refused from then on and its chat is closed.

@@ -172,6 +172,9 @@ async fn page(app: &App, path: &str, headers: &HeaderMap) -> Response {
         },
     };
     app.site.policy.apply(response.headers_mut(), path.starts_with("embed/"));
+    if path.starts_with("share/") {
+        Policy::apply_unlisted(response.headers_mut());
+    }
     response
 }
 

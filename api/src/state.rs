@@ -8,6 +8,7 @@ use kit::health::Health;
 use kit::part_links::PartLinks;
 use kit::seal::Sealer;
 use kit::second_step::SecondStep;
+use kit::share_tokens::ShareTokens;
 use kit::tokens::AccessTokens;
 use live::limits::Limits;
 use live::revocations::Revocations;
@@ -16,6 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use tokio_util::task::TaskTracker;
 
+use crate::api_tokens::bearer::Bearers;
 use crate::avatar::Studio;
 use crate::directory::Directory;
 use crate::edge::Edge;
@@ -23,6 +25,7 @@ use crate::intake::Intake;
 use crate::meters::Meters;
 use crate::net::TrustedProxies;
 use crate::passwords::Passwords;
+use crate::places::Places;
 use crate::revoked::RevokedCache;
 use crate::site::Site;
 use crate::two_factor::Codes;
@@ -46,6 +49,9 @@ pub struct Shared {
     pub local_origin: Option<Arc<dyn kit::origin::LocalOrigin>>,
     /// What members said, asked of the chat's store.
     pub chat_lines: Arc<dyn crate::lines::ChatLines>,
+    /// Whether what the site needs is there.
+    pub lights: Arc<dyn crate::lights::Lights>,
+    pub(crate) glance: crate::admin::overview::Glance,
     /// `rtmp://host[:port]/live`, as broadcasters are told.
     pub rtmp_url: String,
     /// `rtmps://host:port/live`, where the site serves it.
@@ -56,8 +62,16 @@ pub struct Shared {
     pub(crate) stream_keys: Sealer,
     pub(crate) webhook_keys: Sealer,
     pub(crate) successors: Sealer,
+    /// For the tokens of share links, which their owners copy again.
+    pub(crate) share_links: Sealer,
+    /// For those who came by one.
+    pub(crate) share_tokens: ShareTokens,
     /// For answers that are told again (`Idempotency-Key`).
     pub(crate) answers: Sealer,
+    /// Keys digests of requests: one may carry a password.
+    pub(crate) attempts_key: [u8; 32],
+    /// Judges tokens of members' programs.
+    pub(crate) bearers: Bearers,
     /// Requests that run to their end without their callers. Waited for when the process stops.
     pub(crate) errands: TaskTracker,
     pub(crate) second_step: SecondStep,
@@ -72,6 +86,7 @@ pub struct Shared {
     /// Keys anonymous viewers' digests, so that addresses cannot be read back out of Redis.
     pub(crate) viewer_salt: [u8; 32],
     pub(crate) proxies: TrustedProxies,
+    pub(crate) places: Places,
     pub(crate) directory: Directory,
     pub(crate) meters: Meters,
     /// Live media of other nodes.

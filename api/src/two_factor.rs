@@ -178,7 +178,7 @@ pub(crate) async fn begin_two_factor(
     let site = app.site_url.parse::<http::Uri>().ok();
     let site = site.as_ref().and_then(http::Uri::host).unwrap_or_default();
     let address = secret.address(site, &username);
-    let picture = address.as_deref().and_then(codes::picture);
+    let picture = address.as_deref().and_then(crate::qr::picture);
     let (Some(otpauth_url), Some(qr_svg)) = (address, picture) else {
         return Err(Problem::new(Kind::Internal, "internal", "try again later"));
     };
@@ -414,7 +414,7 @@ async fn count(app: &App, user: UserId) -> Result<(), AuthError> {
 }
 
 /// The caller's name, if this is their password. The same count of failures as for signing in.
-async fn prove(app: &App, user: UserId, password: String) -> Result<String, Problem> {
+pub(crate) async fn prove(app: &App, user: UserId, password: String) -> Result<String, Problem> {
     let name = {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
         db::users::find(&mut conn, user).await?.ok_or_else(Problem::unauthenticated)?.username

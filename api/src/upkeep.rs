@@ -26,6 +26,8 @@ const AUDIT_BITES_MAX: usize = 20;
 
 /// As many requests under a key as a thousand busy members make in an hour.
 const KEY_BITES_MAX: usize = 50;
+/// Visits of share links: far more than an hour forgets.
+const SHARE_BITES_MAX: usize = 100;
 /// Requests whose callers have gone get this long to write their answers down once the stop was given.
 const ERRANDS_WAIT_MAX: Duration = Duration::from_secs(4);
 
@@ -144,9 +146,14 @@ async fn prune(app: &App) {
                 break;
             }
         }
+        for _bite in 0..SHARE_BITES_MAX {
+            if db::shares::prune(&mut conn).await? < db::shares::PRUNE_ROWS.unsigned_abs() {
+                break;
+            }
+        }
         Ok::<_, db::DbError>(())
     };
     if let Err(error) = pruned.await {
-        tracing::debug!(%error, "old sign-ins, measurements, answers and entries of the log were not pruned");
+        tracing::debug!(%error, "old sign-ins, measurements, answers, share links and entries of the log were not pruned");
     }
 }

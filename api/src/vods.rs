@@ -4,7 +4,7 @@ use axum::extract::State;
 use db::audit::Entry;
 use domain::audit::{Action, Actor};
 use domain::event::Event;
-use domain::{Classify, Kind, Timestamp, VodId};
+use domain::{Classify, Kind, Permission, Timestamp, VodId};
 use http::{HeaderMap, StatusCode};
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -427,7 +427,7 @@ async fn may_change(conn: &mut db::Conn, account: &Account, id: VodId) -> Result
     let role = account.role(conn).await?.ok_or(crate::account::AccessError::Suspended)?;
     let (vod, _) = db::vods::find(conn, id, Some(account.id)).await?.ok_or(VodError::NotFound)?;
     let is_owner = vod.channel == account.id;
-    if is_owner || role.is_staff() { Ok(vod) } else { Err(VodError::NotYours.into()) }
+    if is_owner || role.may(Permission::ChangeMedia) { Ok(vod) } else { Err(VodError::NotYours.into()) }
 }
 
 /// Counts a view: once per member or anonymous client in five minutes.

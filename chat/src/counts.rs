@@ -140,6 +140,7 @@ pub(crate) async fn vouch(gateway: Arc<Gateway>, stop: Stop) -> anyhow::Result<(
             .registry
             .signed_in()
             .into_iter()
+            .filter(|(member, _)| member.socket.is_somebody())
             .map(|(member, identity)| (identity.user, Arc::clone(&member.session.name)))
             .collect();
         if !watching.is_empty() {

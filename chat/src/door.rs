@@ -1,4 +1,4 @@
-//! The way in: which HTTP requests are ours, who may come, and the WebSocket upgrade.
+//! The way in, to sockets and to feeds: which HTTP requests are ours, who may come, and the WebSocket upgrade.
 //!
 //! The Socket.IO library would upgrade by itself; done here, every WebSocket is [`Guarded`] and counted before the library
 //! sees it.
@@ -32,6 +32,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service, ServiceExt};
 
+use crate::feeds;
+use crate::gateway::Gateway;
 use crate::greeting::{Greeting, session_of};
 use crate::guarded::Guarded;
 use crate::limits::{GREETING_WAIT_MAX, MESSAGE_BYTES_MAX, POST_WAIT_MAX, UPGRADE_WAIT_MAX};
@@ -65,6 +67,8 @@ impl Service<Request<Body>> for NotOurs {
 /// Everything the way in needs.
 pub(crate) struct Door {
     pub io: Io,
+    /// For feeds; without one there are none.
+    pub gateway: Option<Arc<Gateway>>,
     pub origins: Origins,
     pub proxies: TrustedProxies,
     pub slots: Arc<Slots>,
@@ -73,7 +77,7 @@ pub(crate) struct Door {
     pub stop: Stop,
 }
 
-/// Puts the gateway in front of a router: `/socket.io/` is ours, the rest passes.
+/// Puts the gateway in front of a router: `/socket.io/` and `GET /api/v1/events` are ours, the rest passes.
 #[derive(Clone)]
 pub struct ChatLayer {
     pub(crate) door: Arc<Door>,
@@ -107,12 +111,17 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !is_ours(request.uri().path()) {
+        let is_feed = self.door.gateway.is_some() && is_feed(&request);
+        if !is_feed && !is_ours(request.uri().path()) {
             return Either::Left(self.inner.call(request));
         }
         let door = Arc::clone(&self.door);
         Either::Right(async move { Ok(door.enter(request).await) }.boxed())
     }
+}
+
+fn is_feed(request: &Request<Body>) -> bool {
+    *request.method() == Method::GET && request.uri().path() == feeds::PATH
 }
 
 fn is_ours(path: &str) -> bool {
@@ -147,7 +156,17 @@ impl Door {
             return Problem::new(Kind::Forbidden, "chat.origin", "pages of that origin may not connect")
                 .into_response();
         }
-        let mut response = self.dispatch(request).await;
+        let mut response = match self.gateway.clone().filter(|_| is_feed(&request)) {
+            Some(gateway) => match self.line_for(&request) {
+                Some(line) => {
+                    let addr = self.address_of(&request);
+                    feeds::open(gateway, feeds::Asked { uri: request.uri(), headers: request.headers(), addr, line })
+                        .await
+                }
+                None => too_many(),
+            },
+            None => self.dispatch(request).await,
+        };
         if let Visit::Allowed(origin) = visit
             && let Ok(origin) = HeaderValue::from_str(&origin)
         {
@@ -178,12 +197,15 @@ impl Door {
 
     /// A new connection's line, if its address may have one more.
     fn line_for(&self, request: &Request<Body>) -> Option<Arc<Line>> {
+        self.slots.take(limit_key(self.address_of(request))).map(Line::new)
+    }
+
+    fn address_of(&self, request: &Request<Body>) -> IpAddr {
         let peer = request
             .extensions()
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        let address = self.proxies.client(peer, request.headers());
-        self.slots.take(limit_key(address)).map(Line::new)
+        self.proxies.client(peer, request.headers())
     }
 
     async fn poll(&self, request: Request<Body>) -> Response {

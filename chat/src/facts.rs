@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use db::access::Closed;
 use db::analytics::{Audience, Sample, Tally};
+use db::api_tokens::Bearer;
 use db::chat::{Chatter, OnAir, VodRoom};
 use db::moderation::Standing;
 use db::moderation::held::{self, Held, Holding};
@@ -18,6 +19,7 @@ use domain::event::Event;
 use domain::order::{Filters, Modes};
 use domain::user::Username;
 use domain::{MessageId, SessionId, StreamId, Timestamp, UserId, Visibility, VodId};
+use kit::api_tokens::TokenHash;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -227,6 +229,11 @@ impl Facts {
     /// Which of these sign-ins are over. Not remembered: one must not be believed a moment longer.
     pub(crate) async fn dead_sessions(&self, sessions: &[SessionId]) -> db::Result<Vec<SessionId>> {
         db::chat::dead_sessions(&mut *self.pool.acquire().await?, sessions).await
+    }
+
+    /// Whom a program's token speaks for. Not remembered.
+    pub(crate) async fn bearer(&self, hash: &TokenHash, addr: &str) -> db::Result<Option<Bearer>> {
+        db::api_tokens::find(&mut *self.pool.acquire().await?, hash, addr).await
     }
 
     /// What holds in a channel. Its filters are compiled again only when they have changed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::{MessageId, SessionId, UserId};
 use kit::Secret;
+use kit::api_tokens::ApiTokens;
 use kit::tokens::AccessTokens;
 use live::audience::Audience;
 use live::claims::Claims;
@@ -18,9 +19,9 @@ use live::viewers::{Viewers, is_viewer_id};
 use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use socketioxide::SendError;
-use socketioxide::SocketError;
 use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
+use socketioxide::socket::Sid;
+use socketioxide::{SendError, SocketError};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +36,7 @@ use crate::limits::{ACK_WAIT_MAX, AUTH_WAIT_MAX, FLOODED_REST, MEMBER_EVENTS_BUR
 use crate::line::Line;
 use crate::order::desk::Desks;
 use crate::pace::Pace;
+use crate::peer::Peer;
 use crate::presence::{LastSeen, Watchers};
 use crate::refusal::Refusal;
 use crate::registry::{Member, Registry};
@@ -56,6 +58,7 @@ pub(crate) struct Gateway {
     pub history: Arc<dyn History>,
     pub rooms: Arc<dyn RoomHistory>,
     pub tokens: AccessTokens,
+    pub api_tokens: ApiTokens,
     pub revocations: Revocations,
     pub limits: Limits,
     pub chat_quota: Quota,
@@ -161,7 +164,7 @@ impl Gateway {
         });
         let gateway = self;
         socket.on_disconnect(move |socket: SocketRef| {
-            gateway.depart(&socket, &session);
+            gateway.depart(socket.id, &session);
             std::future::ready(())
         });
         Ok(())
@@ -170,13 +173,14 @@ impl Gateway {
     /// Takes a connected socket in.
     pub(crate) fn announce(&self, socket: SocketRef) {
         let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
-        self.registry.add(Member { socket, session });
+        self.registry.add(Member { socket: socket.into(), session });
     }
 
-    fn depart(self: &Arc<Self>, socket: &SocketRef, session: &Arc<Session>) {
-        let left = self.registry.remove(socket.id, session);
-        self.desks.remove(socket.id);
-        self.watchers.forget(socket.id);
+    /// A socket or a feed is gone.
+    pub(crate) fn depart(self: &Arc<Self>, id: Sid, session: &Arc<Session>) {
+        let left = self.registry.remove(id, session);
+        self.desks.remove(id);
+        self.watchers.forget(id);
         if left.user.is_none() && left.watching.is_empty() {
             return;
         }
@@ -252,8 +256,11 @@ impl Gateway {
         };
         let _told = member.socket.emit("auth:expired", &json!({ "code": code }));
         match why {
-            Expiry::Expired => member.session.set_close_at(Some(Instant::now() + RENEW_GRACE)),
-            Expiry::Revoked => self.close(member),
+            // A feed has no way to show another token.
+            Expiry::Expired if member.socket.is_somebody() => {
+                member.session.set_close_at(Some(Instant::now() + RENEW_GRACE));
+            }
+            Expiry::Expired | Expiry::Revoked => self.close(member),
         }
     }
 
@@ -263,7 +270,8 @@ impl Gateway {
         if identity.is_some() {
             member.session.set_close_at(None);
         }
-        if let Some(user) = before.filter(|user| identity.is_none_or(|identity| identity.user != *user)) {
+        let is_news = |user: &UserId| identity.is_none_or(|identity| identity.user != *user);
+        if let Some(user) = before.filter(is_news).filter(|_| member.socket.is_somebody()) {
             self.watchers.forget(member.socket.id);
             self.last_seen.note_left(user, kit::clock::now());
             let (presence, name) = (self.presence.clone(), Arc::clone(&member.session.name));
@@ -287,7 +295,7 @@ impl Gateway {
         self.tracker.spawn(async move {
             // Events under way get their answers first.
             let _in_time = timeout_at(Instant::now() + ACK_WAIT_MAX, member.session.idle()).await;
-            let _goodbye = member.socket.clone().disconnect();
+            member.socket.disconnect();
             sleep(GOODBYE_WAIT).await;
             member.session.cut(&member.socket);
         });
@@ -296,6 +304,7 @@ impl Gateway {
     /// One event of a client. Never waits: the work is done by a task, in the client's order.
     fn receive(self: &Arc<Self>, socket: SocketRef, event: String, data: Option<Value>, ack: AckSender) {
         let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
+        let socket = Peer::from(socket);
         // The client knows that it is connected a moment before we are told, and may be quick.
         if !self.registry.knows(socket.id) {
             self.registry.add(Member { socket: socket.clone(), session: Arc::clone(&session) });
@@ -396,7 +405,7 @@ pub(crate) struct News {
 }
 
 /// Sends an acknowledgement. A client whose buffer is full takes nothing and is cut.
-fn acknowledge(socket: &SocketRef, session: &Session, ack: AckSender, body: &impl serde::Serialize) {
+fn acknowledge(socket: &Peer, session: &Session, ack: AckSender, body: &impl serde::Serialize) {
     if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(body) {
         metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
         session.cut(socket);

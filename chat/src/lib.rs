@@ -11,6 +11,8 @@ mod dress;
 mod events;
 mod facts;
 mod fanout;
+mod feed;
+mod feeds;
 mod gateway;
 mod greeting;
 mod guarded;
@@ -21,6 +23,7 @@ pub mod message;
 mod order;
 mod origin;
 mod pace;
+mod peer;
 mod presence;
 mod refusal;
 mod registry;
@@ -127,6 +130,7 @@ impl Chat {
             history,
             rooms,
             tokens: AccessTokens::new(&config.auth.secret, config.auth.access_ttl_s),
+            api_tokens: kit::api_tokens::ApiTokens::new(&config.auth.secret),
             revocations: Revocations::new(deps.live.clone(), config.auth.access_ttl_s),
             limits: Limits::new(deps.live.clone()),
             chat_quota: Quota::new(config.limits.chat_per_user_per_3s, CHAT_WINDOW),
@@ -157,6 +161,7 @@ impl Chat {
         let closing = Stop::new();
         let door = Arc::new(Door {
             io: service,
+            gateway: Some(Arc::clone(&gateway)),
             origins: Origins::new(config),
             proxies: TrustedProxies::parse(&config.http.trusted_proxies)?,
             slots: Slots::new(config.chat.connections_per_ip_max, config.limits.viewers_per_ip as usize),
@@ -250,6 +255,9 @@ async fn close(gateway: &Arc<Gateway>, io: &SocketIo) {
         gateway.viewers.leave(&watching).await;
     }
     let members = gateway.registry.all();
+    for member in members.iter().filter(|member| !member.socket.is_somebody()) {
+        member.socket.disconnect();
+    }
     if timeout(CLOSE_WAIT_MAX, io.close()).await.is_err() {
         for member in members {
             member.session.cut(&member.socket);

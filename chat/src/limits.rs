@@ -28,6 +28,11 @@ pub(crate) const GREETING_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 /// Bytes waiting for one client beyond what the kernel holds. More, and it is disconnected.
 pub(crate) const WAITING_BYTES_MAX: usize = 128 * 1024;
+/// Feeds of `GET /api/v1/events` that one member may have open on a node, names of events one may be limited to, and how often a
+/// silent one says that it lives: more often than what stands between closes idle lines.
+pub(crate) const FEEDS_PER_MEMBER_MAX: usize = 8;
+pub(crate) const FEED_NAMES_MAX: usize = 50;
+pub(crate) const FEED_BEAT_EVERY: Duration = Duration::from_secs(15);
 /// What one WebSocket may send, whatever it is.
 pub(crate) const READ_BYTES_PER_S: u32 = 64 * 1024;
 pub(crate) const READ_BURST_BYTES: u32 = 512 * 1024;

@@ -8,19 +8,18 @@ use std::sync::{Arc, RwLock};
 use domain::UserId;
 use domain::user::Username;
 use live::fanout::Target;
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
-use socketioxide::{SendError, SocketError};
 
 use crate::limits::ROOMS_MAX;
+use crate::peer::Peer;
 use crate::saying::Saying;
 use crate::session::{Identity, Session};
 use crate::wire::Full;
 
-/// One open socket.
+/// One open socket, or one feed.
 #[derive(Clone)]
 pub(crate) struct Member {
-    pub socket: SocketRef,
+    pub socket: Peer,
     pub session: Arc<Session>,
 }
 
@@ -29,9 +28,7 @@ impl Member {
     pub(crate) fn hear(&self, saying: &Saying) {
         let is_full = match self.session.wire() {
             Some(wire) => wire.upgrade().is_some_and(|wire| wire.send(&saying.frames) == Err(Full)),
-            None => saying.events.iter().any(|(event, payload)| {
-                matches!(self.socket.emit(event, payload), Err(SendError::Socket(SocketError::InternalChannelFull)))
-            }),
+            None => saying.events.iter().any(|(event, payload)| self.socket.hear(event, payload) == Err(Full)),
         };
         if is_full {
             metrics::counter!("rillcast_chat_cut_total", "reason" => "slow").increment(1);
@@ -78,21 +75,30 @@ pub(crate) enum JoinRefusal {
 /// What a closed socket leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
+    /// Who was seen through it.
     pub user: Option<UserId>,
     /// Viewers of whom no socket is left here.
     pub watching: Vec<Watching>,
 }
 
-impl Inner {
-    fn leave_room(&mut self, sid: Sid, name: &Username, viewer: &Arc<str>) -> Option<Watching> {
-        let room = self.rooms.get_mut(name)?;
-        room.members.remove(&sid)?;
-        let sockets = room.viewers.get_mut(viewer)?;
+impl Room {
+    /// Whether that was the viewer's last socket here.
+    fn let_go(&mut self, viewer: &Arc<str>) -> bool {
+        let Some(sockets) = self.viewers.get_mut(viewer) else { return false };
         *sockets -= 1;
         let is_last = *sockets == 0;
         if is_last {
-            room.viewers.remove(viewer);
+            self.viewers.remove(viewer);
         }
+        is_last
+    }
+}
+
+impl Inner {
+    fn leave_room(&mut self, sid: Sid, name: &Username, viewer: &Arc<str>) -> Option<Watching> {
+        let room = self.rooms.get_mut(name)?;
+        let left = room.members.remove(&sid)?;
+        let is_last = left.socket.is_somebody() && room.let_go(viewer);
         if room.members.is_empty() {
             self.rooms.remove(name);
         }
@@ -136,6 +142,22 @@ impl Registry {
         true
     }
 
+    /// Takes a feed in. False: its member has `max` of them already.
+    pub(crate) fn add_feed(&self, member: Member, max: usize) -> bool {
+        let sid = member.socket.id;
+        let user = member.session.identity().map(|identity| identity.user);
+        let mut inner = self.write();
+        if let Some(user) = user {
+            let theirs = inner.users.get(&user).into_iter().flatten().filter_map(|sid| inner.sockets.get(sid));
+            if theirs.filter(|entry| !entry.member.socket.is_somebody()).count() >= max {
+                return false;
+            }
+            inner.users.entry(user).or_default().insert(sid);
+        }
+        inner.sockets.insert(sid, Entry { member, user, rooms: Vec::new() });
+        true
+    }
+
     pub(crate) fn knows(&self, sid: Sid) -> bool {
         self.read().sockets.contains_key(&sid)
     }
@@ -151,7 +173,7 @@ impl Registry {
         }
         let viewer = &entry.member.session.viewer;
         let watching = entry.rooms.iter().filter_map(|room| inner.leave_room(sid, room, viewer)).collect();
-        Left { user: entry.user, watching }
+        Left { user: entry.user.filter(|_| entry.member.socket.is_somebody()), watching }
     }
 
     /// Says for whom a socket speaks from now on. Returns for whom it spoke.
@@ -185,7 +207,9 @@ impl Registry {
         entry.rooms.push(name.clone());
         let member = entry.member.clone();
         let room = inner.rooms.entry(name.clone()).or_default();
-        *room.viewers.entry(Arc::clone(&member.session.viewer)).or_default() += 1;
+        if member.socket.is_somebody() {
+            *room.viewers.entry(Arc::clone(&member.session.viewer)).or_default() += 1;
+        }
         room.members.insert(sid, member);
         Ok(())
     }
@@ -229,6 +253,12 @@ impl Registry {
         self.read().rooms.get(name).map_or(0, |room| room.members.len())
     }
 
+    /// Sockets in a room that somebody watches through.
+    pub(crate) fn watching_in(&self, name: &Username) -> usize {
+        let inner = self.read();
+        inner.rooms.get(name).map_or(0, |room| room.members.values().filter(|m| m.socket.is_somebody()).count())
+    }
+
     /// Every socket in a room.
     pub(crate) fn in_room(&self, name: &Username) -> Vec<Member> {
         self.read().rooms.get(name).map_or_else(Vec::new, |room| room.members.values().cloned().collect())
@@ -267,9 +297,11 @@ impl Registry {
         members.filter_map(|member| Some((member.clone(), member.session.identity()?))).collect()
     }
 
-    /// Every member with a socket.
+    /// Every member who is here: with a socket, not only with a feed.
     pub(crate) fn users(&self) -> HashSet<UserId> {
-        self.read().users.keys().copied().collect()
+        let inner = self.read();
+        let here = inner.sockets.values().filter(|entry| entry.member.socket.is_somebody());
+        here.filter_map(|entry| entry.user).collect()
     }
 
     /// Every socket.

@@ -91,7 +91,7 @@ impl Gateway {
     async fn look(&self) -> anyhow::Result<()> {
         let airing = self.facts.airing(CHANNELS_ON_AIR_MAX).await?;
         let seats = |name: &Username| Seats {
-            sockets: self.registry.sockets_in(name) as u64,
+            sockets: self.registry.watching_in(name) as u64,
             viewers: self.registry.viewers_here(name),
         };
         let rooms: Vec<(Username, Seats)> =

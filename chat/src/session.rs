@@ -7,7 +7,6 @@ use std::time::Duration;
 use domain::user::Username;
 use domain::{SessionId, StreamId, UserId};
 use kit::tokens::AccessClaims;
-use socketioxide::extract::SocketRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use crate::limits::{EVENTS_BURST, EVENTS_PER_S, IN_FLIGHT_MAX, REFUSED_MAX};
 use crate::line::Line;
 use crate::pace::Pace;
+use crate::peer::Peer;
 use crate::sampler::Arrival;
 use crate::wire::Wire;
 
@@ -181,9 +181,8 @@ impl Session {
     }
 
     /// Ends the connection at once, whatever waits in it.
-    pub(crate) fn cut(&self, socket: &SocketRef) {
-        // Says so if there is room, and marks the socket as gone.
-        let _goodbye = socket.clone().disconnect();
+    pub(crate) fn cut(&self, peer: &Peer) {
+        peer.cut();
         if let Some(line) = &self.line {
             line.cut();
         }

@@ -61,6 +61,7 @@ impl Echo {
         let config = kit::Config::default();
         let door = Door {
             io: service,
+            gateway: None,
             origins: Origins::new(&config),
             proxies: TrustedProxies::parse(&config.http.trusted_proxies).unwrap(),
             slots: Slots::new(1_000, 1_000),

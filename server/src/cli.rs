@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kit::config::Origin;
 
 use crate::{commands, compose, doctor, import, recordings, up};
 
@@ -249,12 +250,15 @@ impl Cli {
             Command::Up(args) => {
                 if let Some(data) = args.data {
                     config.data_dir = data;
+                    config.origins.insert("data_dir".to_owned(), Origin::Flag);
                 }
                 if let Some(http) = args.http {
                     config.http.listen = http;
+                    config.origins.insert("http.listen".to_owned(), Origin::Flag);
                 }
                 if let Some(rtmp) = args.rtmp {
                     config.ingest.listen = rtmp;
+                    config.origins.insert("ingest.listen".to_owned(), Origin::Flag);
                 }
                 up::run(config).await
             }

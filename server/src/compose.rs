@@ -172,6 +172,7 @@ pub async fn assemble(mut config: Config, roles: &HashSet<Role>, listeners: List
             metrics: metrics.clone(),
             node: node.clone(),
             local_origin,
+            lights: Arc::new(doctor::Lights::new(config.clone())),
             chat_lines: Arc::new(lines::Lines::new(chat::history::open(&config, &pool).await?)),
             rtmp_url: rtmp_url.clone(),
             rtmps_url,

@@ -3,18 +3,24 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::bail;
+use api::lights::{Light, LightState};
 use kit::Config;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use transcoder::worker::{Check, CheckStatus as Status};
 
 use crate::embedded::postgres;
 use crate::{node, ports};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Line {
     check: String,
     status: &'static str,
@@ -55,8 +61,10 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     lines.push(database(&config).await);
     lines.push(redis(&config).await);
     lines.push(bucket(&config).await);
+    lines.push(chat_store(&config).await);
     lines.push(mail(&config).await);
     lines.push(scanner(&config).await);
+    lines.push(places(&config));
     lines.extend(transcoder::worker::doctor().into_iter().map(Line::from));
     lines.push(transcoder::worker::doctor_encoder(&config.transcoder).into());
     let failed = lines.iter().any(|line| line.status == "fail");
@@ -71,6 +79,107 @@ pub async fn run(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The services among them, for the console. Ports are the process's own by then.
+#[derive(Debug)]
+pub struct Lights {
+    config: Arc<Config>,
+    /// What this machine has does not change while the program runs, and looking takes a child and seconds.
+    media: Arc<OnceLock<Line>>,
+    has_looked: AtomicBool,
+}
+
+impl Lights {
+    pub fn new(config: Arc<Config>) -> Self {
+        Self { config, media: Arc::default(), has_looked: AtomicBool::new(false) }
+    }
+
+    /// What was found of media; at first nothing.
+    async fn media(&self) -> Line {
+        if !self.has_looked.swap(true, Ordering::Relaxed) {
+            let (media, settings) = (Arc::clone(&self.media), self.config.transcoder.clone());
+            let looked = tokio::task::spawn_blocking(move || _ = media.set(media_line(&settings)));
+            if looked.await.is_err() {
+                self.has_looked.store(false, Ordering::Relaxed);
+            }
+        }
+        let looking = || Line { status: "warn", ..Line::new("media", Ok("still being looked at".to_owned())) };
+        self.media.get().cloned().unwrap_or_else(looking)
+    }
+}
+
+/// Longest any of them is waited for.
+const LIGHT_WAIT_MAX: Duration = Duration::from_secs(3);
+
+impl api::lights::Lights for Lights {
+    fn look(&self) -> Pin<Box<dyn Future<Output = Vec<Light>> + Send + '_>> {
+        let config = &*self.config;
+        Box::pin(async move {
+            let (postgres, redis, bucket, chat, mail, scanner, media) = tokio::join!(
+                within("postgres", database(config)),
+                within("redis", redis(config)),
+                within("bucket", bucket(config)),
+                within("chat", chat_store(config)),
+                within("mail", mail(config)),
+                within("scanner", scanner(config)),
+                within("media", self.media()),
+            );
+            [postgres, redis, bucket, chat, mail, scanner, media].map(Light::from).to_vec()
+        })
+    }
+}
+
+impl From<Line> for Light {
+    fn from(line: Line) -> Self {
+        let state = match line.status {
+            "ok" => LightState::Ok,
+            "warn" => LightState::Warn,
+            _ => LightState::Fail,
+        };
+        Self { name: line.check, state, detail: line.detail, hint: line.hint }
+    }
+}
+
+async fn within(check: &str, looked: impl Future<Output = Line>) -> Line {
+    match timeout(LIGHT_WAIT_MAX, looked).await {
+        Ok(line) => line,
+        Err(_) => {
+            let waited = format!("no answer within {} s", LIGHT_WAIT_MAX.as_secs());
+            Line::new(check, Err((waited, String::new())))
+        }
+    }
+}
+
+/// What media work needs of this machine, in one line: the worst of it.
+fn media_line(settings: &kit::config::TranscoderConfig) -> Line {
+    let mut checks = transcoder::worker::doctor();
+    checks.push(transcoder::worker::doctor_encoder(settings));
+    let count = checks.len();
+    let of = |wanted: fn(&Check) -> bool| checks.iter().find(|check| wanted(check)).cloned();
+    let lacking =
+        of(|check| matches!(check.status, Status::Fail)).or_else(|| of(|check| matches!(check.status, Status::Warn)));
+    match lacking {
+        None => Line::new("media", Ok(format!("{count} checks of GStreamer passed"))),
+        Some(check) => {
+            let detail = format!("{}: {}", check.name, check.detail);
+            Line { check: "media".to_owned(), detail, ..Line::from(check) }
+        }
+    }
+}
+
+/// The chat's history.
+async fn chat_store(config: &Config) -> Line {
+    if config.chat.mongodb_url.is_empty() {
+        return Line::new("chat", Ok("in Postgres".to_owned()));
+    }
+    let looked = async {
+        let pool = db::pool::connect(&config.database)?;
+        chat::history::open(config, &pool).await?.ping().await?;
+        anyhow::Ok("MongoDB answers".to_owned())
+    };
+    let hint = "check chat.mongodb_url".to_owned();
+    Line::new("chat", looked.await.map_err(|error| (format!("{error:#}"), hint)))
 }
 
 /// Whether encoders can be served under TLS.
@@ -171,6 +280,12 @@ async fn bucket(config: &Config) -> Line {
 async fn scanner(config: &Config) -> Line {
     let hint = "check scan.clamd; until it answers, what members send waits".to_owned();
     Line::new("scanner", jobs::scan::check(&config.scan).await.map_err(|error| (format!("{error:#}"), hint)))
+}
+
+fn places(config: &Config) -> Line {
+    let hint = "check geoip.database; the site does not start with what cannot be read".to_owned();
+    let result = api::places::Places::open(&config.geoip).map(|places| places.describe());
+    Line::new("places", result.map_err(|error| (format!("{error:#}"), hint)))
 }
 
 async fn mail(config: &Config) -> Line {

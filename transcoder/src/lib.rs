@@ -99,7 +99,7 @@ impl Transcoder {
             objects: deps.objects.clone(),
             data_dir: deps.config.data_dir.clone(),
             spool_bytes_max: deps.config.transcoder.spool_mib_max.saturating_mul(1024 * 1024),
-            quota_bytes: deps.config.recordings.quota_bytes(),
+            rooms: deps.config.recording_rooms(),
             pace: record::Pace::default(),
         });
         let (cellar, cellar_task) = Cellar::new(deps.config.data_dir.join("live"));

@@ -9,6 +9,8 @@ export function memberFiles({ scene, uuid7, iso, problem, picture, vod, io }) {
   const uploads = new Map();
   let limits = {
     used_bytes: 0,
+    plan: "PLUS",
+    plan_name: "PLUS",
     quota_bytes: 20_000 * MIB,
     file_bytes_max: 10_240 * MIB,
     form_bytes_max: 50 * MIB,

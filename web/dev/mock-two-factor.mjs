@@ -3,7 +3,7 @@ const SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 const LETTERS = "23456789abcdefghijkmnpqrstuvwxyz";
 
 /** Three corners and a scatter: as much of a QR code as a picture of the page needs. */
-function picture() {
+export function picture() {
   const size = 33;
   const squares = [];
   const corner = (x, y) => (x < 8 && y < 8) || (x >= size - 8 && y < 8) || (x < 8 && y >= size - 8);

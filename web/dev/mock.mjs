@@ -13,10 +13,13 @@ import { Server } from "socket.io";
 import { analytics } from "./mock-analytics.mjs";
 import { attachments } from "./mock-attach.mjs";
 import { clips } from "./mock-clips.mjs";
+import { consoleDesk } from "./mock-console.mjs";
 import { memberFiles } from "./mock-files.mjs";
 import { order } from "./mock-order.mjs";
+import { payments } from "./mock-payments.mjs";
 import { presence, presenceOf } from "./mock-presence.mjs";
-import { twoFactor } from "./mock-two-factor.mjs";
+import { shareLinks } from "./mock-shares.mjs";
+import { picture as qrPicture, twoFactor } from "./mock-two-factor.mjs";
 import { webhooks } from "./mock-webhooks.mjs";
 
 const port = Number(process.argv[2] ?? 8090);
@@ -178,6 +181,7 @@ const choices = [
   "unban_answer",
   "file_ready",
   "file_failed",
+  "share_accessed",
 ].map((type) => ({
   type,
   in_app: true,
@@ -237,6 +241,7 @@ let notices = [
   ["message", "", "room", randomUUID(), ref(people[2]), false, 900, null, "Friday night crew"],
   ["room_invite", "", "room", randomUUID(), ref(people[4]), true, 2_000, null, "Tape loops"],
   ["file_ready", "", "file_version", randomUUID(), null, false, 2_000, null, "shownotes.md"],
+  ["share_accessed", "", "share_access", randomUUID(), null, false, 2_200, null, "dusk.jpg"],
   ["file_failed", "", "file_version", randomUUID(), null, false, 2_500, null, "totally-a-song.exe"],
   ["unban_answer", "", "unban_request", randomUUID(), null, true, 3_000, ref(people[3]), "accepted"],
   ["new_follower", "Kasia Nowak follows you now", "user", randomUUID(), ref(people[2]), false, 3_900],
@@ -1013,6 +1018,8 @@ const server = createServer(async (request, response) => {
       return answer(response, problem(503, "unavailable", "try again later"));
     if (files.handle(request, response, path, Buffer.concat(chunks))) return;
     if (kept(request, response, path, url, Buffer.concat(chunks))) return;
+    if (paid.handle(request, response, path)) return;
+    if (shared(request, response, path, Buffer.concat(chunks))) return;
     for (const [method, pattern, handle] of routes) {
       const found = path.slice(7).match(pattern);
       if (found && method === request.method) {
@@ -1107,6 +1114,18 @@ const desk = order({
   io: () => io,
 });
 const kept = memberFiles({ scene, uuid7, iso, problem, picture, vod: () => vods[4].id, io: () => io });
+const paid = payments({
+  scene,
+  uuid7,
+  iso,
+  page,
+  problem,
+  ref,
+  people,
+  code: qrPicture,
+  io: () => io,
+});
+const shared = shareLinks({ scene, uuid7, iso, problem, picture, vod: () => vods[0] });
 const cut = clips({ scene, uuid7, iso, page, problem, ref, people, vods: () => vods, user });
 routes.push(
   ...cut.routes,
@@ -1114,6 +1133,8 @@ routes.push(
   ...analytics({ scene, uuid7, problem }),
   ...webhooks({ scene, uuid7, iso, page, problem }),
   ...secured.routes,
+  ...paid.routes,
+  ...consoleDesk({ iso, page, scene, user, streams: () => streams }),
 );
 
 io.on("connection", (socket) => {

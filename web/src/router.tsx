@@ -10,6 +10,7 @@ import {
   stringifySearchWith,
 } from "@tanstack/react-router";
 import type { AuditFilter } from "@/features/admin/audit";
+import { type JobFilter, QUEUES, STATES } from "@/features/admin/jobs";
 import { type FileKind, type FileSort, KINDS, SORTS } from "@/features/files/api";
 import { asFolder } from "@/features/files/paths";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
@@ -198,6 +199,28 @@ const conversation = createRoute({
   validateSearch: spot,
   component: lazyRouteComponent(() => import("@/routes/MessagesPage"), "MessagesPage"),
 });
+/** Which jobs. */
+export const jobSearch = (search: Record<string, unknown>): JobFilter => {
+  const queue = QUEUES.find((one) => one === search.queue);
+  const state = STATES.find((one) => one === search.state);
+  return { ...(queue ? { queue } : {}), ...(state ? { state } : {}) };
+};
+const adminOverview = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("@/routes/AdminOverview"), "AdminOverview"),
+});
+const adminSettings = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/settings",
+  component: lazyRouteComponent(() => import("@/routes/AdminSettings"), "AdminSettings"),
+});
+const adminJobs = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/jobs",
+  validateSearch: jobSearch,
+  component: lazyRouteComponent(() => import("@/routes/AdminJobs"), "AdminJobs"),
+});
 const adminCategories = createRoute({
   getParentRoute: () => shell,
   path: "/admin/categories",
@@ -251,6 +274,37 @@ const files = createRoute({
   path: "/files",
   validateSearch: fileSearch,
   component: lazyRouteComponent(() => import("@/routes/FilesPage"), "FilesPage"),
+});
+const plans = createRoute({
+  getParentRoute: () => shell,
+  path: "/plans",
+  component: lazyRouteComponent(() => import("@/routes/PlansPage"), "PlansPage"),
+});
+const payment = createRoute({
+  getParentRoute: () => shell,
+  path: "/payments/$id",
+  component: lazyRouteComponent(() => import("@/routes/PaymentPage"), "PaymentPage"),
+});
+const adminPayments = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin/payments",
+  component: lazyRouteComponent(() => import("@/routes/AdminPayments"), "AdminPayments"),
+});
+const sharedLinks = createRoute({
+  getParentRoute: () => shell,
+  path: "/files/shared",
+  component: lazyRouteComponent(() => import("@/routes/SharedLinksPage"), "SharedLinksPage"),
+});
+/** `?path=/a/`: where in a shared folder. */
+const below = (search: Record<string, unknown>): { path?: string } => {
+  const path = asFolder(text(search.path));
+  return path === "/" ? {} : { path };
+};
+const share = createRoute({
+  getParentRoute: () => shell,
+  path: "/share/$token",
+  validateSearch: below,
+  component: lazyRouteComponent(() => import("@/routes/SharePage"), "SharePage"),
 });
 const forbidden = createRoute({ getParentRoute: () => shell, path: "/403", component: Forbidden });
 const broken = createRoute({ getParentRoute: () => shell, path: "/500", component: ServerErrorPage });
@@ -325,16 +379,24 @@ const tree = root.addChildren([
     notifications,
     friends,
     files,
+    plans,
+    payment,
+    sharedLinks,
+    share,
     unsubscribe,
     confirmMail,
     forgot,
     reset,
     messages,
     conversation,
+    adminOverview,
+    adminSettings,
+    adminJobs,
     adminCategories,
     adminMembers,
     adminReports,
     adminAudit,
+    adminPayments,
     forbidden,
     broken,
   ]),

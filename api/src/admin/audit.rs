@@ -8,7 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use db::audit::{Record, Spot, Wanted};
 use domain::audit::{Action, EntityType};
-use domain::{Classify, Kind};
+use domain::{Classify, Kind, Permission};
 use futures::stream;
 use kit::Problem;
 use kit::problem::ProblemBody;
@@ -194,7 +194,7 @@ pub(crate) async fn audit_log(
     let limit = page.limit()?;
     let after = page.after::<Spot>()?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    account.require_admin(&mut conn).await?;
+    account.require(&mut conn, Permission::SeeAudit).await?;
     let mut rows = db::audit::page(&mut conn, &wanted, after, page::rows(limit)).await?;
     let next_cursor = page::cut(&mut rows, limit, spot);
     Ok(Json(AuditPage { items: rows.into_iter().map(AuditEntry::from).collect(), next_cursor }))
@@ -224,7 +224,7 @@ pub(crate) async fn audit_csv(
 ) -> Result<Response, Problem> {
     {
         let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-        account.require_admin(&mut conn).await?;
+        account.require(&mut conn, Permission::SeeAudit).await?;
     }
     let verdict = app.limits.hit(&format!("audit-files:{}", account.id), FILES).await;
     if !verdict.is_allowed {

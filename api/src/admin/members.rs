@@ -4,11 +4,11 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::audit::{Record, Spot};
 use db::site::{Member, Wanted};
-use domain::UserId;
 use domain::audit::{Action, Actor};
 use domain::event::TwoFactorChange;
 use domain::order::reason;
-use domain::user::{Role, Username};
+use domain::user::Username;
+use domain::{Permission, UserId};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{AdminError, staff};
+use super::AdminError;
 use crate::account::Account;
 use crate::accounts::{self, By};
 use crate::extract::{Fields, Json, Path, Query, storable};
@@ -32,7 +32,7 @@ use crate::two_factor::{self, TwoFactorError};
 #[into_params(parameter_in = Path)]
 pub(crate) struct MemberPath {
     /// The member's name.
-    username: String,
+    pub(crate) username: String,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -106,15 +106,16 @@ pub(crate) async fn admin_members(
     let limit = page.limit()?;
     let before = page.after::<Uuid>()?.map(UserId::from_uuid);
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    let staff = staff(&mut conn, &account).await?;
+    let staff = account.require(&mut conn, Permission::SeeMembers).await?;
     let query = params.q.as_deref().map(str::trim).filter(|q| !q.is_empty()).map(storable);
     let query = query.as_deref().map(|q| q.trim_start_matches('@'));
     let wanted = Wanted { query, only_suspended: params.suspended, before };
     let mut rows = db::site::members(&mut conn, wanted, page::rows(limit)).await?;
     let next_cursor = page::cut(&mut rows, limit, |row| row.id.as_uuid());
+    let may = |what, member: &Member| staff.role.may(what) && staff.role.outranks(member.role);
     let view = |member: Member| AdminMember {
-        may_suspend: staff.role.outranks(member.role),
-        may_reset_two_factor: member.has_two_factor && staff.role == Role::Admin && staff.role.outranks(member.role),
+        may_suspend: may(Permission::SuspendMembers, &member),
+        may_reset_two_factor: member.has_two_factor && may(Permission::ResetTwoFactor, &member),
         role: member.role.into(),
         is_suspended: member.is_barred,
         is_closed: member.is_closed,
@@ -138,7 +139,7 @@ pub(crate) struct SiteLogEntry {
     act_id: Uuid,
     /// Null: the operator, at the command line.
     actor: Option<String>,
-    /// `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`.
+    /// `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`, `stream.cut`, `stream_key.blocked`.
     action: String,
     target: Option<String>,
     reason: String,
@@ -163,7 +164,7 @@ impl From<Record> for SiteLogEntry {
 }
 
 /// A reason, which nobody may leave out.
-fn because(body: &Because) -> Result<String, Problem> {
+pub(crate) fn because(body: &Because) -> Result<String, Problem> {
     let mut fields = Fields::default();
     let why = fields.take(reason(&body.reason)).unwrap_or_default();
     if why.is_empty() {
@@ -183,7 +184,7 @@ async fn set(
     let why = because(body)?;
     let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
     let mut tx = db::begin(&app.pool).await?;
-    let staff = staff(&mut tx, account).await?;
+    let staff = account.require(&mut tx, Permission::SuspendMembers).await?;
     let subject = db::site::hold(&mut tx, &name).await?.ok_or(OrderError::NoMember)?;
     if !staff.role.outranks(subject.role) {
         return Err(AdminError::Outranked.into());
@@ -270,11 +271,11 @@ pub(crate) async fn reset_two_factor(
     Json(body): Json<Because>,
 ) -> Result<Json<SiteLogEntry>, Problem> {
     let mut tx = db::begin(&app.pool).await?;
-    account.require_admin(&mut tx).await?;
+    let staff = account.require(&mut tx, Permission::ResetTwoFactor).await?;
     let why = because(&body)?;
     let name = Username::parse(&path.username).map_err(|_| OrderError::NoMember)?;
     let subject = db::site::hold(&mut tx, &name).await?.ok_or(OrderError::NoMember)?;
-    if !Role::Admin.outranks(subject.role) {
+    if !staff.role.outranks(subject.role) {
         return Err(AdminError::Outranked.into());
     }
     if !db::two_factor::remove(&mut tx, subject.id).await? {
@@ -328,7 +329,7 @@ pub(crate) async fn site_log(
     let limit = page.limit()?;
     let after = page.after::<Spot>()?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    staff(&mut conn, &account).await?;
+    account.require(&mut conn, Permission::SeeStaffLog).await?;
     let member = match params.target.as_deref().filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => {

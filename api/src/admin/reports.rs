@@ -3,6 +3,7 @@
 use axum::extract::State;
 use db::audit::Entry;
 use db::moderation::reports::{self, Queue};
+use domain::Permission;
 use domain::audit::{Action, Actor};
 use domain::order::{ReportDesk, ReportState, remark};
 use kit::Problem;
@@ -12,7 +13,6 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::staff;
 use crate::account::Account;
 use crate::extract::{Fields, Json, Path, Query};
 use crate::moderation::reports::{CasePage, ReportParams, why_not};
@@ -49,7 +49,7 @@ pub(crate) async fn site_reports(
     let limit = page.limit()?;
     let before = page.after::<Uuid>()?;
     let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
-    staff(&mut conn, &account).await?;
+    account.require(&mut conn, Permission::DecideReports).await?;
     let mut rows = reports::cases(&mut conn, Queue::Site, params.state.into(), before, page::rows(limit)).await?;
     let next_cursor = page::cut(&mut rows, limit, |row| row.id);
     Ok(Json(CasePage { items: rows.into_iter().map(CaseView::for_site).collect(), next_cursor }))
@@ -103,7 +103,7 @@ pub(crate) async fn decide_site_report(
         SiteReportAction::Dismiss => (ReportState::Dismissed, Action::ReportDismissed),
     };
     let mut tx = db::begin(&app.pool).await?;
-    let staff = staff(&mut tx, &account).await?;
+    let staff = account.require(&mut tx, Permission::DecideReports).await?;
     let is_done = reports::decide(&mut tx, Queue::Site, path.id, state, (staff.name.as_str(), &note)).await?;
     let case = match reports::case(&mut tx, path.id).await? {
         Some(case) if is_done => case,

@@ -6,6 +6,7 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use db::audit::Entry;
 use db::sessions::{NewSession, Next, RevokeReason, TokenHash};
 use domain::audit::{Action, Actor};
+use domain::event::Event;
 use domain::user::Role;
 use domain::{SessionId, UserId};
 use http::HeaderMap;
@@ -13,6 +14,7 @@ use http::header::USER_AGENT;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::auth::known::DeviceToken;
 use crate::net::Client;
 use crate::state::App;
 
@@ -47,6 +49,7 @@ impl RefreshToken {
 
 /// What a successful sign-in or refresh gives.
 pub(crate) struct Granted {
+    pub session: SessionId,
     pub access_token: String,
     pub refresh: RefreshToken,
 }
@@ -58,6 +61,10 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    pub(crate) fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
     pub(crate) fn of(client: &Client, headers: &HeaderMap) -> Self {
         let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Self { user_agent: agent.chars().take(USER_AGENT_CHARS_MAX).collect(), addr: client.addr.to_string() }
@@ -70,7 +77,7 @@ pub(crate) async fn open(
     conn: &mut db::Conn,
     user: UserId,
     role: Role,
-    device: &Device,
+    (device, token): (&Device, &DeviceToken),
 ) -> Result<Granted, db::DbError> {
     let session = SessionId::from_uuid(kit::ids::uuid());
     let refresh = RefreshToken::random();
@@ -80,9 +87,10 @@ pub(crate) async fn open(
         user_agent: &device.user_agent,
         addr: &device.addr,
         expires_at: expires_at(app),
+        device: Some(&token.hash()),
     };
     db::sessions::open(conn, &new, &refresh.hash()).await?;
-    Ok(Granted { access_token: app.tokens.issue(user, session, role), refresh })
+    Ok(Granted { session, access_token: app.tokens.issue(user, session, role), refresh })
 }
 
 /// What became of a presented refresh token.
@@ -109,7 +117,7 @@ pub(crate) async fn rotate(
     }
     let granted = |refresh| {
         let access_token = app.tokens.issue(presented.user, presented.session, presented.role);
-        Rotation::Granted(Granted { access_token, refresh })
+        Rotation::Granted(Granted { session: presented.session, access_token, refresh })
     };
     let context = seal_context(&hash, device);
     let Some(used_ms_ago) = presented.used_ms_ago else {
@@ -141,6 +149,8 @@ pub(crate) async fn rotate(
                 ..Entry::new(Actor::Site, Action::SessionEnded, presented.session, "")
             };
             db::audit::write(conn, entry).await?;
+            let event = Event::SignInStolen { user_id: presented.user, session_id: presented.session };
+            db::outbox::push(conn, &event).await?;
             Ok(Rotation::Stolen(presented.session))
         }
     }

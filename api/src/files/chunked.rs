@@ -157,8 +157,10 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// `mib_max`: what the caller's plan lets one file take.
     pub(super) fn judge(
         app: &App,
+        mib_max: u32,
         (name, path, mime): (&str, &str, &str),
         bytes: u64,
         visibility: Option<&str>,
@@ -171,13 +173,12 @@ impl Wanted {
         let (Some(name), Some(folder), Some(visibility)) = (name, folder, visibility) else {
             return Err(FileError::NotFound.into());
         };
-        let config = &app.config.files;
         let mime = file::mime(mime);
         if bytes == 0 {
             return Err(FileError::Empty.into());
         }
-        if bytes > config.bytes_max() {
-            return Err(FileError::TooLarge(u64::from(config.file_mib_max)).into());
+        if bytes > u64::from(mib_max) << 20 {
+            return Err(FileError::TooLarge(u64::from(mib_max)).into());
         }
         if super::is_media_only(app) && !sort::may_be_remade(name.as_str(), &mime) {
             return Err(FileError::MediaOnly.into());
@@ -223,7 +224,7 @@ pub(super) async fn reserve(
     };
     let mut tx = db::begin(&app.pool).await?;
     account.role(&mut tx).await?.ok_or(AccessError::Suspended)?;
-    let begun = uploads::begin(&mut tx, &new, app.config.files.quota_bytes()).await?;
+    let begun = uploads::begin(&mut tx, &new, app.config.file_rooms()).await?;
     let file = match begun {
         Begun::Done(file) => file,
         Begun::Full => return Err(FileError::Full.into()),
@@ -232,6 +233,12 @@ pub(super) async fn reserve(
     };
     db::commit(tx).await?;
     Ok(Place { file, version, blob, lock })
+}
+
+/// The largest file the caller's plan takes, in MiB.
+pub(super) async fn largest(app: &App, account: &Account) -> Result<u32, Problem> {
+    let mut conn = app.pool.acquire().await.map_err(db::DbError::from)?;
+    Ok(app.config.offer(db::plans::of(&mut conn, account.id).await?).upload_mib)
 }
 
 /// Says that an upload is here, whole: it is looked into from now on.
@@ -272,7 +279,8 @@ pub(crate) async fn begin_upload(
     Json(body): Json<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadBegun>), Problem> {
     let said = (body.name.as_str(), body.path.as_str(), body.mime_type.as_str());
-    let wanted = Wanted::judge(&app, said, body.size, body.visibility.as_deref())?;
+    let mib_max = largest(&app, &account).await?;
+    let wanted = Wanted::judge(&app, mib_max, said, body.size, body.visibility.as_deref())?;
     let parts = Parts::of(wanted.bytes);
     let place = reserve(&app, &account, &wanted, Some(&parts)).await?;
     let key = keys::blob(place.blob, &place.lock, BlobPart::Upload);

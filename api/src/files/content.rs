@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::FileId;
 use domain::file::{FileError, FileKind};
+use domain::{BlobId, FileId};
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method};
 use kit::Problem;
@@ -43,8 +43,8 @@ pub(crate) struct ContentQuery {
     operation_id = "file_content",
     params(FilePath, ContentQuery),
     responses(
-        (status = 200, description = "Its bytes", content_type = "application/octet-stream"),
-        (status = 206, description = "A part of its bytes", content_type = "application/octet-stream"),
+        (status = 200, description = "Its bytes, of whatever type they are", content_type = "*/*"),
+        (status = 206, description = "A part of its bytes", content_type = "*/*"),
         (status = 304, description = "What the caller has is still right"),
         (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -59,7 +59,8 @@ pub(crate) async fn file_content(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    give(&app, account.as_ref(), &path, &query, Wish { is_small: false, method, headers }).await
+    let is_saved = query.download;
+    give(&app, account.as_ref(), &path, &query, Wish { is_small: false, is_saved, method, headers }).await
 }
 
 /// A file's thumbnail, of at most 480 pixels.
@@ -84,13 +85,28 @@ pub(crate) async fn file_thumbnail(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    give(&app, account.as_ref(), &path, &query, Wish { is_small: true, method, headers }).await
+    give(&app, account.as_ref(), &path, &query, Wish { is_small: true, is_saved: false, method, headers }).await
 }
 
-struct Wish {
-    is_small: bool,
-    method: Method,
-    headers: HeaderMap,
+/// How somebody would have a file.
+pub(crate) struct Wish {
+    /// Its thumbnail.
+    pub is_small: bool,
+    /// To be saved rather than shown.
+    pub is_saved: bool,
+    pub method: Method,
+    pub headers: HeaderMap,
+}
+
+/// A file that may be had: where it lies and as what it is served.
+pub(crate) struct Found<'a> {
+    pub blob: BlobId,
+    pub lock: &'a str,
+    pub name: &'a str,
+    pub kind: FileKind,
+    pub mime: &'a str,
+    pub is_developed: bool,
+    pub has_thumb: bool,
 }
 
 async fn give(
@@ -105,14 +121,30 @@ async fn give(
     let found = db::files::served(&mut conn, FileId::from_uuid(path.id), viewer, query.version).await?;
     drop(conn);
     let found = found.ok_or(FileError::NotFound)?;
-    let (part, mime) = match (wish.is_small, found.has_thumb, found.is_developed) {
-        (true, true, _) => (BlobPart::Thumbnail, thumb_mime(app, &found).await?),
-        (true, false, _) => return Err(FileError::NotFound.into()),
-        (false, ..) if found.is_withheld => return Err(FileError::Withheld.into()),
-        (false, _, true) => (BlobPart::Picture, found.mime.clone()),
-        (false, _, false) => (BlobPart::Upload, found.mime.clone()),
+    if !wish.is_small && found.is_withheld {
+        return Err(FileError::Withheld.into());
+    }
+    let lying = Found {
+        blob: found.blob,
+        lock: &found.lock,
+        name: &found.name,
+        kind: found.kind,
+        mime: &found.mime,
+        is_developed: found.is_developed,
+        has_thumb: found.has_thumb,
     };
-    let key = keys::blob(found.blob, &found.lock, part);
+    deliver(app, &lying, wish).await
+}
+
+/// Answers with a file's bytes, dressed so that they cannot act.
+pub(crate) async fn deliver(app: &App, found: &Found<'_>, wish: Wish) -> Result<Response, Problem> {
+    let (part, mime) = match (wish.is_small, found.has_thumb, found.is_developed) {
+        (true, true, _) => (BlobPart::Thumbnail, thumb_mime(app, found).await?),
+        (true, false, _) => return Err(FileError::NotFound.into()),
+        (false, _, true) => (BlobPart::Picture, found.mime.to_owned()),
+        (false, _, false) => (BlobPart::Upload, found.mime.to_owned()),
+    };
+    let key = keys::blob(found.blob, found.lock, part);
     // A blob's bytes never change: its key is the version.
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(key.as_bytes())[..12]));
     if kit::negotiation::is_unchanged(&wish.headers, &etag) {
@@ -120,7 +152,7 @@ async fn give(
         *response.status_mut() = http::StatusCode::NOT_MODIFIED;
         return Ok(dressed(response, &etag));
     }
-    let is_shown = wish.is_small || !query.download && is_harmless(found.kind);
+    let is_shown = wish.is_small || !wish.is_saved && is_harmless(found.kind);
     let mime = if is_shown { mime.as_str() } else { ANY_BYTES };
     let range = range_of(&wish.headers, &etag);
     let response = serve(&app.objects, &key, &wish.method, range, &etag, KEEP, mime).await;
@@ -128,18 +160,18 @@ async fn give(
         .map_err(|error| if error.is_not_found() { FileError::NotFound.into() } else { Problem::from(error) })?;
     let mut response = dressed(response, &etag);
     let how = if is_shown { "inline" } else { "attachment" };
-    response.headers_mut().insert(CONTENT_DISPOSITION, disposition(how, &found.name));
+    response.headers_mut().insert(CONTENT_DISPOSITION, disposition(how, found.name));
     Ok(response)
 }
 
 /// What cannot act when it is shown: our own pictures, and what a browser only plays or prints.
-const fn is_harmless(kind: FileKind) -> bool {
+pub(crate) const fn is_harmless(kind: FileKind) -> bool {
     matches!(kind, FileKind::Image | FileKind::Audio | FileKind::Text | FileKind::Video)
 }
 
 /// A thumbnail with clear pixels is WebP, others JPEG: the bucket knows.
-async fn thumb_mime(app: &App, found: &db::files::Served) -> Result<String, Problem> {
-    let meta = app.objects.head(&keys::blob(found.blob, &found.lock, BlobPart::Thumbnail)).await;
+async fn thumb_mime(app: &App, found: &Found<'_>) -> Result<String, Problem> {
+    let meta = app.objects.head(&keys::blob(found.blob, found.lock, BlobPart::Thumbnail)).await;
     let meta =
         meta.map_err(|error| if error.is_not_found() { FileError::NotFound.into() } else { Problem::from(error) })?;
     Ok(meta.content_type.filter(|mime| mime == "image/webp").unwrap_or_else(|| "image/jpeg".to_owned()))

@@ -12,7 +12,7 @@ use objects::FileUpload;
 use objects::keys::{self, BlobPart};
 use utoipa::ToSchema;
 
-use super::chunked::{Wanted, abandon, arrived, reserve};
+use super::chunked::{Wanted, abandon, arrived, largest, reserve};
 use super::shapes::FileView;
 use crate::account::Account;
 use crate::extract::Json;
@@ -71,7 +71,8 @@ pub(crate) async fn upload_file(
     })?;
     let word = |name: &str| received.words.get(name).map(String::as_str);
     let said = (received.name.as_str(), word("path").unwrap_or_default(), received.mime.as_str());
-    let wanted = Wanted::judge(&app, said, received.bytes, word("visibility"))?;
+    let mib_max = largest(&app, &account).await?;
+    let wanted = Wanted::judge(&app, mib_max, said, received.bytes, word("visibility"))?;
     // Looked into again later; but whoever sends it hears of it now.
     Sorted::judge(wanted.name.as_str(), &wanted.mime, &received.head)?;
     let place = reserve(&app, &account, &wanted, None).await?;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::VisibilityName;
+use crate::plans::PlanWord;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -184,6 +185,10 @@ pub(crate) struct FilePage {
 /// What may be sent, and what room is left.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FileLimits {
+    /// The caller's plan, of which the limits are.
+    pub(super) plan: PlanWord,
+    /// As the operator calls it.
+    pub(super) plan_name: String,
     /// What the caller's files take, those in the trash and on their way included.
     pub(super) used_bytes: i64,
     /// What they may take. Null: no limit.

@@ -6,6 +6,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use db::moderation::cards::{self, Face, Note};
 use db::moderation::{LogQuery, Standing};
+use domain::Permission;
 use domain::order::NOTE_CHARS_MAX;
 use domain::user::Username;
 use http::StatusCode;
@@ -132,7 +133,7 @@ async fn member(conn: &mut db::Conn, name: &str) -> Result<Face, Problem> {
 
 fn standing_entry(standing: Standing, is_owner: bool) -> StandingEntry {
     StandingEntry {
-        is_moderator: standing.is_moderator || is_owner || standing.role.is_staff(),
+        is_moderator: standing.is_moderator || is_owner || standing.role.may(Permission::KeepChats),
         sanction: standing
             .sanction
             .map(|sanction| StandingSanction { until: sanction.ends_at, reason: sanction.reason }),

@@ -325,7 +325,7 @@ async fn keep(
     operation_id = "attachment",
     params(AttachmentPath),
     responses(
-        (status = 200, description = "Its bytes", content_type = "application/octet-stream"),
+        (status = 200, description = "Its bytes", content_type = "*/*"),
         (status = "4XX", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),

@@ -42,6 +42,12 @@ impl Policy {
         })
     }
 
+    /// For pages whose address is a secret: no other site is told of it, and nothing lists it.
+    pub(super) fn apply_unlisted(headers: &mut HeaderMap) {
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow"));
+    }
+
     /// `is_embedded`: a page made for frames on other sites.
     pub(super) fn apply(&self, headers: &mut HeaderMap, is_embedded: bool) {
         let set = |headers: &mut HeaderMap, name: HeaderName, value: &'static str| {

@@ -8,8 +8,6 @@ use domain::UserId;
 use hmac::{Hmac, Mac};
 use kit::Secret;
 use kit::seal::{Sealer, derive_key};
-use qrcode::render::svg;
-use qrcode::{EcLevel, QrCode};
 use sha2::Sha256;
 use totp_rs::{Builder, Totp};
 
@@ -81,13 +79,6 @@ impl AppSecret {
         let totp = Builder::new().with_secret(self.0).with_issuer(Some(issuer)).with_account_name(username);
         totp.build_noncompliant().to_url().ok()
     }
-}
-
-/// A QR code as an SVG document: dark on white whatever the page's colours are, with its quiet zone, as scanners want it.
-pub(super) fn picture(text: &str) -> Option<String> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
-    let colours = (svg::Color("#000"), svg::Color("#fff"));
-    Some(code.render().dark_color(colours.0).light_color(colours.1).min_dimensions(240, 240).build())
 }
 
 /// Makes and judges codes with the site's secret.
@@ -218,7 +209,7 @@ mod tests {
         let address = secret.address("tv.example", "alice").unwrap();
         assert_eq!(address, format!("otpauth://totp/tv.example:alice?secret={}&issuer=tv.example", secret.text()));
         assert!(secret.address("[::1]", "alice").unwrap().starts_with("otpauth://totp/Rillcast:alice?"));
-        let picture = picture(&address).unwrap();
+        let picture = crate::qr::picture(&address).unwrap();
         assert!(picture.contains("<svg") && picture.contains("#fff") && !picture.contains("otpauth"));
     }
 }

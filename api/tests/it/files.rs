@@ -13,11 +13,11 @@ const PART: usize = 5 << 20;
 const INITIATE: &str = "/api/v1/files/chunked-upload/initiate";
 const COMPLETE: &str = "/api/v1/files/chunked-upload/complete";
 
-struct House {
-    site: Site,
+pub struct House {
+    pub site: Site,
     s3: S3Server,
-    alice: Member,
-    bob: Member,
+    pub alice: Member,
+    pub bob: Member,
     _disk: TempDir,
 }
 
@@ -25,7 +25,7 @@ struct House {
 type Put = (u32, String);
 
 impl House {
-    async fn start(change: impl FnOnce(&mut kit::Config)) -> Self {
+    pub async fn start(change: impl FnOnce(&mut kit::Config)) -> Self {
         let (s3, disk) = (S3Server::start().await.expect("a bucket"), tempfile::tempdir().expect("a folder"));
         let mut setup = Setup::new();
         setup.config.storage = s3.config();
@@ -37,11 +37,11 @@ impl House {
         Self { site, s3, alice, bob, _disk: disk }
     }
 
-    async fn post(&self, who: &Member, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, who: &Member, path: &str, body: Value) -> Answer {
         self.site.post(path).bearer(&who.token).json(body).send().await
     }
 
-    async fn get(&self, who: &Member, path: &str) -> Answer {
+    pub async fn get(&self, who: &Member, path: &str) -> Answer {
         self.site.get(path).bearer(&who.token).send().await
     }
 
@@ -73,7 +73,7 @@ impl House {
         self.post(who, COMPLETE, body).await
     }
 
-    async fn send(&self, who: &Member, folder: &str, name: &str, mime: &str, file: &[u8]) -> Answer {
+    pub async fn send(&self, who: &Member, folder: &str, name: &str, mime: &str, file: &[u8]) -> Answer {
         let mut body = format!(
             "--b0undary\r\nContent-Disposition: form-data; name=\"path\"\r\n\r\n{folder}\r\n\
              --b0undary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {mime}\r\n\r\n"
@@ -86,7 +86,7 @@ impl House {
     }
 
     /// As the pipeline leaves what is clean.
-    async fn pass(&self, file: &Value, kind: &str, mime: &str) {
+    pub async fn pass(&self, file: &Value, kind: &str, mime: &str) {
         let id = file["id"].as_str().expect("an id");
         self.site
             .sql(&format!(
@@ -100,7 +100,7 @@ impl House {
     }
 
     /// A clean text file of somebody's.
-    async fn text(&self, who: &Member, folder: &str, name: &str) -> Value {
+    pub async fn text(&self, who: &Member, folder: &str, name: &str) -> Value {
         let file = self.send(who, folder, name, "text/plain", b"some words").await.expect(201).json;
         self.pass(&file, "text", "text/plain").await;
         file

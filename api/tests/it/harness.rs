@@ -106,6 +106,7 @@ impl Setup {
             metrics: kit::telemetry::metrics(),
             node: "node-here".to_owned(),
             chat_lines: Arc::new(FewWords(pool.clone())),
+            lights: Arc::new(OneLight),
             local_origin: self.local_origin.map(|router| Arc::new(Routes(router)) as Arc<dyn LocalOrigin>),
             rtmp_url: "rtmp://tv.test/live".to_owned(),
             rtmps_url: Some("rtmps://tv.test:1936/live".to_owned()),
@@ -134,6 +135,19 @@ struct FewWords(db::Pool);
 impl std::fmt::Debug for FewWords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FewWords")
+    }
+}
+
+/// A site that lacks one thing.
+#[derive(Debug)]
+struct OneLight;
+
+impl api::lights::Lights for OneLight {
+    fn look(&self) -> std::pin::Pin<Box<dyn Future<Output = Vec<api::lights::Light>> + Send + '_>> {
+        let state = api::lights::LightState::Warn;
+        let light =
+            api::lights::Light { name: "mail".to_owned(), state, detail: "off".to_owned(), hint: String::new() };
+        Box::pin(std::future::ready(vec![light]))
     }
 }
 
@@ -197,9 +211,16 @@ impl Answer {
 
     /// The refresh cookie that was set: its value and its attributes.
     pub fn cookie(&self) -> Option<(String, String)> {
-        let line = self.headers.get(SET_COOKIE)?.to_str().ok()?;
-        let (pair, attributes) = line.split_once(';')?;
-        Some((pair.strip_prefix("rillcast_refresh=")?.to_owned(), attributes.to_owned()))
+        self.cookie_named("rillcast_refresh")
+    }
+
+    /// Another cookie that was set.
+    pub fn cookie_named(&self, name: &str) -> Option<(String, String)> {
+        self.headers.get_all(SET_COOKIE).iter().find_map(|line| {
+            let (pair, attributes) = line.to_str().ok()?.split_once(';')?;
+            let value = pair.strip_prefix(name)?.strip_prefix('=')?;
+            Some((value.to_owned(), attributes.to_owned()))
+        })
     }
 
     pub fn text(&self) -> String {

@@ -66,7 +66,7 @@ async fn a_member_sees_their_devices_and_nobody_elses() {
     }
     let expected = json!({
         "id": seen[0]["id"], "name": null, "kind": "phone", "system": "iOS", "browser": "Safari",
-        "address": "198.51.100.4", "created_at": null, "last_used_at": null, "is_current": true,
+        "address": "198.51.100.4", "place": null, "created_at": null, "last_used_at": null, "is_current": true,
     });
     assert_eq!(first, expected);
     assert_eq!((&seen[1]["kind"], &seen[1]["browser"]), (&json!("computer"), &json!("Firefox")));
@@ -187,4 +187,63 @@ async fn all_others_end_and_this_one_stays() {
     }
     assert_eq!(end_others().await, json!({"ended": 0}));
     site.call("DELETE", SESSIONS).send().await.refused(401, "auth.required");
+}
+
+/// What the outbox holds of sign-ins that may be somebody else's.
+async fn told(site: &Site) -> Vec<Value> {
+    let query = "SELECT kind, payload->>'from' AS \"from\" FROM outbox
+                  WHERE kind IN ('signed_in_anew', 'sign_in_stolen') ORDER BY outbox_id";
+    site.rows(query).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_in_from_where_they_were_never_seen_is_told_of() {
+    let site = Site::start().await;
+    site.register("alice").await;
+    let login = |agent: &'static str, from: &'static str, device: Option<&str>| {
+        let body = json!({"login": "alice", "password": PASSWORD});
+        let call = site.post("/api/v1/auth/login").json(body).header("user-agent", agent).from(from);
+        match device {
+            Some(device) => call.header("cookie", &format!("rillcast_device={device}")).send(),
+            None => call.send(),
+        }
+    };
+    let first = login(IPHONE, "198.51.100.4", None).await.expect(200);
+    let anew = |from: &str| json!({"kind": "signed_in_anew", "from": from});
+    let mut expected = vec![anew("Safari \u{b7} iOS \u{b7} 198.51.100.4")];
+    assert_eq!(told(&site).await, expected);
+    let (device, attributes) = first.cookie_named("rillcast_device").expect("a cookie of the device");
+    for needed in ["HttpOnly", "SameSite=Strict", "Path=/api/v1/auth"] {
+        assert!(attributes.contains(needed), "{needed}: {attributes}");
+    }
+
+    // The same browser in the same network, and with its cookie anywhere.
+    login(IPHONE, "198.51.100.77", None).await.expect(200);
+    let again = login(FIREFOX, "203.0.113.9", Some(&device)).await.expect(200);
+    assert_eq!(again.cookie_named("rillcast_device").expect("it is kept").0, device);
+    assert_eq!(told(&site).await, expected);
+
+    // Another browser there, the same one elsewhere, and one with a cookie nobody gave it.
+    login(FIREFOX, "198.51.100.4", None).await.expect(200);
+    login(IPHONE, "192.0.2.1", None).await.expect(200);
+    let forged = "0123456789abcdef0123456789abcdef";
+    login(IPHONE, "2001:db8::1", Some(forged)).await.expect(200);
+    let odd = login(IPHONE, "2001:db8::2", Some("<odd>")).await.expect(200);
+    assert_ne!(odd.cookie_named("rillcast_device").expect("a new one").0, "<odd>");
+    expected.push(anew("Firefox \u{b7} Linux \u{b7} 198.51.100.4"));
+    expected.push(anew("Safari \u{b7} iOS \u{b7} 192.0.2.1"));
+    expected.push(anew("Safari \u{b7} iOS \u{b7} 2001:db8::1"));
+    assert_eq!(told(&site).await, expected);
+}
+
+/// E2: the victim is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_robbed_of_a_sign_in_is_told() {
+    let site = Site::start().await;
+    let alice = site.register("alice").await;
+    let next = site.post("/api/v1/auth/refresh").cookie(&alice.cookie).send().await.expect(200);
+    site.post("/api/v1/auth/refresh").cookie(&next.cookie().unwrap().0).send().await.expect(200);
+    site.sql("UPDATE refresh_tokens SET used_at = used_at - interval '1 minute'").await;
+    site.post("/api/v1/auth/refresh").cookie(&alice.cookie).send().await.refused(401, "auth.session-over");
+    assert_eq!(told(&site).await, [json!({"kind": "sign_in_stolen", "from": null})]);
 }

@@ -1,6 +1,5 @@
 //! Every page of a list of a hundred thousand files, in every order there is.
 
-use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -14,8 +13,7 @@ const PAGE: usize = 100;
 pub async fn run() -> anyhow::Result<Value> {
     let site = process::site_with(None, &[]).await?;
     let sender = Sender::new(&site, "owner").await?;
-    let pool = db::testing::pool(site.value("database.url").context("a site without a database")?)?;
-    db::testing::add_files(&pool, &sender.member().id, FILES).await?;
+    site.add_files(sender.member(), FILES).await;
     let mut results = Map::new();
     for (name, narrowed) in [("anywhere", ""), ("in one folder", "&path=/"), ("in the trash", "&trash=true")] {
         for sort in ["name", "recent", "size"] {

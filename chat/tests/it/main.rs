@@ -7,6 +7,7 @@ mod calls;
 mod clients;
 mod desk;
 mod events;
+mod feeds;
 mod history;
 mod hostile;
 mod nodes;

@@ -2,7 +2,7 @@
 //! [`domain::Visibility`] and, for lists, the functions `is_listed_for` and `is_visible_to`.
 
 use domain::user::{Role, Username};
-use domain::{StreamId, UserId, Visibility, VodId};
+use domain::{Permission, StreamId, UserId, Visibility, VodId};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
@@ -112,7 +112,7 @@ pub async fn admitted(
     Ok(rows
         .into_iter()
         .filter(|row| {
-            let is_staff = Role::parse(&row.role).is_some_and(Role::is_staff);
+            let is_staff = Role::parse(&row.role).is_some_and(|role| role.may(Permission::SeeHidden));
             row.user_id == channel.as_uuid() || is_staff || (for_followers && row.is_follower)
         })
         .map(|row| UserId::from_uuid(row.user_id))

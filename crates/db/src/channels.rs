@@ -1,7 +1,7 @@
 //! SQL for channels: stream keys, settings of the next stream, and what visitors see.
 
 use domain::notification::Bell;
-use domain::{Timestamp, UserId, Visibility};
+use domain::{Permission, Timestamp, UserId, Visibility};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
@@ -82,7 +82,7 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
         SELECT u.user_id, u.username, u.display_name, u.avatar_key, u.bio, u.created_at, c.followers_count,
                (SELECT f.bell FROM follows f WHERE f.channel_id = c.channel_id AND f.follower_id = $2) AS bell,
                EXISTS (SELECT FROM users e
-                        WHERE e.user_id = $2 AND NOT e.is_suspended AND e.role IN ('moderator', 'admin')) AS "is_viewer_staff!"
+                        WHERE e.user_id = $2 AND NOT e.is_suspended AND e.role = ANY($3)) AS "is_viewer_staff!"
           FROM users u
           JOIN channels c ON c.channel_id = u.user_id
          WHERE u.username = $1
@@ -90,6 +90,7 @@ pub async fn find(conn: &mut Conn, username: &str, viewer: Option<UserId>) -> Re
         "#,
         username,
         viewer.map(UserId::as_uuid),
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_optional(conn)
     .await?;

@@ -2,7 +2,7 @@
 //! [`crate::recordings`].
 
 use domain::clip::{CLIPS_PER_RECORDING_MAX, Clippers, Span};
-use domain::{ClipId, Timestamp, UserId, Visibility, VodId};
+use domain::{ClipId, Permission, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
 use crate::access;
@@ -116,7 +116,7 @@ pub async fn find(conn: &mut Conn, id: ClipId, viewer: Option<UserId>) -> Result
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $1 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($3)) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
            AND s.status IS DISTINCT FROM 'starting'
@@ -127,6 +127,7 @@ pub async fn find(conn: &mut Conn, id: ClipId, viewer: Option<UserId>) -> Result
         "#,
         viewer.map(UserId::as_uuid),
         id.as_uuid(),
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_optional(conn)
     .await?
@@ -161,7 +162,7 @@ pub async fn recent(
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $1 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($7)) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
            AND s.status IS DISTINCT FROM 'starting'
@@ -181,6 +182,7 @@ pub async fn recent(
         at,
         id,
         limit,
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_all(conn)
     .await?
@@ -216,7 +218,7 @@ pub async fn most_viewed(
           JOIN users m ON m.user_id = k.creator_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $1 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($7)) AS is_staff) AS eye
          WHERE k.deleted_at IS NULL
            AND v.deleted_at IS NULL
            AND s.status IS DISTINCT FROM 'starting'
@@ -236,6 +238,7 @@ pub async fn most_viewed(
         views,
         id,
         limit,
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_all(conn)
     .await?

@@ -9,7 +9,7 @@ pub mod upkeep;
 pub mod uploads;
 
 use domain::file::{FileKind, Folder, VersionState};
-use domain::{BlobId, FileId, Timestamp, UserId, VersionId, Visibility, VodId};
+use domain::{BlobId, FileId, Permission, Timestamp, UserId, VersionId, Visibility, VodId};
 use uuid::Uuid;
 
 use crate::Conn;
@@ -259,9 +259,13 @@ pub async fn move_folder(conn: &mut Conn, owner: UserId, from: &Folder, to: &Fol
         from.as_str(),
         to.as_str(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await;
-    changed(done)
+    let done = changed(done)?;
+    if done == Changed::Done {
+        crate::shares::follow_folder(conn, owner, from, to).await?;
+    }
+    Ok(done)
 }
 
 /// Throws files away; they can be had back. Returns which.
@@ -415,7 +419,7 @@ pub async fn served(
           JOIN users u ON u.user_id = f.owner_id
          CROSS JOIN LATERAL (SELECT (f.owner_id = $2) IS TRUE
                                  OR EXISTS (SELECT FROM users a
-                                             WHERE a.user_id = $2 AND a.role = 'admin' AND NOT a.is_suspended) AS is_keeper) AS eye
+                                             WHERE a.user_id = $2 AND a.role = ANY($4) AND NOT a.is_suspended) AS is_keeper) AS eye
           JOIN file_versions v ON v.file_id = f.file_id
            AND CASE WHEN $3::integer IS NULL THEN v.version_id = f.version_id
                     ELSE v.number = $3 AND v.state = 'completed' AND eye.is_keeper END
@@ -426,6 +430,7 @@ pub async fn served(
         file.as_uuid(),
         viewer.map(UserId::as_uuid),
         number,
+        &Permission::SeeFiles.role_names(),
     )
     .fetch_optional(conn)
     .await?;

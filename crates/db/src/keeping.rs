@@ -85,19 +85,19 @@ impl Room {
     }
 }
 
-/// How much room a channel has, by the site's rules and its own.
-pub async fn room(conn: &mut Conn, channel: UserId, site: (i64, i32)) -> Result<Option<Room>> {
+/// How much room a channel has, by the site's rules for its owner's plan, and its own.
+pub async fn room(conn: &mut Conn, channel: UserId, site: ([i64; 3], i32)) -> Result<Option<Room>> {
     Ok(sqlx::query_as!(
         Room,
         r#"
         SELECT coalesce((SELECT sum(v.byte_size) FROM vods v
                           WHERE v.channel_id = c.channel_id AND v.deleted_at IS NULL), 0)::bigint AS "used_bytes!",
-               coalesce(c.quota_bytes, $2) AS "quota_bytes!", coalesce(c.keep_days, $3) AS "keep_days!"
+               coalesce(c.quota_bytes, plan_share(c.channel_id, $2)) AS "quota_bytes!", coalesce(c.keep_days, $3) AS "keep_days!"
           FROM channels c
          WHERE c.channel_id = $1
         "#,
         channel.as_uuid(),
-        site.0,
+        &site.0[..],
         site.1,
     )
     .fetch_optional(conn)
@@ -105,7 +105,7 @@ pub async fn room(conn: &mut Conn, channel: UserId, site: (i64, i32)) -> Result<
 }
 
 /// The same for the channel a stream belongs to, and whether its recording was stopped already.
-pub async fn room_of_stream(conn: &mut Conn, stream: StreamId, quota_bytes: i64) -> Result<Option<(Room, bool)>> {
+pub async fn room_of_stream(conn: &mut Conn, stream: StreamId, rooms: [i64; 3]) -> Result<Option<(Room, bool)>> {
     let row = sqlx::query!(
         "SELECT channel_id, stop_reason IS NOT NULL AS \"is_stopped!\" FROM vods WHERE stream_id = $1",
         stream.as_uuid(),
@@ -113,7 +113,7 @@ pub async fn room_of_stream(conn: &mut Conn, stream: StreamId, quota_bytes: i64)
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let room = room(conn, UserId::from_uuid(row.channel_id), (quota_bytes, 0)).await?;
+    let room = room(conn, UserId::from_uuid(row.channel_id), (rooms, 0)).await?;
     Ok(room.map(|room| (room, row.is_stopped)))
 }
 

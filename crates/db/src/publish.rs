@@ -156,8 +156,8 @@ pub struct Beat {
     pub silent_ms: i64,
 }
 
-/// Renews a node's streams and returns those that are still its own. A missing one was ended, taken over, or its owner may
-/// no longer stream: its connection must be cut.
+/// Renews a node's streams and returns those that are still its own. A missing one was ended, also by the staff, taken over, or its owner
+/// may no longer stream: its connection must be cut.
 pub async fn heartbeat(conn: &mut Conn, node: &str, beats: &[Beat]) -> Result<Vec<StreamId>> {
     let ids: Vec<Uuid> = beats.iter().map(|beat| beat.stream_id.as_uuid()).collect();
     let epochs: Vec<i32> = beats.iter().map(|beat| beat.epoch).collect();
@@ -168,7 +168,7 @@ pub async fn heartbeat(conn: &mut Conn, node: &str, beats: &[Beat]) -> Result<Ve
            SET heartbeat_at = now() - make_interval(secs => b.silence)
           FROM unnest($2::uuid[], $3::int[], $4::float8[]) AS b (stream_id, epoch, silence), users u
          WHERE s.stream_id = b.stream_id AND s.epoch = b.epoch AND s.ingest_node = $1 AND s.status <> 'ended'
-           AND u.user_id = s.channel_id AND NOT u.is_suspended
+           AND s.cut_at IS NULL AND u.user_id = s.channel_id AND NOT u.is_suspended
         RETURNING s.stream_id
         "#,
         node,

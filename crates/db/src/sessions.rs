@@ -1,4 +1,4 @@
-//! SQL for sign-ins and their refresh tokens. Only digests of tokens are kept.
+//! SQL for sign-ins and their refresh tokens. Tokens of programs are rows here too (`is_token`); see `api_tokens`. Only digests of tokens are kept.
 
 use domain::device::DeviceName;
 use domain::user::Role;
@@ -19,6 +19,8 @@ pub struct NewSession<'a> {
     pub user_agent: &'a str,
     pub addr: &'a str,
     pub expires_at: Timestamp,
+    /// The digest of what the browser is known by.
+    pub device: Option<&'a [u8; 32]>,
 }
 
 /// Why a sign-in ended early.
@@ -67,8 +69,8 @@ pub async fn open(conn: &mut Conn, new: &NewSession<'_>, token: &TokenHash) -> R
     sqlx::query!(
         r#"
         WITH session AS (
-            INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at)
-            VALUES ($1, $2, $3, $4, $5)
+            INSERT INTO sessions (session_id, user_id, user_agent, addr, expires_at, device_hash)
+            VALUES ($1, $2, $3, $4, $5, $7)
         )
         INSERT INTO refresh_tokens (token_hash, session_id) VALUES ($6, $1)
         "#,
@@ -78,10 +80,32 @@ pub async fn open(conn: &mut Conn, new: &NewSession<'_>, token: &TokenHash) -> R
         new.addr,
         new.expires_at,
         &token[..],
+        new.device.map(|hash| &hash[..]),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// From where a member signed in before.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    pub user_agent: String,
+    /// Empty when it is not known.
+    pub addr: String,
+    pub device_hash: Option<Vec<u8>>,
+}
+
+/// A member's latest sign-ins, those that are over as well.
+pub async fn earlier(conn: &mut Conn, user: UserId, limit: i64) -> Result<Vec<Earlier>> {
+    Ok(sqlx::query_as!(
+        Earlier,
+        "SELECT user_agent, addr, device_hash FROM sessions WHERE user_id = $1 ORDER BY created_at DESC LIMIT $2",
+        user.as_uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Finds a refresh token and locks its sign-in: parallel uses of one family wait for each other here.
@@ -195,7 +219,7 @@ pub async fn revoke_all(conn: &mut Conn, user: UserId, reason: RevokeReason) -> 
     Ok(ids.into_iter().map(SessionId::from_uuid).collect())
 }
 
-/// Ends all of a member's sign-ins but one, and returns those.
+/// Ends all of a member's sign-ins but one, and returns those. With a new password go the tokens of their programs too.
 pub async fn revoke_others(
     conn: &mut Conn,
     user: UserId,
@@ -205,12 +229,13 @@ pub async fn revoke_others(
     let ids = sqlx::query_scalar!(
         r#"
         UPDATE sessions SET revoked_at = now(), revoke_reason = $3
-         WHERE user_id = $1 AND session_id <> $2 AND revoked_at IS NULL
+         WHERE user_id = $1 AND session_id <> $2 AND revoked_at IS NULL AND (NOT is_token OR $4)
         RETURNING session_id
         "#,
         user.as_uuid(),
         kept.as_uuid(),
         reason.as_str(),
+        reason == RevokeReason::Password,
     )
     .fetch_all(conn)
     .await?;
@@ -222,7 +247,7 @@ pub async fn revoke_own(conn: &mut Conn, user: UserId, session: SessionId, reaso
     let done = sqlx::query!(
         r#"
         UPDATE sessions SET revoked_at = now(), revoke_reason = $3
-         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE session_id = $2 AND user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
         "#,
         user.as_uuid(),
         session.as_uuid(),
@@ -252,7 +277,7 @@ pub async fn of_member(conn: &mut Conn, user: UserId, current: SessionId, limit:
         r#"
         SELECT session_id AS id, name, user_agent, addr, created_at, last_used_at
           FROM sessions
-         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
          ORDER BY session_id = $2 DESC, last_used_at DESC, session_id DESC
          LIMIT $3
         "#,
@@ -267,7 +292,10 @@ pub async fn of_member(conn: &mut Conn, user: UserId, current: SessionId, limit:
 /// How many of a member's sign-ins are not over.
 pub async fn count(conn: &mut Conn, user: UserId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now()"#,
+        r#"
+        SELECT count(*) AS "count!" FROM sessions
+         WHERE user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
+        "#,
         user.as_uuid(),
     )
     .fetch_one(conn)
@@ -285,7 +313,7 @@ pub async fn set_name(
         SignIn,
         r#"
         UPDATE sessions SET name = $3
-         WHERE session_id = $2 AND user_id = $1 AND revoked_at IS NULL AND expires_at > now()
+         WHERE session_id = $2 AND user_id = $1 AND NOT is_token AND revoked_at IS NULL AND expires_at > now()
         RETURNING session_id AS id, name, user_agent, addr, created_at, last_used_at
         "#,
         user.as_uuid(),

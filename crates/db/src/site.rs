@@ -36,6 +36,12 @@ pub async fn hold(conn: &mut Conn, name: &Username) -> Result<Option<Subject>> {
     .transpose()
 }
 
+/// A member's id, whoever they are.
+pub async fn id_of(conn: &mut Conn, name: &Username) -> Result<Option<UserId>> {
+    let id = sqlx::query_scalar!("SELECT user_id FROM users WHERE username = $1", name.as_str());
+    Ok(id.fetch_optional(conn).await?.map(UserId::from_uuid))
+}
+
 /// The last suspension of somebody who is suspended.
 #[derive(Debug, Clone)]
 pub struct Suspension {

@@ -3,7 +3,7 @@
 use domain::event::Event;
 use domain::stream::StreamStatus;
 use domain::user::Username;
-use domain::{StreamId, Timestamp, UserId, Visibility};
+use domain::{Permission, StreamId, Timestamp, UserId, Visibility};
 
 use crate::access::{self, Viewer};
 use crate::channels::SettingsChange;
@@ -98,7 +98,7 @@ pub async fn find(conn: &mut Conn, id: StreamId, viewer: Option<UserId>) -> Resu
           LEFT JOIN categories c ON c.slug = s.category_slug
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $2 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($3)) AS is_staff) AS eye
          WHERE s.stream_id = $1
            AND s.status <> 'starting'
            AND NOT u.is_suspended
@@ -106,6 +106,7 @@ pub async fn find(conn: &mut Conn, id: StreamId, viewer: Option<UserId>) -> Resu
         "#,
         id.as_uuid(),
         viewer.map(UserId::as_uuid),
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_optional(conn)
     .await?;

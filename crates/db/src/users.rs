@@ -243,6 +243,42 @@ pub async fn set_role(conn: &mut Conn, id: UserId, role: Role) -> Result<bool> {
     Ok(done.rows_affected() == 1)
 }
 
+/// What became of the wish to give somebody a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleSet {
+    /// Instead of this one.
+    Done(Role),
+    Same,
+    /// Nobody would be left to look after the site.
+    LastAdmin,
+    /// They stand level with whoever asks, who is not they themselves.
+    Outranked,
+}
+
+/// Gives a member another role, on the word of `by`. To be called in a transaction: two administrators must not leave at once.
+pub async fn give_role(conn: &mut Conn, id: UserId, to: Role, by: (UserId, Role)) -> Result<RoleSet> {
+    let admins = sqlx::query_scalar!(
+        "SELECT user_id FROM users WHERE role = 'admin' AND NOT is_suspended ORDER BY user_id FOR NO KEY UPDATE"
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let was = sqlx::query_scalar!("SELECT role FROM users WHERE user_id = $1 FOR NO KEY UPDATE", id.as_uuid())
+        .fetch_one(&mut *conn)
+        .await?;
+    let was = role(&was)?;
+    if was == to {
+        return Ok(RoleSet::Same);
+    }
+    if id != by.0 && !by.1.outranks(was) {
+        return Ok(RoleSet::Outranked);
+    }
+    if admins == [id.as_uuid()] {
+        return Ok(RoleSet::LastAdmin);
+    }
+    set_role(conn, id, to).await?;
+    Ok(RoleSet::Done(was))
+}
+
 /// What became of the wish to close an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {

@@ -2,7 +2,7 @@
 
 use domain::import::ImportState;
 use domain::stream::VodStatus;
-use domain::{StreamId, Timestamp, UserId, Visibility, VodId};
+use domain::{Permission, StreamId, Timestamp, UserId, Visibility, VodId};
 
 use crate::Conn;
 use crate::access;
@@ -142,7 +142,7 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<
           LEFT JOIN categories c ON c.slug = v.category_slug
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $2 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($3)) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
            AND s.status IS DISTINCT FROM 'starting'
@@ -152,6 +152,7 @@ pub async fn find(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result<
         "#,
         id.as_uuid(),
         viewer.map(UserId::as_uuid),
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_optional(conn)
     .await?;
@@ -329,7 +330,7 @@ pub async fn views(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result
           JOIN users u ON u.user_id = v.channel_id
          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM users e
                                             WHERE e.user_id = $2 AND NOT e.is_suspended
-                                              AND e.role IN ('moderator', 'admin')) AS is_staff) AS eye
+                                              AND e.role = ANY($3)) AS is_staff) AS eye
          WHERE v.vod_id = $1
            AND v.deleted_at IS NULL
            AND v.status NOT IN ('failed', 'processing')
@@ -339,6 +340,7 @@ pub async fn views(conn: &mut Conn, id: VodId, viewer: Option<UserId>) -> Result
         "#,
         id.as_uuid(),
         viewer.map(UserId::as_uuid),
+        &Permission::SeeHidden.role_names(),
     )
     .fetch_optional(conn)
     .await?)

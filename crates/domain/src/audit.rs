@@ -83,6 +83,12 @@ words! {
         Emote = "emote",
         Webhook = "webhook",
         File = "file",
+        Payment = "payment",
+        ShareLink = "share_link",
+        ApiToken = "api_token",
+        Queue = "queue",
+        Job = "job",
+        Stream = "stream",
     }
 }
 
@@ -102,6 +108,9 @@ words! {
         AccountClosed = "account.closed",
         AccountReopened = "account.reopened",
         SessionEnded = "session.ended",
+        ApiTokenCreated = "api_token.created",
+        ApiTokenRevoked = "api_token.revoked",
+        SessionsEnded = "sessions.ended",
         StreamKeyRotated = "stream_key.rotated",
         RecordingRulesChanged = "recording_rules.changed",
         VodVisibilityChanged = "vod.visibility_changed",
@@ -123,13 +132,38 @@ words! {
         FileTrashed = "file.trashed",
         FileRestored = "file.restored",
         FileErased = "file.erased",
+        PaymentRequested = "payment.requested",
+        PaymentSubmitted = "payment.submitted",
+        PaymentAskedAgain = "payment.asked_again",
+        PaymentApproved = "payment.approved",
+        PaymentRejected = "payment.rejected",
+        PaymentExpired = "payment.expired",
+        PaymentCancelled = "payment.cancelled",
+        PlanEnded = "plan.ended",
+        ShareCreated = "share.created",
+        ShareChanged = "share.changed",
+        ShareRevoked = "share.revoked",
+        QueuePaused = "queue.paused",
+        QueueResumed = "queue.resumed",
+        JobRetried = "job.retried",
+        JobRun = "job.run",
+        JobCancelled = "job.cancelled",
+        StreamCut = "stream.cut",
+        StreamKeyBlocked = "stream_key.blocked",
     }
 }
 
 impl Action {
     /// What the site's staff does about members and reports: all of the staff may read of it.
-    pub const OF_STAFF: [Self; 5] =
-        [Self::UserSuspended, Self::UserUnsuspended, Self::ReportResolved, Self::ReportDismissed, Self::EmoteRemoved];
+    pub const OF_STAFF: [Self; 7] = [
+        Self::UserSuspended,
+        Self::UserUnsuspended,
+        Self::ReportResolved,
+        Self::ReportDismissed,
+        Self::EmoteRemoved,
+        Self::StreamCut,
+        Self::StreamKeyBlocked,
+    ];
 
     /// What it is done to.
     pub const fn entity(self) -> EntityType {
@@ -137,6 +171,7 @@ impl Action {
             Self::UserSuspended
             | Self::UserUnsuspended
             | Self::RoleChanged
+            | Self::SessionsEnded
             | Self::PasswordChanged
             | Self::TwoFactorEnabled
             | Self::TwoFactorDisabled
@@ -145,9 +180,11 @@ impl Action {
             | Self::RecoveryCodeUsed
             | Self::AccountCreated
             | Self::AccountClosed
-            | Self::AccountReopened => EntityType::User,
+            | Self::AccountReopened
+            | Self::PlanEnded => EntityType::User,
             Self::SessionEnded => EntityType::Session,
-            Self::StreamKeyRotated | Self::RecordingRulesChanged => EntityType::Channel,
+            Self::ApiTokenCreated | Self::ApiTokenRevoked => EntityType::ApiToken,
+            Self::StreamKeyRotated | Self::StreamKeyBlocked | Self::RecordingRulesChanged => EntityType::Channel,
             Self::VodVisibilityChanged | Self::VodDeleted | Self::VodExpired => EntityType::Vod,
             Self::CategoryChanged | Self::CategoryDeleted => EntityType::Category,
             Self::ReportResolved | Self::ReportDismissed => EntityType::Report,
@@ -162,6 +199,17 @@ impl Action {
             | Self::FileTrashed
             | Self::FileRestored
             | Self::FileErased => EntityType::File,
+            Self::PaymentRequested
+            | Self::PaymentSubmitted
+            | Self::PaymentAskedAgain
+            | Self::PaymentApproved
+            | Self::PaymentRejected
+            | Self::PaymentExpired
+            | Self::PaymentCancelled => EntityType::Payment,
+            Self::ShareCreated | Self::ShareChanged | Self::ShareRevoked => EntityType::ShareLink,
+            Self::QueuePaused | Self::QueueResumed => EntityType::Queue,
+            Self::JobRetried | Self::JobRun | Self::JobCancelled => EntityType::Job,
+            Self::StreamCut => EntityType::Stream,
         }
     }
 }

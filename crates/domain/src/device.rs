@@ -1,5 +1,7 @@
 //! The devices people sign in from: what they are called, and what their programs say of themselves.
 
+use std::net::IpAddr;
+
 use crate::error::Invalid;
 
 /// What a member calls a device: 1 to 60 characters, no control or bidirectional override characters.
@@ -107,6 +109,11 @@ const BROWSERS: &[(&str, &str)] = &[
 const PROGRAM_CHARS_MAX: usize = 40;
 
 impl Agent {
+    /// Its browser and its system, as far as it tells them.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.browser.as_deref().into_iter().chain(self.system)
+    }
+
     pub fn parse(text: &str) -> Self {
         let (system, kind) = system(text);
         // Every browser of this century begins like that, and hardly anything else does.
@@ -124,6 +131,16 @@ impl Agent {
             return Self { kind, system, browser: None };
         }
         Self { kind: DeviceKind::Program, system, browser: Some(program.to_owned()) }
+    }
+}
+
+/// Whether two addresses are in the same network, as far as their providers hand networks out: the first 24 bits of an IPv4 address, the first
+/// 48 of an IPv6 address.
+pub fn is_same_network(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.octets()[..3] == other.octets()[..3],
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.octets()[..6] == other.octets()[..6],
+        _ => false,
     }
 }
 
@@ -145,6 +162,17 @@ fn system(text: &str) -> (Option<&'static str>, DeviceKind) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_what_a_provider_hands_out() {
+        let same = |one: &str, other: &str| is_same_network(one.parse().unwrap(), other.parse().unwrap());
+        assert!(same("203.0.113.7", "203.0.113.250"));
+        assert!(same("203.0.113.7", "::ffff:203.0.113.250"));
+        assert!(!same("203.0.113.7", "203.0.114.7"));
+        assert!(same("2001:db8:1:2::3", "2001:db8:1:ffff::1"));
+        assert!(!same("2001:db8:1::", "2001:db8:2::"));
+        assert!(!same("203.0.113.7", "2001:db8::1"));
+    }
 
     #[test]
     fn browsers_are_told_from_those_they_pretend_to_be() {

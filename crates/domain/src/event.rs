@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::ids::{DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, UserId, VersionId, VodId, WebhookId};
+use crate::ids::{
+    DeliveryId, FileId, MessageId, PaymentId, PublishId, RoomId, SessionId, ShareId, StreamId, UserId, VersionId,
+    VodId, WebhookId,
+};
+use crate::payment::{PaymentStatus, Plan};
 use crate::user::{Email, Username};
 use crate::visibility::Visibility;
 use crate::webhook::Happening;
@@ -100,6 +104,16 @@ pub enum Event {
     FileReady { file_id: FileId, version_id: VersionId, owner_id: UserId },
     /// Nothing became of a version of a member's file.
     FileFailed { file_id: FileId, version_id: VersionId, owner_id: UserId },
+    /// A payment is not where it was.
+    PaymentChanged { payment_id: PaymentId, user_id: UserId, status: PaymentStatus },
+    /// A member's plan ends soon, or is over. Once each: `notice_id` is that telling's own.
+    PlanNotice { user_id: UserId, notice_id: uuid::Uuid, plan: Plan, ends_at: Timestamp, is_over: bool },
+    /// Somebody opened a share link whose owner wants to know, and has not been told of it for a while.
+    ShareAccessed { link_id: ShareId, access_id: uuid::Uuid, owner_id: UserId },
+    /// Somebody signed in as a member from where the member has not been seen before; `from` is what is known of that.
+    SignedInAnew { user_id: UserId, session_id: SessionId, from: String },
+    /// A refresh token was used a second time: one of its two holders is a thief, and both are signed out.
+    SignInStolen { user_id: UserId, session_id: SessionId },
     /// An endpoint was switched off because of what came of a delivery.
     WebhookDisabled { channel_id: UserId, webhook_id: WebhookId, delivery_id: DeliveryId },
 }
@@ -148,6 +162,11 @@ impl Event {
             Self::FileArrived { .. } => "file_arrived",
             Self::FileReady { .. } => "file_ready",
             Self::FileFailed { .. } => "file_failed",
+            Self::PaymentChanged { .. } => "payment_changed",
+            Self::PlanNotice { .. } => "plan_notice",
+            Self::ShareAccessed { .. } => "share_accessed",
+            Self::SignedInAnew { .. } => "signed_in_anew",
+            Self::SignInStolen { .. } => "sign_in_stolen",
             Self::WebhookDisabled { .. } => "webhook_disabled",
         }
     }

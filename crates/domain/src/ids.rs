@@ -60,6 +60,8 @@ ids! {
     VersionId,
     /// Bytes of a member in the bucket.
     BlobId,
+    /// A link by which a member shares something.
+    ShareId,
     /// An emote of a channel.
     EmoteId,
     /// One line in a member's notification list.
@@ -72,6 +74,10 @@ ids! {
     WebhookId,
     /// One message to one of those.
     DeliveryId,
+    /// One request to be let pay for a plan, whatever becomes of it.
+    PaymentId,
+    /// A picture that proves a payment.
+    ProofId,
 }
 
 /// A category's name in URLs, such as `just-chatting`.

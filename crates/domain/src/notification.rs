@@ -36,6 +36,24 @@ pub enum NotificationType {
     FileReady,
     /// Nothing became of a file of the member's.
     FileFailed,
+    /// A member says that they have paid. For the site's administrators.
+    PaymentSubmitted,
+    /// The member's payment was found.
+    PaymentApproved,
+    /// The member's payment was not found.
+    PaymentRejected,
+    /// Another proof of the member's payment is asked for.
+    PaymentAskedAgain,
+    /// The member's plan ends soon.
+    PlanEnding,
+    /// The member's plan is over.
+    PlanEnded,
+    /// Somebody opened a share link whose member wants to know.
+    ShareAccessed,
+    /// Somebody signed in as the member from where the member has not been seen before.
+    NewSignIn,
+    /// A copy of a sign-in of the member's was used, and both are over.
+    SignInStolen,
 }
 
 impl NotificationType {
@@ -55,10 +73,19 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_answer",
             Self::FileReady => "file_ready",
             Self::FileFailed => "file_failed",
+            Self::PaymentSubmitted => "payment_submitted",
+            Self::PaymentApproved => "payment_approved",
+            Self::PaymentRejected => "payment_rejected",
+            Self::PaymentAskedAgain => "payment_asked_again",
+            Self::PlanEnding => "plan_ending",
+            Self::PlanEnded => "plan_ended",
+            Self::ShareAccessed => "share_accessed",
+            Self::NewSignIn => "new_sign_in",
+            Self::SignInStolen => "sign_in_stolen",
         }
     }
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::StreamOnline,
         Self::VodReady,
         Self::VodFailed,
@@ -73,15 +100,37 @@ impl NotificationType {
         Self::UnbanAnswer,
         Self::FileReady,
         Self::FileFailed,
+        Self::PaymentSubmitted,
+        Self::PaymentApproved,
+        Self::PaymentRejected,
+        Self::PaymentAskedAgain,
+        Self::PlanEnding,
+        Self::PlanEnded,
+        Self::ShareAccessed,
+        Self::NewSignIn,
+        Self::SignInStolen,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether a member may turn it off. What costs a broadcaster their recording, or ends what they set up, is always told.
+    /// Whether a member may turn it off. What costs a broadcaster their recording, ends what they set up, is about their money or endangers
+    /// their account is always told.
     pub const fn is_optional(self) -> bool {
-        !matches!(self, Self::RecordingStopped | Self::VodFailed | Self::WebhookDisabled)
+        !matches!(
+            self,
+            Self::RecordingStopped
+                | Self::VodFailed
+                | Self::WebhookDisabled
+                | Self::PaymentApproved
+                | Self::PaymentRejected
+                | Self::PaymentAskedAgain
+                | Self::PlanEnding
+                | Self::PlanEnded
+                | Self::NewSignIn
+                | Self::SignInStolen
+        )
     }
 
     /// Whether a member who said nothing about it is told of such a thing in this way. A mail is for what cannot wait.
@@ -97,6 +146,14 @@ impl NotificationType {
                         | Self::RecordingStopped
                         | Self::VodFailed
                         | Self::WebhookDisabled
+                        | Self::PaymentSubmitted
+                        | Self::PaymentApproved
+                        | Self::PaymentRejected
+                        | Self::PaymentAskedAgain
+                        | Self::PlanEnding
+                        | Self::PlanEnded
+                        | Self::NewSignIn
+                        | Self::SignInStolen
                 )
             }
         }
@@ -115,6 +172,14 @@ impl NotificationType {
             Self::UnbanAnswer => "unban_request",
             // The version: a file may have news more than once.
             Self::FileReady | Self::FileFailed => "file_version",
+            Self::PaymentSubmitted | Self::PaymentApproved | Self::PaymentRejected | Self::PaymentAskedAgain => {
+                "payment"
+            }
+            // One telling: a plan ends more than once.
+            Self::PlanEnding | Self::PlanEnded => "plan_notice",
+            // The visit: a link is opened more than once.
+            Self::ShareAccessed => "share_access",
+            Self::NewSignIn | Self::SignInStolen => "session",
         }
     }
 }

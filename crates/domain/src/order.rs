@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
+use crate::permission::Permission;
 use crate::user::Role;
 pub use filter::{FilterAction, FilterKind, Filters, Folded, has_link, is_only_emotes, is_only_emotes_of};
 pub use report::{ASK_AGAIN_AFTER, REPORTS_MAX, REPORTS_WINDOW, ReportDesk, ReportKind, ReportReason, ReportState};
@@ -57,7 +58,7 @@ pub enum Rank {
 
 impl Rank {
     pub fn of(role: Role, is_owner: bool, is_moderator: bool) -> Self {
-        match (role.is_staff() || is_owner, is_moderator) {
+        match (role.may(Permission::KeepChats) || is_owner, is_moderator) {
             (true, _) => Self::Keeper,
             (false, true) => Self::Moderator,
             (false, false) => Self::Viewer,

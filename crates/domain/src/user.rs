@@ -142,14 +142,10 @@ impl Role {
         }
     }
 
-    /// Moderators and admins may act on what others made.
-    pub fn is_staff(self) -> bool {
-        self >= Self::Moderator
-    }
-
-    /// Whether they may suspend somebody of that role from the site, or readmit them. Nobody acts on an equal.
+    /// Whether they may act on somebody of that role, such as suspend them from the site, if they may do such things at all
+    /// ([`crate::Permission`]). Nobody acts on an equal.
     pub fn outranks(self, other: Self) -> bool {
-        self.is_staff() && self > other
+        self > other
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Standing {
     Follower,
     /// Knows the link, which names the object by its id.
     Link,
+    /// Was let in by a share link of the owner's, whoever the object is for otherwise.
+    Shared,
 }
 
 impl Visibility {
@@ -53,7 +55,7 @@ impl Visibility {
     /// Whether somebody of this standing may see it.
     pub const fn admits(self, standing: Standing) -> bool {
         match (self, standing) {
-            (_, Standing::Owner | Standing::Staff) | (Self::Public | Self::Unlisted, _) => true,
+            (_, Standing::Owner | Standing::Staff | Standing::Shared) | (Self::Public | Self::Unlisted, _) => true,
             (Self::Followers, Standing::Follower) => true,
             (Self::Followers, Standing::Link) | (Self::Private, Standing::Follower | Standing::Link) => false,
         }
@@ -88,6 +90,7 @@ mod tests {
         assert_eq!(admitted(Visibility::Unlisted), [S::Owner, S::Staff, S::Follower, S::Link]);
         assert_eq!(admitted(Visibility::Followers), [S::Owner, S::Staff, S::Follower]);
         assert_eq!(admitted(Visibility::Private), [S::Owner, S::Staff]);
+        assert!(Visibility::ALL.into_iter().all(|visibility| visibility.admits(S::Shared)));
     }
 
     #[test]

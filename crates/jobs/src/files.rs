@@ -35,7 +35,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::reading::Reading;
-use crate::scan::{Scanner, Verdict};
+use crate::scan::{ScanError, Scanner, Verdict};
 use crate::{Deps, Job, queue};
 
 pub(crate) use upkeep::run;
@@ -81,8 +81,8 @@ pub(crate) async fn process(deps: &Deps, version: VersionId) -> anyhow::Result<(
 }
 
 /// Undoes what the attempts began.
-pub(crate) async fn give_up(deps: &Deps, version: VersionId) -> anyhow::Result<()> {
-    fail(deps, version, Failure::Internal).await
+pub(crate) async fn give_up(conn: &mut db::Conn, version: VersionId) -> anyhow::Result<()> {
+    end(conn, version, Failure::Internal).await
 }
 
 /// Whether the bucket or a disk is to blame, and not the file: their outages end, and cost no attempt.
@@ -132,9 +132,19 @@ async fn turn(deps: &Deps, work: &Work) -> anyhow::Result<Outcome> {
     }
     let asked = scanner.filter(|_| is_scannable);
     let Some(read) = reading::read(deps, work, &key, asked).await? else { return Ok(Outcome::Settled) };
-    let Reading { sha256, verdict } = read;
+    let Reading { mut sha256, verdict } = read;
+    let mut is_looked_into = is_scannable;
     match verdict {
         Some(Ok(Verdict::Infected(signature))) => return infected(deps, work, sha256.as_ref(), &signature).await,
+        Some(Err(ScanError::Beyond(_))) if !may_do_without => return Ok(Outcome::Failed(Failure::Unscannable)),
+        Some(Err(ScanError::Beyond(limit))) => {
+            tracing::info!(file.id = %work.file, limit, "nothing of a file is served but what is made of it");
+            is_looked_into = false;
+            if sha256.is_none() {
+                let Some(again) = reading::read(deps, work, &key, None).await? else { return Ok(Outcome::Settled) };
+                sha256 = again.sha256;
+            }
+        }
         Some(Err(error)) => return postpone(deps, work, Failure::Unscannable, &error.into()).await,
         Some(Ok(Verdict::Clean)) | None => {}
     }
@@ -155,7 +165,7 @@ async fn turn(deps: &Deps, work: &Work) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Settled);
         }
     }
-    let is_withheld = !is_scannable && scanner_is_due(deps) && sorted.container.is_some();
+    let is_withheld = !is_looked_into && scanner_is_due(deps) && sorted.container.is_some();
     finish(deps, work, &sorted, &sha256, is_withheld).await
 }
 
@@ -240,7 +250,7 @@ async fn finish(
         };
         db::imports::queue(&mut tx, &new).await?;
     }
-    match pipeline::finish(&mut tx, work, &made, deps.config.files.quota_bytes()).await? {
+    match pipeline::finish(&mut tx, work, &made, deps.config.file_rooms()).await? {
         Finished::Done => {}
         Finished::Over => return Ok(Outcome::Settled),
         Finished::Full => return Ok(Outcome::Failed(Failure::Full)),

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use domain::notification::NotificationType;
 use domain::order::UNDO_FOR;
+use domain::payment::{PaymentStatus, Plan};
 use domain::user::{Email, Username};
 use domain::{
-    DeliveryId, FileId, MessageId, PublishId, RoomId, StreamId, Timestamp, UserId, VersionId, VodId, WebhookId,
+    DeliveryId, FileId, MessageId, PaymentId, PublishId, RoomId, SessionId, ShareId, StreamId, Timestamp, UserId,
+    VersionId, VodId, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -69,6 +71,14 @@ pub enum Job {
     ProcessFile { version_id: VersionId },
     /// Tells a member what became of their file.
     NotifyFile { file_id: FileId, version_id: VersionId, owner_id: UserId, is_ready: bool },
+    /// Tells whom it concerns where a payment is now. Run twice, they are told once.
+    NotifyPayment { payment_id: PaymentId, status: PaymentStatus },
+    /// Tells a member that their plan ends soon, or is over. Run twice, they are told once.
+    NotifyPlan { user_id: UserId, notice_id: Uuid, plan: Plan, ends_at: Timestamp, is_over: bool },
+    /// Tells a member that one of their share links was opened. Run twice, it is told once.
+    NotifyShare { link_id: ShareId, access_id: Uuid, owner_id: UserId },
+    /// Tells a member of a sign-in that may be somebody else's.
+    NotifySignIn { user_id: UserId, session_id: SessionId, kind: NotificationType, from: String },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
 }
@@ -98,6 +108,10 @@ impl Job {
             Self::DeliverWebhook { .. } => "deliver_webhook",
             Self::ProcessFile { .. } => "process_file",
             Self::NotifyFile { .. } => "notify_file",
+            Self::NotifyPayment { .. } => "notify_payment",
+            Self::NotifyPlan { .. } => "notify_plan",
+            Self::NotifyShare { .. } => "notify_share",
+            Self::NotifySignIn { .. } => "notify_sign_in",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
         }
     }
@@ -130,8 +144,15 @@ impl Job {
 
     /// Undoes what it began, after the last attempt has failed.
     pub(crate) async fn give_up(self, deps: &Deps) -> anyhow::Result<()> {
+        let mut tx = db::begin(&deps.pool).await?;
+        self.undo(&mut tx).await?;
+        Ok(db::commit(tx).await?)
+    }
+
+    /// Undoes what it began, for a job that is not done any more.
+    pub(crate) async fn undo(self, conn: &mut db::Conn) -> anyhow::Result<()> {
         match self {
-            Self::ProcessFile { version_id } => files::give_up(deps, version_id).await,
+            Self::ProcessFile { version_id } => files::give_up(conn, version_id).await,
             _ => Ok(()),
         }
     }
@@ -182,6 +203,16 @@ impl Job {
             Self::NotifyFile { file_id, version_id, owner_id, is_ready } => {
                 notify::file(deps, file_id, version_id, owner_id, is_ready).await
             }
+            Self::NotifyPayment { payment_id, status } => notify::payments::changed(deps, payment_id, status).await,
+            Self::NotifyPlan { user_id, notice_id, plan, ends_at, is_over } => {
+                notify::payments::plan(deps, user_id, notice_id, (plan, ends_at), is_over).await
+            }
+            Self::NotifyShare { link_id, access_id, owner_id } => {
+                notify::share(deps, link_id, access_id, owner_id).await
+            }
+            Self::NotifySignIn { user_id, session_id, kind, from } => {
+                notify::sign_in(deps, kind, user_id, session_id, &from).await
+            }
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(
@@ -217,6 +248,19 @@ pub(crate) fn message(kind: NotificationType, who: &str, title: &str) -> String 
         NotificationType::UnbanAnswer => format!("Your request to {who} was declined"),
         NotificationType::FileReady => format!("Your file is ready: {title}"),
         NotificationType::FileFailed => format!("Your file was not taken: {title}"),
+        NotificationType::PaymentSubmitted => format!("{who} says that they have paid: {title}"),
+        NotificationType::PaymentApproved => format!("Your payment was found: {title} is yours"),
+        NotificationType::PaymentRejected => format!("Your payment was rejected: {title}"),
+        NotificationType::PaymentAskedAgain => format!("Please send another proof of your payment: {title}"),
+        NotificationType::PlanEnding => format!("Your plan ends soon: {title}"),
+        NotificationType::PlanEnded => format!("Your plan is over: {title}. Nothing of yours was deleted."),
+        NotificationType::ShareAccessed => format!("Your link was opened: {title}"),
+        NotificationType::NewSignIn if title.is_empty() => "New sign-in to your account".to_owned(),
+        NotificationType::NewSignIn => format!("New sign-in to your account: {title}"),
+        NotificationType::SignInStolen => {
+            "A sign-in of yours was used in two places and was ended. If it was not you, change your password."
+                .to_owned()
+        }
         NotificationType::NewFollower => format!("{who} follows you now"),
     }
 }

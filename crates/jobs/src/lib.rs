@@ -5,12 +5,14 @@
 
 pub mod analytics;
 pub mod attachments;
+pub mod desk;
 pub mod files;
 mod hooks;
 mod job;
 mod later;
 pub mod mail;
 mod notify;
+pub mod payments;
 mod push;
 mod queue;
 mod reach;
@@ -26,8 +28,9 @@ use std::sync::Arc;
 use kit::health::Health;
 use kit::{Config, Stop};
 
+pub use desk::{JobRow, JobState, list, retry};
 pub use job::Job;
-pub use queue::{JobError, JobRow, JobState, list, migrate, retry};
+pub use queue::{JobError, migrate};
 
 /// What the jobs role needs.
 #[derive(Clone)]
@@ -52,7 +55,8 @@ pub async fn run(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let minutes = analytics::run(deps.clone(), stop.clone());
     let attachments = attachments::run(deps.clone(), stop.clone());
     let files = files::run(deps.clone(), stop.clone());
+    let payments = payments::run(deps.clone(), stop.clone());
     let storage = storage::run(deps, stop);
-    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, files, storage)?;
+    tokio::try_join!(relay, workers, views, webhooks, later, minutes, attachments, files, payments, storage)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Writing notifications into members' lists, once each, and telling those who are here.
 
+pub(crate) mod payments;
 pub(crate) mod rooms;
 
 use db::mentions::Naming;
@@ -7,7 +8,7 @@ use db::notify::{NewNotification, Written};
 use db::users::Person;
 use domain::notification::NotificationType;
 use domain::people::Bond;
-use domain::{DeliveryId, FileId, MessageId, StreamId, UserId, VersionId, Visibility, VodId};
+use domain::{DeliveryId, FileId, MessageId, SessionId, ShareId, StreamId, UserId, VersionId, Visibility, VodId};
 use live::fanout::{Push, Target};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -175,6 +176,33 @@ pub(crate) async fn file(
     to_users(deps, &story, &[owner]).await
 }
 
+/// Tells a member that one of their share links was opened. Told again, nothing is added: the visit is what it is about.
+pub(crate) async fn share(deps: &Deps, link: ShareId, access: Uuid, owner: UserId) -> anyhow::Result<()> {
+    let mut conn = deps.pool.acquire().await?;
+    let Some(found) = db::shares::find(&mut conn, owner, link).await? else { return Ok(()) };
+    let Some(who) = db::notify::person(&mut conn, owner).await? else { return Ok(()) };
+    drop(conn);
+    let mut story = Story::new(NotificationType::ShareAccessed, access, &found.name, who);
+    story.new.detail = Some(found.name);
+    story.who = None;
+    to_users(deps, &story, &[owner]).await
+}
+
+/// Tells a member of a sign-in that may be somebody else's. `from` is what is known of where it came from.
+pub(crate) async fn sign_in(
+    deps: &Deps,
+    kind: NotificationType,
+    user: UserId,
+    session: SessionId,
+    from: &str,
+) -> anyhow::Result<()> {
+    let Some(who) = db::notify::person(&mut *deps.pool.acquire().await?, user).await? else { return Ok(()) };
+    let mut story = Story::new(kind, session.as_uuid(), from, who);
+    story.new.detail = Some(from.to_owned()).filter(|from| !from.is_empty());
+    story.who = None;
+    to_users(deps, &story, &[user]).await
+}
+
 /// Walks the followers in the order of their ids, and keeps the place: a run that was cut short goes on where it broke off. What
 /// decides that each hears once is the notifications' unique key.
 async fn to_followers(deps: &Deps, job: &str, channel: UserId, story: &Story) -> anyhow::Result<()> {
@@ -224,7 +252,19 @@ pub(crate) fn place(kind: &str, entity: Uuid, actor: Option<&str>, channel: Opti
         (Some(NotificationType::Mention | NotificationType::UnbanAnswer), Some(name)) => format!("/c/{name}#chat"),
         (Some(NotificationType::FriendRequest | NotificationType::FriendAccepted), _) => "/friends".to_owned(),
         (Some(NotificationType::FileReady | NotificationType::FileFailed), _) => "/files".to_owned(),
+        (Some(NotificationType::ShareAccessed), _) => "/files/shared".to_owned(),
+        (Some(NotificationType::NewSignIn | NotificationType::SignInStolen), _) => "/settings#devices".to_owned(),
         (Some(NotificationType::RecordingStopped), _) => "/studio".to_owned(),
+        (Some(NotificationType::PaymentSubmitted), _) => "/admin/payments".to_owned(),
+        (
+            Some(
+                NotificationType::PaymentApproved
+                | NotificationType::PaymentRejected
+                | NotificationType::PaymentAskedAgain,
+            ),
+            _,
+        ) => format!("/payments/{entity}"),
+        (Some(NotificationType::PlanEnding | NotificationType::PlanEnded), _) => "/plans".to_owned(),
         (Some(NotificationType::WebhookDisabled), _) => "/studio/webhooks".to_owned(),
         _ => "/notifications".to_owned(),
     }

@@ -8,26 +8,28 @@ use std::time::Duration;
 use apalis::prelude::*;
 use apalis_core::backend::ext::poll_strategy::Strategy;
 use apalis_postgres::{Config as QueueConfig, PostgresStorage};
-use domain::Timestamp;
 use kit::Stop;
 use kit::retry::Backoff;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Deps;
 use crate::job::Job;
 
-const QUEUE: &str = "rillcast";
+pub(crate) const QUEUE: &str = "rillcast";
 /// Members' own servers are slow or away as they please: their jobs wait for nobody else's, and nobody else's for them.
-const WEBHOOKS: &str = "rillcast-webhooks";
+pub(crate) const WEBHOOKS: &str = "rillcast-webhooks";
 /// Files take minutes, and hold up nobody's news.
-const FILES: &str = "rillcast-files";
-const QUEUES: [&str; 3] = [QUEUE, WEBHOOKS, FILES];
+pub(crate) const FILES: &str = "rillcast-files";
+pub(crate) const QUEUES: [&str; 3] = [QUEUE, WEBHOOKS, FILES];
 /// A worker that is silent for three of these is dead (reliability C6: within 20 s).
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const HEARTBEATS_MISSED_MAX: usize = 3;
 /// How often idle workers look for work.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// How often each node looks which queues are paused: a pause is felt within this, on every node.
+const PAUSES_EVERY: Duration = Duration::from_secs(2);
 /// Jobs one process runs at a time.
 const CONCURRENCY: usize = 4;
 /// Files one process looks into at a time.
@@ -46,11 +48,16 @@ pub enum JobError {
     Queue(#[from] apalis_postgres::Error),
     #[error("the job queue's tables could not be read")]
     Database(#[from] db::DbError),
+    #[error("what the job began could not be undone")]
+    Undo(#[source] anyhow::Error),
 }
 
 /// Creates or updates the queue's own tables.
 pub async fn migrate(pool: &db::Pool) -> Result<(), JobError> {
-    Ok(PostgresStorage::setup(pool).await?)
+    PostgresStorage::setup(pool).await?;
+    let mut tx = db::begin(pool).await?;
+    db::queue::prepare(&mut tx).await?;
+    Ok(db::commit(tx).await?)
 }
 
 /// Which queue a job waits in.
@@ -98,47 +105,111 @@ async fn push_at(conn: &mut db::Conn, jobs: Vec<Job>, wait_s: i64) -> Result<(),
 /// Runs a worker for each queue until the stop.
 pub(crate) async fn work(deps: Deps, stop: Stop) -> anyhow::Result<()> {
     let pool = db::pool::beside(&deps.pool, CONNECTIONS_MAX);
+    let (tell, pauses) = watch::channel(paused(&deps).await.unwrap_or_default());
     // A task for each: a worker looks for jobs whenever it is woken, and two in one task would wake each other for ever.
     let mut workers = JoinSet::new();
     for (queue, concurrency) in [(QUEUE, CONCURRENCY), (WEBHOOKS, WEBHOOKS_CONCURRENCY), (FILES, FILES_CONCURRENCY)] {
-        workers.spawn(work_on(queue, concurrency, pool.clone(), deps.clone(), stop.clone()));
+        let here = Here { queue, pool: pool.clone(), pauses: pauses.clone() };
+        workers.spawn(work_on(here, concurrency, deps.clone(), stop.clone()));
     }
+    workers.spawn(look_for_pauses(tell, deps, stop));
     while let Some(worker) = workers.join_next().await {
         worker?;
     }
     Ok(())
 }
 
-/// A worker that loses the database starts over under a new name.
-async fn work_on(queue: &'static str, concurrency: usize, pool: db::Pool, deps: Deps, stop: Stop) {
+/// The queues that are paused. What is not known is told as an error.
+async fn paused(deps: &Deps) -> Result<Vec<String>, db::DbError> {
+    let mut conn = deps.pool.acquire().await?;
+    Ok(db::queue::paused(&mut conn).await?.into_iter().map(|one| one.queue).collect())
+}
+
+/// Keeps this node's workers told. While the database is away what was known last holds.
+async fn look_for_pauses(tell: watch::Sender<Vec<String>>, deps: Deps, stop: Stop) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(PAUSES_EVERY) => {}
+        }
+        match paused(&deps).await {
+            Ok(found) => {
+                _ = tell.send_if_modified(|known| {
+                    *known != found && {
+                        *known = found;
+                        true
+                    }
+                })
+            }
+            Err(error) => tracing::debug!(%error, "which queues are paused is not known"),
+        }
+    }
+}
+
+/// What a worker of one queue works with.
+#[derive(Clone)]
+struct Here {
+    queue: &'static str,
+    pool: db::Pool,
+    pauses: watch::Receiver<Vec<String>>,
+}
+
+impl Here {
+    /// Resolves once the queue is, or is no longer, paused. Never when nobody tells any more.
+    async fn until(&self, is_paused: bool) {
+        let mut pauses = self.pauses.clone();
+        let reached = pauses.wait_for(|known| known.iter().any(|one| one == self.queue) == is_paused).await.is_ok();
+        if !reached {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A worker that loses the database starts over under a new name. One whose queue is paused ends what it has begun, gives back what it
+/// has not, and starts over when the queue goes on.
+async fn work_on(here: Here, concurrency: usize, deps: Deps, stop: Stop) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-    while !stop.is_cancelled() {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = here.until(false) => {}
+        }
         let name = format!("{}-{}", deps.node, kit::ids::random_token::<4>());
         let config = QueueConfig::default()
-            .queue(queue)
+            .queue(here.queue)
             .batch_size(concurrency)
             .heartbeat_interval(HEARTBEAT_EVERY)
             .missed_heartbeats(HEARTBEATS_MISSED_MAX);
-        let storage = PostgresStorage::<Job>::new(&pool)
+        let storage = PostgresStorage::<Job>::new(&here.pool)
             .with_config(config)
             .poll_with_strategy(Strategy::new().interval(POLL_EVERY));
-        let worker = WorkerBuilder::new(name)
+        let worker = WorkerBuilder::new(name.as_str())
             .backend(storage)
             .concurrency(concurrency)
             .data(deps.clone())
             .data(Ending(stop.clone()))
             .build(perform);
-        let stopping = stop.clone();
+        let (stopping, queue) = (stop.clone(), here.clone());
         let signal = async move {
-            stopping.cancelled().await;
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = queue.until(true) => {}
+            }
             Ok::<(), WorkerError>(())
         };
         match worker.run_until(signal).await {
             Ok(()) => backoff.reset(),
             Err(error) => tracing::warn!(%error, "job worker ended; starting another"),
         }
+        if !stop.is_cancelled()
+            && let Ok(mut conn) = deps.pool.acquire().await
+            && let Err(error) = db::queue::release(&mut conn, &name).await
+        {
+            tracing::debug!(%error, "what a worker had taken is given back when it is missed");
+        }
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = stop.cancelled() => return,
             () = sleep(backoff.next_wait()) => {}
         }
     }
@@ -199,69 +270,18 @@ fn wait_after(attempts: usize) -> i64 {
     2_i64.pow(doublings).min(7_200)
 }
 
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    Waiting,
-    Running,
-    Done,
-    /// It failed and will be tried again.
-    Failing,
-    /// It failed for good.
-    Dead,
-}
-
-/// One job as the operator sees it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct JobRow {
-    pub id: String,
-    pub job: String,
-    pub state: JobState,
-    pub attempts: i32,
-    pub attempts_max: i32,
-    pub run_at: Timestamp,
-    pub last_error: Option<String>,
-}
-
-/// The newest jobs that are not done, or all when `with_done`.
-pub async fn list(pool: &db::Pool, with_done: bool, limit: i64) -> Result<Vec<JobRow>, JobError> {
-    let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
-    let rows = db::queue::list(&mut conn, &QUEUES, with_done, limit).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| JobRow {
-            state: match row.status.as_str() {
-                "Done" => JobState::Done,
-                "Running" | "Queued" => JobState::Running,
-                "Failed" if row.attempts < row.attempts_max => JobState::Failing,
-                "Failed" | "Killed" => JobState::Dead,
-                _ => JobState::Waiting,
-            },
-            job: serde_json::from_slice::<Job>(&row.payload).map_or("unknown", |job| job.name()).to_owned(),
-            id: row.id,
-            attempts: row.attempts,
-            attempts_max: row.attempts_max,
-            run_at: row.run_at,
-            last_error: row.last_error,
-        })
-        .collect())
-}
-
 /// How many jobs wait or fail.
 pub(crate) async fn backlog(conn: &mut db::Conn) -> Result<i64, JobError> {
     Ok(db::queue::backlog(conn, &QUEUES).await?)
 }
 
-/// Drops the rows of messages' jobs that were done a day ago, in bounded bites: each message has its own log.
-pub(crate) async fn prune_webhooks(conn: &mut db::Conn) -> Result<u64, JobError> {
-    Ok(db::queue::prune(conn, WEBHOOKS).await?)
-}
-
-/// Gives a failed or dead job a fresh set of attempts, now. False when there is no such failed job.
-pub async fn retry(pool: &db::Pool, id: &str) -> Result<bool, JobError> {
-    let mut conn = pool.acquire().await.map_err(db::DbError::from)?;
-    Ok(db::queue::retry(&mut conn, &QUEUES, id).await?)
+/// Drops the rows of jobs that were done a day ago, in bounded bites.
+pub(crate) async fn prune(conn: &mut db::Conn) -> Result<u64, JobError> {
+    let mut gone = 0;
+    for queue in QUEUES {
+        gone += db::queue::prune(conn, queue).await?;
+    }
+    Ok(gone)
 }
 
 #[cfg(test)]

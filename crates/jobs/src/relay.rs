@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use domain::Visibility;
 use domain::event::Event;
+use domain::notification::NotificationType;
+use domain::payment::PaymentStatus;
 use live::fanout::{Push, STREAM_ACCESS, Target};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -158,7 +160,11 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         Event::VodReady { vod_id, username, .. } => {
             push(Target::Channel(username.clone()), "vod:ready", json!({ "username": username, "vod_id": vod_id }))
         }
+        Event::PaymentChanged { payment_id, user_id, status } => {
+            push(Target::User(*user_id), "payment", json!({ "payment_id": payment_id, "status": status }))
+        }
         Event::PublishDone { .. }
+        | Event::PlanNotice { .. }
         | Event::VodDeleted { .. }
         | Event::Followed { .. }
         | Event::FriendAsked { .. }
@@ -178,6 +184,9 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::FileArrived { .. }
         | Event::FileReady { .. }
         | Event::FileFailed { .. }
+        | Event::ShareAccessed { .. }
+        | Event::SignedInAnew { .. }
+        | Event::SignInStolen { .. }
         | Event::WebhookDisabled { .. } => None,
     }
 }
@@ -226,6 +235,23 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         }
         Event::FileFailed { file_id, version_id, owner_id } => {
             vec![Job::NotifyFile { file_id, version_id, owner_id, is_ready: false }]
+        }
+        Event::PaymentChanged { payment_id, status, .. } => match status {
+            PaymentStatus::Pending | PaymentStatus::Expired | PaymentStatus::Cancelled => Vec::new(),
+            _ => vec![Job::NotifyPayment { payment_id, status }],
+        },
+        Event::PlanNotice { user_id, notice_id, plan, ends_at, is_over } => {
+            vec![Job::NotifyPlan { user_id, notice_id, plan, ends_at, is_over }]
+        }
+        Event::ShareAccessed { link_id, access_id, owner_id } => {
+            vec![Job::NotifyShare { link_id, access_id, owner_id }]
+        }
+        Event::SignedInAnew { user_id, session_id, from } => {
+            vec![Job::NotifySignIn { user_id, session_id, kind: NotificationType::NewSignIn, from }]
+        }
+        Event::SignInStolen { user_id, session_id } => {
+            let (kind, from) = (NotificationType::SignInStolen, String::new());
+            vec![Job::NotifySignIn { user_id, session_id, kind, from }]
         }
         Event::WebhookDue { webhook_id } => vec![Job::DeliverWebhook { webhook_id }],
         Event::WebhookDisabled { channel_id, delivery_id, .. } => {

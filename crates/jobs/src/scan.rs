@@ -33,6 +33,9 @@ pub(crate) enum ScanError {
     Slow,
     #[error("the scanner did not look into it: {0}")]
     Refused(String),
+    /// Asked again it would say the same.
+    #[error("it is more than the scanner looks into: {0}")]
+    Beyond(String),
 }
 
 /// A way to clamd.
@@ -87,6 +90,7 @@ fn read(answer: &str) -> Result<Verdict, ScanError> {
     match said.strip_suffix(" FOUND") {
         _ if said == "OK" => Ok(Verdict::Clean),
         Some(name) if !name.is_empty() && !name.starts_with(NOT_LOOKED_INTO) => Ok(Verdict::Infected(plain(name))),
+        Some(name) if name.starts_with(NOT_LOOKED_INTO) => Err(ScanError::Beyond(plain(name))),
         _ => Err(ScanError::Refused(plain(line))),
     }
 }
@@ -115,10 +119,11 @@ mod tests {
             "stream:  FOUND",
             "INSTREAM size limit exceeded. ERROR\0",
             "stream: Can't allocate memory ERROR\0",
-            "stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0",
             "UNKNOWN COMMAND\0",
         ] {
             assert!(matches!(read(odd), Err(ScanError::Refused(_))), "{odd:?}");
         }
+        let beyond = read("stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0");
+        assert!(matches!(beyond, Err(ScanError::Beyond(_))));
     }
 }

@@ -191,7 +191,7 @@ async fn sweep(deps: &Deps) -> anyhow::Result<()> {
     let jobs = found.into_iter().map(|webhook_id| Job::DeliverWebhook { webhook_id }).collect();
     queue::push(&mut tx, jobs).await?;
     deliveries::prune(&mut tx).await?;
-    queue::prune_webhooks(&mut tx).await?;
+    queue::prune(&mut tx).await?;
     Ok(db::commit(tx).await?)
 }
 

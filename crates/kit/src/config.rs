@@ -7,8 +7,12 @@ mod attachments;
 mod files;
 pub mod ladder;
 mod load;
+mod origin;
+mod places;
+mod plans;
 mod template;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,6 +22,9 @@ use serde::{Deserialize, Serialize};
 pub use attachments::{AttachmentsConfig, Clamd, ScanConfig};
 pub use files::FilesConfig;
 pub use load::{ConfigError, load, load_from};
+pub use origin::{Origin, Setting};
+pub use places::GeoipConfig;
+pub use plans::{Offer, PaymentsConfig, PlansConfig};
 pub use template::template;
 
 use crate::Secret;
@@ -45,10 +52,16 @@ pub struct Config {
     pub attachments: AttachmentsConfig,
     pub files: FilesConfig,
     pub scan: ScanConfig,
+    pub plans: PlansConfig,
+    pub payments: PaymentsConfig,
+    pub geoip: GeoipConfig,
     pub limits: LimitsConfig,
     pub hooks: HooksConfig,
     pub outward: OutwardConfig,
     pub mail: MailConfig,
+    /// Where settings come from that somebody set, by key.
+    #[serde(skip)]
+    pub origins: BTreeMap<String, Origin>,
 }
 
 impl Default for Config {
@@ -72,10 +85,14 @@ impl Default for Config {
             attachments: AttachmentsConfig::default(),
             files: FilesConfig::default(),
             scan: ScanConfig::default(),
+            plans: PlansConfig::default(),
+            payments: PaymentsConfig::default(),
+            geoip: GeoipConfig::default(),
             limits: LimitsConfig::default(),
             hooks: HooksConfig::default(),
             outward: OutwardConfig::default(),
             mail: MailConfig::default(),
+            origins: BTreeMap::new(),
         }
     }
 }

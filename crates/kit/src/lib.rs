@@ -2,6 +2,7 @@
 //!
 //! Knows the runtime and HTTP's error body, but no store, no media and no rule of the product.
 
+pub mod api_tokens;
 pub mod clock;
 pub mod config;
 pub mod edge;
@@ -22,6 +23,7 @@ pub mod retry;
 pub mod seal;
 pub mod second_step;
 pub mod secret;
+pub mod share_tokens;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;

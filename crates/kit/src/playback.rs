@@ -4,7 +4,7 @@
 //! object is for now, and whether the permission was taken back, is the caller's to check.
 
 use domain::visibility::Standing;
-use domain::{SessionId, StreamId, UserId, VodId};
+use domain::{SessionId, ShareId, StreamId, UserId, VodId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
@@ -92,9 +92,26 @@ impl PlaybackTokens {
         self.issue_at(subject, channel, bearer, clock::unix_seconds())
     }
 
+    /// A token for whoever was let in by a share link of the channel's owner: it ends with the link (`until`, in seconds since 1970), whose
+    /// id stands where a sign-in's does.
+    pub fn issue_shared(&self, subject: Subject, channel: UserId, link: ShareId, until: Option<u64>) -> String {
+        let at = clock::unix_seconds();
+        let exp = until.map_or(at + TTL_S, |until| until.min(at + TTL_S));
+        self.sign(&PlaybackClaims {
+            aud: subject.audience(),
+            sub: channel,
+            sid: SessionId::from_uuid(link.as_uuid()),
+            chn: channel,
+            via: Standing::Shared,
+            exp,
+            iat: at,
+            typ: TYP.to_owned(),
+        })
+    }
+
     /// The same, made at another moment. For tests.
     pub fn issue_at(&self, subject: Subject, channel: UserId, bearer: Bearer, at: u64) -> String {
-        let claims = PlaybackClaims {
+        self.sign(&PlaybackClaims {
             aud: subject.audience(),
             sub: bearer.user,
             sid: bearer.session,
@@ -103,9 +120,12 @@ impl PlaybackTokens {
             exp: at + TTL_S,
             iat: at,
             typ: TYP.to_owned(),
-        };
+        })
+    }
+
+    fn sign(&self, claims: &PlaybackClaims) -> String {
         // Signing plain claims with an HMAC cannot fail.
-        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default()
+        encode(&Header::new(Algorithm::HS256), claims, &self.signing).unwrap_or_default()
     }
 
     /// Checks signature, purpose, object and times.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use domain::{SessionId, StreamId, UserId, Visibility, VodId};
+use domain::{SessionId, ShareId, StreamId, UserId, Visibility, VodId};
 use kit::Secret;
 use kit::playback::{ARGUMENT, LINK_ARGUMENT, PlaybackClaims, PlaybackTokens, Refused, Subject, TTL_S};
 use redis::AsyncCommands;
@@ -138,6 +138,11 @@ impl Gate {
         self.take_back(Entry::Session(session)).await;
     }
 
+    /// Takes back what was given to those who came by a share link. Its id stands where a sign-in's does.
+    pub async fn end_share(&self, link: ShareId) {
+        self.take_back(Entry::Session(SessionId::from_uuid(link.as_uuid()))).await;
+    }
+
     /// Takes back what a member was given for following a channel.
     pub async fn end_follow(&self, channel: UserId, follower: UserId) {
         self.take_back(Entry::Follow { channel, follower }).await;
@@ -264,6 +269,21 @@ mod tests {
         assert_eq!(judge(&query(now + 3)), Verdict::Granted, "given after following again");
         gate.end_session(bearer.session).await;
         assert_eq!(judge(&query(now)), Verdict::Over);
+    }
+
+    #[tokio::test]
+    async fn a_share_link_opens_what_is_private_until_it_is_taken_back() {
+        let gate = gate();
+        let (vod, other) = (VodId::from_uuid(kit::ids::uuid()), VodId::from_uuid(kit::ids::uuid()));
+        let (channel, link) = (UserId::from_uuid(kit::ids::uuid()), ShareId::from_uuid(kit::ids::uuid()));
+        let issue = |until| gate.tokens().issue_shared(Subject::Vod(vod), channel, link, until);
+        let judge = |vod, token: &str| gate.judge_vod(vod, Visibility::Private, Some(&format!("token={token}")));
+        assert_eq!(judge(vod, &issue(None)), Verdict::Granted);
+        assert_eq!(judge(other, &issue(None)), Verdict::Hidden);
+        assert_eq!(judge(vod, &issue(Some(kit::clock::unix_seconds() - 10))), Verdict::Over);
+        let given = issue(None);
+        gate.end_share(link).await;
+        assert_eq!(judge(vod, &given), Verdict::Over);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where things live in the bucket.
 
-use domain::{AttachmentId, BlobId, EmoteId, VodId};
+use domain::{AttachmentId, BlobId, EmoteId, ProofId, VodId};
 
 /// Everything of one recording lives below this. Ends with a slash.
 pub fn vod_prefix(vod: VodId) -> String {
@@ -133,6 +133,36 @@ pub enum BlobPart {
     /// Our own encoding.
     Picture,
     Thumbnail,
+}
+
+/// The folder of pictures that prove payments, and what a folder right below it belongs to.
+pub const PROOFS: &str = "proof/";
+
+pub fn proof_of_folder(folder: &str) -> Option<ProofId> {
+    folder.strip_prefix(PROOFS)?.strip_suffix('/')?.parse().ok()
+}
+
+/// Everything of one proof lives below this. Ends with a slash.
+pub fn proof_prefix(proof: ProofId) -> String {
+    format!("{PROOFS}{proof}/")
+}
+
+/// One object of a proof. `lock` is what its row keeps to itself.
+pub fn proof(proof: ProofId, lock: &str, part: ProofPart) -> String {
+    let name = match part {
+        ProofPart::Upload => "upload",
+        ProofPart::Picture => "picture",
+    };
+    format!("{}{lock}/{name}", proof_prefix(proof))
+}
+
+/// What there is of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofPart {
+    /// As it was sent, for the scanner.
+    Upload,
+    /// Our own encoding.
+    Picture,
 }
 
 pub use domain::user::avatar_url;

@@ -62,7 +62,8 @@ impl Clamd {
         );
         // What it looks into by itself.
         if mib > FILE_MIB_MAX {
-            settings.push_str(&format!("MaxFileSize {mib}M\nMaxScanSize {mib}M\n"));
+            // A film is counted more than once: whole, and by its parts.
+            settings.push_str(&format!("MaxFileSize {mib}M\nMaxScanSize {}M\n", mib.saturating_mul(3).min(4_000)));
         }
         fs::write(home.path().join("clamd.conf"), settings).expect("settings");
         Self { child: None, home }

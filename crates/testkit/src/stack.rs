@@ -235,9 +235,14 @@ impl Stack {
         self.plan.data_dir()
     }
 
-    /// The value a key was set to before the start.
-    pub fn value(&self, key: &str) -> Option<&str> {
-        self.plan.value(key)
+    /// Gives a member so many files at once, past the site: see [`db::testing::add_files`].
+    ///
+    /// # Panics
+    /// When the site has a database of its own.
+    pub async fn add_files(&self, owner: &Member, count: i32) {
+        let url = self.plan.value("database.url").expect("a database of the tests");
+        let pool = db::testing::pool(url).expect("a pool");
+        db::testing::add_files(&pool, &owner.id, count).await.expect("the files are added");
     }
 
     /// Starts the process again on the same data, as after a crash or an upgrade.

@@ -131,6 +131,16 @@ async fn a_code_is_asked_after_the_password() {
     stack.stop().await;
 }
 
+/// A token made, shown once, listened with, ended; by a member, and by the program that has it.
+#[tokio::test]
+async fn a_program_has_a_token_of_its_own() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "api-tokens").await;
+    println!("measured: {measured}");
+    assert!(measured["end_ms"].as_u64().unwrap() < 4_000, "an open feed ends with its token");
+    stack.stop().await;
+}
+
 /// A server of a broadcaster's own: made, tried, verified, failing, sent to again, with a new key, deleted.
 #[tokio::test]
 async fn a_broadcasters_own_server_is_told() {
@@ -211,6 +221,28 @@ async fn film_of_200_mb(folder: &Path) -> String {
         .expect("ffmpeg is installed");
     assert!(made.success(), "ffmpeg: {made}");
     film.display().to_string()
+}
+
+/// A plan bought, proven with a picture and approved by an administrator elsewhere: the page follows, the bell rings, there is more room.
+#[tokio::test]
+async fn a_plan_is_paid_for_by_hand() {
+    let plan = Plan::quick(EXE).await.set("transcoder.ladder", "none");
+    let plan = plan.set("payments.bank_bin", "970415").set("payments.bank_account", "0011001932418");
+    let stack = plan.start().await;
+    let password = stack.process.admin_password().expect("the first administrator's");
+    let measured = script_with(&stack, "plans", &[("RILLCAST_ADMIN_PASSWORD", &password)]).await;
+    println!("measured: {measured}");
+    assert!(measured["approved_ms"].as_u64().unwrap() <= 5_000);
+    stack.stop().await;
+}
+
+/// A picture behind a password, a folder, an end that comes and one that is said: for people without an account, judged by axe.
+#[tokio::test]
+async fn what_is_shared_opens_without_an_account_until_it_is_taken_back() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").set("files.unscanned", "true").start().await;
+    let measured = script(&stack, "share").await;
+    assert_eq!(measured["log"], serde_json::json!(["granted", "wrong_password"]), "a reload is no visit");
+    stack.stop().await;
 }
 
 /// Friends, a conversation, a group, what waits unread, who is there, what is found again, a block: three members, two tabs of one.

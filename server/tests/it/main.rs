@@ -7,6 +7,7 @@ mod clients;
 mod clips;
 mod continuity;
 mod dash;
+mod document;
 mod enhanced;
 mod handover;
 mod health;

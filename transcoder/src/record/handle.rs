@@ -44,8 +44,8 @@ pub struct RecordDeps {
     pub data_dir: PathBuf,
     /// Most bytes that may wait on disk. Beyond it segments are given up, never live.
     pub spool_bytes_max: u64,
-    /// Room one channel's recordings may take, in bytes, unless it has a rule of its own; 0: no limit.
-    pub quota_bytes: i64,
+    /// Room one channel's recordings may take, in bytes, by its owner's plan, unless it has a rule of its own; 0: no limit.
+    pub rooms: [i64; 3],
     pub pace: Pace,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Shared {
     pub(super) spool_bytes_max: u64,
     pub(super) roll_bytes: u64,
     pub(super) unwanted_after: Duration,
-    pub(super) quota_bytes: i64,
+    pub(super) rooms: [i64; 3],
     /// True once the spool of an earlier run has been read.
     pub(super) ready: watch::Sender<bool>,
     /// The task is over; the writer leaves.
@@ -198,7 +198,7 @@ impl Recorder {
             spool_bytes_max: deps.spool_bytes_max.max(1),
             roll_bytes: deps.pace.roll_bytes,
             unwanted_after: deps.pace.unwanted_after,
-            quota_bytes: deps.quota_bytes,
+            rooms: deps.rooms,
             ready: watch::Sender::new(false),
             is_halted: AtomicBool::new(false),
             late: Mutex::default(),
@@ -245,7 +245,7 @@ impl Recorder {
             let mut conn = self.shared.pool.acquire().await.map_err(db::DbError::from)?;
             let state = db::recordings::stream_state(&mut conn, info.stream_id).await?;
             let extent = db::recordings::extent(&mut conn, info.vod_id).await?;
-            let room = db::keeping::room_of_stream(&mut conn, info.stream_id, self.shared.quota_bytes).await?;
+            let room = db::keeping::room_of_stream(&mut conn, info.stream_id, self.shared.rooms).await?;
             Ok::<_, db::DbError>((state, extent, room))
         };
         let (state, extent, room) = match timeout(EXTENT_WAIT_MAX, ask).await {

@@ -149,7 +149,7 @@ impl Sweeper {
     }
 
     async fn look_at_room(&self, conn: &mut db::Conn, stream_id: StreamId) -> db::Result<()> {
-        let room = keeping::room_of_stream(conn, stream_id, self.shared.quota_bytes).await?;
+        let room = keeping::room_of_stream(conn, stream_id, self.shared.rooms).await?;
         let Some((room, is_stopped)) = room else { return Ok(()) };
         if !is_stopped {
             if !room.is_full() {

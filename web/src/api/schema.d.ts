@@ -38,6 +38,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs that are not done, or those in one state. For administrators. */
+        get: operations["jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a job that does not run out of its queue. What it began is undone; it stays in the list and can be tried again. For
+         *     administrators.
+         */
+        post: operations["cancel_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a job that failed or was cancelled a fresh set of attempts, now. For administrators. */
+        post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a job due at once that waits until later. What it has tried counts. For administrators. */
+        post: operations["run_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/log": {
         parameters: {
             query?: never;
@@ -52,6 +123,77 @@ export interface paths {
         get: operations["site_log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The site at a glance. For administrators. */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the job queues stand. For administrators. */
+        get: operations["queues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a queue on every node, within seconds and until it is resumed: what runs is brought to its end, what waits goes on waiting. For
+         *     administrators.
+         */
+        post: operations["pause_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a paused queue go on. For administrators. */
+        post: operations["resume_queue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -92,6 +234,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings of the node that answers. For administrators. They are changed in the file or the environment. */
+        get: operations["settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything on air, also what is not for everybody. For the site's moderators and administrators. */
+        get: operations["admin_streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/streams/{id}/cut": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a stream within seconds. An encoder that tries again by itself begins a new one, unless its key is taken away too or its owner is
+         *     suspended. For administrators, and for the site's moderators where the owner is neither.
+         */
+        post: operations["cut_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users": {
         parameters: {
             query?: never;
@@ -101,6 +297,23 @@ export interface paths {
         };
         /** Members. For the site's moderators and administrators. */
         get: operations["admin_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A member's devices, the room they take up, and their role. For administrators. */
+        get: operations["admin_member"];
         put?: never;
         post?: never;
         delete?: never;
@@ -121,6 +334,43 @@ export interface paths {
         /** Takes an emote away from somebody's channel. For the site's moderators and administrators, where they stand above the owner. */
         post: operations["remove_emote_of"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a member another role, and signs them out everywhere: tokens carry the role. For administrators; of other administrators only they
+         *     themselves give the role up, and the last one cannot.
+         */
+        put: operations["set_role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{username}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Signs a member out everywhere. For administrators, where the member is none. */
+        delete: operations["end_sign_ins_of"];
         options?: never;
         head?: never;
         patch?: never;
@@ -745,6 +995,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The events of Socket.IO as server-sent events.
+         * @description Begins with `ready` {now, channels: [{username, viewers, stream_id}], is_resumed}. Nothing is kept for readers who were away:
+         *     `Last-Event-ID` has no effect, and after each `ready` lists are to be asked for anew. Ends with `auth:expired` when the token does.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/files": {
         parameters: {
             query?: never;
@@ -1124,6 +1395,44 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tokens of the caller's programs. */
+        get: operations["api_tokens"];
+        put?: never;
+        /**
+         * Makes a token for a program. It is shown this once, does no more than its scopes say, and ends with the caller's password, with a
+         *     suspension, and with the account.
+         */
+        post: operations["add_api_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/api-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a token. It is refused from then on, and what it listens to ends. */
+        delete: operations["remove_api_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1609,6 +1918,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/subscription": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which plan runs for the caller, and until when. */
+        get: operations["subscription"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/two-factor": {
         parameters: {
             query?: never;
@@ -1888,6 +2214,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's payments, the latest first. */
+        get: operations["payments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Payments nobody has decided about, the oldest first. For administrators. */
+        get: operations["pending_payments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to pay for a plan. One that is open already, for the same, is answered again; anything else has to wait for it. */
+        post: operations["begin_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One payment, for its payer and administrators. */
+        get: operations["payment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finds that a payment is there: what was bought runs from now on, or from the end of what runs. For administrators. */
+        post: operations["approve_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/ask-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for another proof, for which there is as much time again. For administrators. */
+        post: operations["ask_payment_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does not want to pay any more. */
+        post: operations["cancel_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The picture that proves a payment, for its payer and administrators. */
+        get: operations["payment_proof"];
+        put?: never;
+        /** Sends a picture that proves a payment. It takes the place of one that was sent before, until somebody has decided. */
+        post: operations["submit_proof"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/qr": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The code by which a payment is paid, for its payer and administrators: an SVG of the transfer, or the operator's picture. */
+        get: operations["payment_code"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/payments/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finds that a payment is not there. For administrators. */
+        post: operations["reject_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The plans there are, and what they cost. */
+        get: operations["plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/reports": {
         parameters: {
             query?: never;
@@ -2064,6 +2578,165 @@ export interface paths {
         head?: never;
         /** Makes a member an admin, one like the others again, or the owner. By the owner. */
         patch: operations["update_room_member"];
+        trace?: never;
+    };
+    "/api/v1/share-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's links, the latest first. */
+        get: operations["share_links"];
+        put?: never;
+        /** Makes a link to a file, a folder or a recording of the caller's, for whoever has it. */
+        post: operations["create_share_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a link: what is behind it, and what is needed to fetch that for some minutes. Counts as one access.
+         * @description A link there is not, a missing password and a wrong one are all `share.not-found`.
+         */
+        post: operations["open_share_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What lies in a shared folder, or in one below it. */
+        post: operations["shared_items"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/token/{token}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives all of it anew while the link stands, for twelve hours after it was opened. Does not count as an access. */
+        post: operations["renew_share_visit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the caller's links. */
+        get: operations["share_link"];
+        put?: never;
+        post?: never;
+        /** Takes a link back, for good: it opens nothing any more, and whoever is in sees nothing more. Done again, it is done. */
+        delete: operations["revoke_share_link"];
+        options?: never;
+        head?: never;
+        /** Changes what may be done with a link, until when, how often and with which password. With another password, visits of before are over. */
+        patch: operations["update_share_link"];
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}/accesses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who came by a link, and what became of it: the last 200 visits and 200 refusals, for 90 days. */
+        get: operations["share_link_accesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/share-links/{id}/qr": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A link as a QR code. */
+        get: operations["share_link_qr"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{link}/files/{file}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A shared file's bytes; a part of them by `Range`. The address is given by the link's `access`. */
+        get: operations["shared_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{link}/files/{file}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A shared file's thumbnail, of at most 480 pixels. */
+        get: operations["shared_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/streams": {
@@ -2609,6 +3282,45 @@ export interface components {
             /** @description What to call it in the list, such as `Firefox on Linux`. */
             label: string;
         };
+        /** @description A job as administrators see it. */
+        AdminJob: {
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** Format: int32 */
+            attempts_max: number;
+            /**
+             * Format: date-time
+             * @description When it was last brought to an end, whatever the end.
+             */
+            done_at?: string | null;
+            /** @description What went wrong the last time. Addresses are cut short: they carry secrets. */
+            error?: string | null;
+            id: string;
+            /** @description What it does, such as `send_mails`. */
+            job: string;
+            /** @description What it is about. Mail addresses and secrets are left out; null for a job of a later release. */
+            payload: Record<string, never>;
+            queue?: components["schemas"]["QueueName"] | null;
+            /**
+             * Format: date-time
+             * @description When it is, or was, due.
+             */
+            run_at: string;
+            state: components["schemas"]["JobState"];
+            /**
+             * Format: date-time
+             * @description When a worker took it last.
+             */
+            taken_at?: string | null;
+        };
+        AdminJobPage: {
+            /** @description The newest first. */
+            items: components["schemas"]["AdminJob"][];
+            next_cursor?: string | null;
+        };
         /** @description A member as the site's staff sees them. */
         AdminMember: {
             /** Format: date-time */
@@ -2625,10 +3337,69 @@ export interface components {
             suspension?: components["schemas"]["Suspension"] | null;
             user: components["schemas"]["MemberRef"];
         };
+        /** @description A member as administrators see them. */
+        AdminMemberDetail: {
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /** @description Whether the caller may end these. */
+            may_end_sign_ins: boolean;
+            /** @description Whether the caller may give them another role. */
+            may_set_role: boolean;
+            role: components["schemas"]["Role"];
+            /** @description Where they are signed in, what was used last first; 100 at most. */
+            sign_ins: components["schemas"]["SignIn"][];
+            storage: components["schemas"]["MemberStorage"];
+            username: string;
+        };
         AdminMemberPage: {
             /** @description Who joined last first. */
             items: components["schemas"]["AdminMember"][];
             next_cursor?: string | null;
+        };
+        /** @description How a queue stands. */
+        AdminQueue: {
+            /** Format: int64 */
+            dead: number;
+            /** Format: int64 */
+            failing: number;
+            name: components["schemas"]["QueueName"];
+            /**
+             * Format: int64
+             * @description Seconds since the first of those that wait became due. Null: none waits.
+             */
+            oldest_waiting_s?: number | null;
+            pause?: components["schemas"]["Pause"] | null;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            scheduled: number;
+            /** Format: int64 */
+            waiting: number;
+        };
+        AdminQueues: {
+            items: components["schemas"]["AdminQueue"][];
+        };
+        /** @description A stream on air as the staff sees it. */
+        AdminStream: {
+            /** Format: double */
+            fps?: number | null;
+            /** @description The staff is ending it. */
+            is_cut: boolean;
+            /**
+             * Format: int32
+             * @description Of its newest second. Null: nobody knows.
+             */
+            kbps?: number | null;
+            /** @description Whether the caller may. */
+            may_cut: boolean;
+            stream: components["schemas"]["Stream"];
+        };
+        AdminStreams: {
+            /** @description The most watched first; at most 200, the latest of them. */
+            items: components["schemas"]["AdminStream"][];
+            /** Format: int64 */
+            viewers: number;
         };
         /** @description The process runs. */
         Alive: {
@@ -2786,6 +3557,46 @@ export interface components {
             /** @description What the member is told; at most 500 characters. */
             note?: string;
         };
+        /**
+         * @description What a token may be allowed.
+         * @enum {string}
+         */
+        ApiScope: "content:read" | "content:write" | "channel:read" | "channel:write" | "stream-key:read" | "moderation:read" | "moderation:write" | "files:read" | "files:write" | "notifications:read" | "notifications:write" | "events:read";
+        ApiTokenPage: {
+            /** @description Those that are good, the latest first, then those that ran out within a month; all of them. */
+            items: components["schemas"]["ApiTokenView"][];
+            next_cursor?: string | null;
+        };
+        /** @description A token of one of the caller's programs. The token itself was shown once. */
+        ApiTokenView: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Of one that ran out, in the past.
+             */
+            expires_at: string;
+            /** @description The token's last characters. */
+            hint: string;
+            /** Format: uuid */
+            id: string;
+            last_used_address?: string | null;
+            /**
+             * Format: date-time
+             * @description To ten minutes; null before its first use.
+             */
+            last_used_at?: string | null;
+            name: string;
+            scopes: components["schemas"]["ApiScope"][];
+        };
+        /** @description That the money is there. */
+        ApprovePayment: {
+            /**
+             * Format: int64
+             * @description What was found on the account, in the currency's smallest unit. Anything but what was to be paid is refused.
+             */
+            amount_minor?: number | null;
+        };
         /** @description A picture or file of a message. */
         Attachment: {
             /** Format: int64 */
@@ -2832,9 +3643,9 @@ export interface components {
         /** @enum {string} */
         AttachmentState: "checking" | "ready" | "infected" | "failed";
         /** @enum {string} */
-        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased";
+        AuditAction: "user.suspended" | "user.unsuspended" | "role.changed" | "password.changed" | "two_factor.enabled" | "two_factor.disabled" | "two_factor.reset" | "two_factor.codes_renewed" | "two_factor.code_used" | "account.created" | "account.closed" | "account.reopened" | "session.ended" | "api_token.created" | "api_token.revoked" | "sessions.ended" | "stream_key.rotated" | "recording_rules.changed" | "vod.visibility_changed" | "vod.deleted" | "vod.expired" | "category.changed" | "category.deleted" | "report.resolved" | "report.dismissed" | "emote.removed" | "webhook.added" | "webhook.changed" | "webhook.removed" | "webhook.secret_rotated" | "file.completed" | "file.refused" | "file.failed" | "file.visibility_changed" | "file.trashed" | "file.restored" | "file.erased" | "payment.requested" | "payment.submitted" | "payment.asked_again" | "payment.approved" | "payment.rejected" | "payment.expired" | "payment.cancelled" | "plan.ended" | "share.created" | "share.changed" | "share.revoked" | "queue.paused" | "queue.resumed" | "job.retried" | "job.run" | "job.cancelled" | "stream.cut" | "stream_key.blocked";
         /** @enum {string} */
-        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file";
+        AuditEntityType: "user" | "session" | "channel" | "vod" | "category" | "report" | "emote" | "webhook" | "file" | "payment" | "share_link" | "api_token" | "queue" | "job" | "stream";
         /** @description What was done. */
         AuditEntry: {
             /** @description Nodes of a later release may write words that are not in the list. */
@@ -3088,6 +3899,12 @@ export interface components {
             /** @description Six digits, as the app shows them. */
             code: string;
         };
+        CutStream: {
+            /** @description Take the stream key away too: encoders that have it are refused from now on, and the owner finds a new one in the studio. */
+            block_key?: boolean;
+            /** @description 1 to 500 characters. */
+            reason: string;
+        };
         DecideReport: {
             action: components["schemas"]["ReportAction"];
             /** @description At most 500 characters. */
@@ -3246,6 +4063,10 @@ export interface components {
             form_bytes_max: number;
             /** @description Only pictures and videos are taken: the site has no virus scanner. */
             media_only: boolean;
+            /** @description The caller's plan, of which the limits are. */
+            plan: components["schemas"]["PlanName"];
+            /** @description As the operator calls it. */
+            plan_name: string;
             /**
              * Format: int64
              * @description What they may take. Null: no limit.
@@ -3511,6 +4332,11 @@ export interface components {
             /** @description Always null: at most 100 wait. */
             next_cursor?: string | null;
         };
+        /**
+         * @description Where a job stands.
+         * @enum {string}
+         */
+        JobState: "waiting" | "scheduled" | "running" | "failing" | "dead" | "cancelled" | "done";
         KeptLayout: {
             layout?: components["schemas"]["ModLayout"] | null;
         };
@@ -3551,6 +4377,21 @@ export interface components {
          * @enum {string}
          */
         Letters: "everybody" | "followed" | "friends" | "nobody";
+        /** @description One thing the site needs. */
+        Light: {
+            /** @description What was found. */
+            detail: string;
+            /** @description What to do about it. Empty when there is nothing. */
+            hint: string;
+            /** @description Such as `postgres` or `scanner`. */
+            name: string;
+            state: components["schemas"]["LightState"];
+        };
+        /**
+         * @description How something is.
+         * @enum {string}
+         */
+        LightState: "ok" | "warn" | "fail";
         /** @description What somebody did, as `mod:action` tells it too. */
         LogEntry: {
             /** Format: uuid */
@@ -3632,6 +4473,28 @@ export interface components {
             id: string;
             username: string;
         };
+        /** @description What a member takes up in the bucket, in bytes. */
+        MemberStorage: {
+            /**
+             * Format: int64
+             * @description Of conversations.
+             */
+            attachment_bytes: number;
+            /** Format: int64 */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Null: as much as there is.
+             */
+            file_quota_bytes?: number | null;
+            /** Format: int64 */
+            recording_bytes: number;
+            /**
+             * Format: int64
+             * @description What recordings may take up. Null: as much as there is.
+             */
+            recording_quota_bytes?: number | null;
+        };
         /** @description Which panels a member hides, and how large they make the others. The names are the page's. */
         ModLayout: {
             /** @description At most 32. */
@@ -3657,6 +4520,25 @@ export interface components {
         NameSignIn: {
             /** @description 1 to 60 characters; null takes the name away. */
             name: string | null;
+        };
+        /** @description A new token, which is shown this once. */
+        NewApiToken: {
+            api_token: components["schemas"]["ApiTokenView"];
+            /** @description `rillcast_pat_` and 64 characters. */
+            token: string;
+        };
+        NewApiTokenBody: {
+            /**
+             * Format: date-time
+             * @description In 366 days at the latest; without it in 90.
+             */
+            expires_at?: string | null;
+            /** @description 1 to 60 characters. */
+            name: string;
+            /** @description The caller's password: a token outlives the sign-in it is made with. */
+            password: string;
+            /** @description At least one. */
+            scopes: components["schemas"]["ApiScope"][];
         };
         NewClipBody: {
             /**
@@ -3710,10 +4592,47 @@ export interface components {
              */
             vod_id?: string | null;
         };
+        /**
+         * @description The roles there are to give.
+         * @enum {string}
+         */
+        NewRole: "user" | "moderator" | "admin";
         /** @description Which room to begin: with `username` a conversation of two, with `name` a group. */
         NewRoom: {
             name?: string | null;
             username?: string | null;
+        };
+        NewShareLink: {
+            /**
+             * Format: date-time
+             * @description Within five years. Without it the link stands until it is taken back.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description How often it may be opened: 1 to 1,000,000.
+             */
+            max_accesses?: number | null;
+            /** @description The caller is told when it is opened, once an hour at most. */
+            notify_on_access?: boolean;
+            /** @description At least 4 characters. */
+            password?: string | null;
+            /** @description A folder of the caller's files, such as `/a/b/`, with all that lies below it now and later. Not `/`. */
+            path?: string | null;
+            permission?: components["schemas"]["SharePermission"];
+            /**
+             * Format: uuid
+             * @description A file or a recording of the caller's. Either this or `path`.
+             */
+            resource_id?: string | null;
+            resource_type?: components["schemas"]["ShareKind"] | null;
+        };
+        /** @description What is to be bought. What it costs the site says. */
+        NewSubscription: {
+            /** @description One of `payment_methods` of the list of plans. */
+            payment_method: string;
+            /** @description `PLUS` or `PRO`. */
+            plan: string;
         };
         NewUnbanRequest: {
             /** @description 1 to 500 characters. */
@@ -3803,6 +4722,20 @@ export interface components {
             time_zone: string;
             types: components["schemas"]["NotificationChoice"][];
         };
+        OpenShareLink: {
+            password?: string | null;
+        };
+        Overview: {
+            jobs?: components["schemas"]["SiteJobs"] | null;
+            /** @description What `rillcast doctor` looks at, as this node sees it. Up to fifteen seconds old. */
+            lights: components["schemas"]["Light"][];
+            /** @description The node that answered. */
+            node: string;
+            storage: components["schemas"]["SiteStorage"];
+            sums: components["schemas"]["SiteSums"];
+            /** @description Of the program that answered. */
+            version: string;
+        };
         /** @description The caller's ban, as they see it. */
         OwnBan: {
             /** Format: date-time */
@@ -3861,6 +4794,178 @@ export interface components {
             code: string;
             password: string;
         };
+        /** @description Who paused a queue, and why. */
+        Pause: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            reason: string;
+        };
+        /** @description Where to send the money. */
+        PayTo: {
+            bank_account: string;
+            bank_holder: string;
+            /** @description Empty where the operator has not said it. */
+            bank_name: string;
+            /** @description The operator's words. */
+            instructions: string;
+            /** @description What the code says: a bank's app reads account, amount and reference out of it. Null: there is no such code. */
+            qr_payload?: string | null;
+            /** @description The code as a picture, for whoever may see the payment. Null: there is none. */
+            qr_url?: string | null;
+        };
+        /** @description A payment for a plan. */
+        Payment: {
+            /**
+             * Format: int64
+             * @description What is to be paid, in the currency's smallest unit.
+             */
+            amount_minor: number;
+            /** Format: date-time */
+            created_at: string;
+            currency: string;
+            /**
+             * Format: int32
+             * @description Days it buys.
+             */
+            days: number;
+            /** Format: date-time */
+            decided_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Until then a proof may be sent, if none was.
+             */
+            expires_at: string;
+            /**
+             * Format: int32
+             * @description Digits of amounts that stand behind the point.
+             */
+            exponent: number;
+            /** Format: uuid */
+            id: string;
+            pay?: components["schemas"]["PayTo"] | null;
+            payment_method: components["schemas"]["PaymentMethod"];
+            plan: components["schemas"]["PlanName"];
+            plan_name: string;
+            proof?: components["schemas"]["ProofState"] | null;
+            /** @description Once it may be looked at. */
+            proof_url?: string | null;
+            /** @description Why it was rejected, or what else is asked for. */
+            reason: string;
+            /** @description What the transfer has to name. */
+            reference: string;
+            /** Format: int64 */
+            stated_amount_minor?: number | null;
+            /** @description What its payer says. */
+            stated_payer: string;
+            stated_reference: string;
+            status: components["schemas"]["PaymentStatus"];
+            /** Format: date-time */
+            submitted_at?: string | null;
+            term?: components["schemas"]["PlanTerm"] | null;
+        };
+        /**
+         * @description A way of paying.
+         * @enum {string}
+         */
+        PaymentMethod: "bank_transfer" | "qr_picture";
+        PaymentPage: {
+            items: components["schemas"]["Payment"][];
+            next_cursor?: string | null;
+        };
+        /** @description Why not, or what else is needed. */
+        PaymentReason: {
+            /** @description 1 to 500 characters, which its payer reads. */
+            reason: string;
+        };
+        /**
+         * @description Where a payment stands.
+         * @enum {string}
+         */
+        PaymentStatus: "pending" | "submitted" | "asked_again" | "approved" | "rejected" | "expired" | "cancelled";
+        PendingPage: {
+            items: components["schemas"]["PendingPayment"][];
+            next_cursor?: string | null;
+        };
+        /** @description An open payment, as whoever decides about it sees it. */
+        PendingPayment: components["schemas"]["Payment"] & {
+            payer: components["schemas"]["ChannelRef"];
+            running?: components["schemas"]["PlanTerm"] | null;
+            /** @description References of other payments that the same picture is to prove; five at most. */
+            same_proof: string[];
+            /** @description References of other payments whose payers gave the same number of a transfer; five at most. */
+            same_transfer: string[];
+            /** @description What would run if it were approved now. */
+            would: components["schemas"]["PlanTerm"];
+        };
+        /** @description Where an address is, as far as it is known. */
+        Place: {
+            /** @description Its English name. */
+            city?: string | null;
+            /** @description ISO 3166-1 alpha-2, such as `VN`. */
+            country?: string | null;
+        };
+        /** @description What a plan gives and costs. */
+        Plan: {
+            /**
+             * Format: int32
+             * @description Days it lasts. 0: for ever.
+             */
+            days: number;
+            /** @description It can be bought now. */
+            is_sold: boolean;
+            /** @description As the operator calls it. */
+            name: string;
+            plan: components["schemas"]["PlanName"];
+            /**
+             * Format: int64
+             * @description In the currency's smallest unit. 0 of what costs nothing, or is not sold.
+             */
+            price_minor: number;
+            /**
+             * Format: int64
+             * @description Room for recordings. Null: no limit. When it is full a stream goes on and is recorded no further.
+             */
+            recordings_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Room for files. Null: no limit.
+             */
+            storage_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Most bytes of one file.
+             */
+            upload_bytes_max: number;
+        };
+        /**
+         * @description A plan's name in the API.
+         * @enum {string}
+         */
+        PlanName: "FREE" | "PLUS" | "PRO";
+        /** @description The plans there are. */
+        PlanPage: {
+            /** @description Of all prices (ISO 4217). */
+            currency: string;
+            /**
+             * Format: int32
+             * @description Digits of a price that stand behind the point.
+             */
+            exponent: number;
+            /** @description FREE, PLUS, PRO. */
+            items: components["schemas"]["Plan"][];
+            next_cursor?: string | null;
+            /** @description The ways in which a plan can be paid for. None while nothing is sold. */
+            payment_methods: components["schemas"]["PaymentMethod"][];
+        };
+        /** @description From when to when a plan runs. */
+        PlanTerm: {
+            /** Format: date-time */
+            ends_at: string;
+            plan: components["schemas"]["PlanName"];
+            /** Format: date-time */
+            since: string;
+        };
         /**
          * @description Where to play it. Paths on this site. Of what is not for everybody they carry a `token` that lives for minutes; the object's
          *     `playback-token` makes a fresh one.
@@ -3915,6 +5020,28 @@ export interface components {
             field: string;
             message: string;
         };
+        /** @description The form, for the document. Its words stand before the file. */
+        ProofForm: {
+            /**
+             * Format: int64
+             * @description How much was paid, in the currency's smallest unit.
+             */
+            amount_minor?: number | null;
+            /**
+             * Format: binary
+             * @description A JPEG, PNG, WebP or GIF picture of at most 5 MiB.
+             */
+            file: string;
+            /** @description Who paid, as the bank has it; at most 100 characters. */
+            payer?: string | null;
+            /** @description The bank's own number of the transfer; at most 100 characters. */
+            transfer?: string | null;
+        };
+        /**
+         * @description How far the picture is that proves a payment.
+         * @enum {string}
+         */
+        ProofState: "checking" | "ready";
         /** @description A browser that is told. */
         PushDevice: {
             /** Format: date-time */
@@ -3948,6 +5075,11 @@ export interface components {
             /** @description At most ten of at most 25 characters. */
             tags?: string[];
         };
+        /**
+         * @description A queue of jobs. What moves live media is none.
+         * @enum {string}
+         */
+        QueueName: "main" | "webhooks" | "files";
         /** @description When the caller is left alone: nothing is sent to browsers or by mail. What falls in comes afterwards, unless it is over. */
         QuietSpan: {
             /**
@@ -4008,6 +5140,10 @@ export interface components {
             from: string;
             /** @description Such as `/b/`. */
             to: string;
+        };
+        RenewVisit: {
+            /** @description `visit` of the answer before. */
+            visit: string;
         };
         /**
          * @description What becomes of a report.
@@ -4225,6 +5361,208 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["User"];
         };
+        SetRole: {
+            /** @description 1 to 500 characters. */
+            reason: string;
+            role: components["schemas"]["NewRole"];
+        };
+        /** @description One setting. */
+        Setting: {
+            /** @description What it is for, in English. */
+            about: string;
+            /** @description Whether the environment or the command line has the last word: what the file says does not count. */
+            is_locked: boolean;
+            /** @description Such as `http.public_url`. */
+            key: string;
+            source: components["schemas"]["SettingSource"];
+            value: unknown;
+            /** @description The variable that sets it. */
+            variable?: string | null;
+        };
+        /**
+         * @description Where a setting comes from.
+         * @enum {string}
+         */
+        SettingSource: "default" | "file" | "environment" | "program";
+        Settings: {
+            items: components["schemas"]["Setting"][];
+            /** @description The node that answered; others may be set differently. */
+            node: string;
+        };
+        /** @description Somebody who came by a link. */
+        ShareAccess: {
+            /** Format: date-time */
+            at: string;
+            browser?: string | null;
+            /** @description `computer`, `phone`, `tablet`, `tv`, `console`, `program` or `unknown`, as its program says of itself. */
+            device: string;
+            /** Format: uuid */
+            id: string;
+            /** @description From where, coarsely, such as `203.0.113.0/24`. */
+            network: string;
+            outcome: components["schemas"]["ShareOutcome"];
+            system?: string | null;
+        };
+        ShareAccessPage: {
+            items: components["schemas"]["ShareAccess"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What a link opens.
+         * @enum {string}
+         */
+        ShareKind: "file" | "folder" | "vod";
+        /** @description A link, as its owner sees it. */
+        ShareLink: {
+            /**
+             * Format: int32
+             * @description How often it was opened.
+             */
+            accesses: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at?: string | null;
+            has_password: boolean;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_access_at?: string | null;
+            /** Format: int32 */
+            max_accesses?: number | null;
+            /** @description What it is called. */
+            name: string;
+            notify_on_access: boolean;
+            /** @description A folder's. */
+            path?: string | null;
+            permission: components["schemas"]["SharePermission"];
+            /**
+             * Format: uuid
+             * @description Null for a folder, and once it is gone.
+             */
+            resource_id?: string | null;
+            resource_type: components["schemas"]["ShareKind"];
+            /** Format: date-time */
+            revoked_at?: string | null;
+            state: components["schemas"]["ShareState"];
+            /** @description The last part of it. */
+            token?: string | null;
+            /** @description The page to pass on. Null once the site's secret has changed: then nobody can tell it again. */
+            url?: string | null;
+        };
+        ShareLinkPage: {
+            items: components["schemas"]["ShareLink"][];
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What became of somebody who came by a link.
+         * @enum {string}
+         */
+        ShareOutcome: "granted" | "wrong_password" | "expired" | "exhausted" | "revoked" | "gone";
+        /**
+         * @description What may be done with it.
+         * @enum {string}
+         */
+        SharePermission: "view" | "download";
+        /**
+         * @description Where a link stands.
+         * @enum {string}
+         */
+        ShareState: "active" | "expired" | "exhausted" | "revoked" | "gone";
+        /** @description What is behind a link, for whoever was let in. One of `file`, `folder` and `vod` is there. */
+        Shared: {
+            /** Format: date-time */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds it and all addresses in here live. Renew before.
+             */
+            expires_in: number;
+            file?: components["schemas"]["SharedFile"] | null;
+            folder?: components["schemas"]["SharedFolderPage"] | null;
+            name: string;
+            permission: components["schemas"]["SharePermission"];
+            resource_type: components["schemas"]["ShareKind"];
+            /** @description Renews this answer, without opening the link again. */
+            visit: string;
+            vod?: components["schemas"]["SharedVod"] | null;
+        };
+        /** @description A file, as whoever has a link to it sees it. Its addresses are good for minutes; a renewed visit gives new ones. */
+        SharedFile: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            changed_at: string;
+            /** @description Where it can be saved from. Null when the link is for looking only. */
+            download_url?: string | null;
+            /** Format: int32 */
+            height?: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["FileKind"];
+            mime: string;
+            name: string;
+            /** @description A picture of at most 480 pixels. */
+            thumbnail_url?: string | null;
+            /** @description Where it can be shown in place. Null for what cannot. */
+            url?: string | null;
+            /**
+             * Format: int32
+             * @description A picture's, in pixels.
+             */
+            width?: number | null;
+        };
+        /** @description A folder right below. */
+        SharedFolder: {
+            /**
+             * Format: int64
+             * @description Of all that can be had in it, however deep.
+             */
+            files: number;
+            name: string;
+            /** @description From the shared folder on, which is `/`. */
+            path: string;
+        };
+        /** @description What lies in a shared folder. */
+        SharedFolderPage: {
+            /** @description Right below; on the first page only, 500 at most. */
+            folders: components["schemas"]["SharedFolder"][];
+            items: components["schemas"]["SharedFile"][];
+            next_cursor?: string | null;
+            /** @description Where it is: `/` is the shared folder itself. */
+            path: string;
+        };
+        SharedItems: {
+            /** @description `next_cursor` of the page before. */
+            cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Most items in the answer: 1 to 100, 24 unless said.
+             */
+            limit?: number | null;
+            /** @description A folder: `/` is the shared one. */
+            path?: string;
+            /** @description `visit` of the answer before. */
+            visit: string;
+        };
+        /** @description A recording, as whoever has a link to it sees it. */
+        SharedVod: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** Format: double */
+            duration_s: number;
+            /** Format: uuid */
+            id: string;
+            /** @description It is still being made. */
+            is_recording: boolean;
+            playback: components["schemas"]["Playback"];
+            storyboard_url?: string | null;
+            thumbnail_url?: string | null;
+            title: string;
+            /** @description The `token` argument of media URLs, good for minutes. Null when none is needed. */
+            token?: string | null;
+        };
         /**
          * @description Who may know when the caller is there.
          * @enum {string}
@@ -4250,6 +5588,7 @@ export interface components {
             last_used_at: string;
             /** @description What the caller calls it. */
             name?: string | null;
+            place?: components["schemas"]["Place"] | null;
             /** @description Its operating system, such as `Windows`. */
             system?: string | null;
         };
@@ -4263,11 +5602,24 @@ export interface components {
              */
             total: number;
         };
+        /** @description Jobs of all queues. */
+        SiteJobs: {
+            /** Format: int64 */
+            dead: number;
+            /** Format: int64 */
+            failing: number;
+            /** Format: int64 */
+            paused_queues: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         /** @description What the site's staff did, as the audit log has it. */
         SiteLogEntry: {
             /** Format: uuid */
             act_id: string;
-            /** @description `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`. */
+            /** @description `user.suspended`, `user.unsuspended`, `report.resolved`, `report.dismissed`, `emote.removed`, `stream.cut`, `stream_key.blocked`. */
             action: string;
             /** @description Null: the operator, at the command line. */
             actor?: string | null;
@@ -4287,6 +5639,43 @@ export interface components {
          * @enum {string}
          */
         SiteReportAction: "resolve" | "dismiss";
+        /** @description Bytes in the bucket, by what they are. Up to a minute old. */
+        SiteStorage: {
+            /**
+             * Format: int64
+             * @description Of conversations.
+             */
+            attachment_bytes: number;
+            /** Format: int64 */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Video files on their way to becoming recordings.
+             */
+            import_bytes: number;
+            /**
+             * Format: int64
+             * @description What is being recorded.
+             */
+            live_bytes: number;
+            /** Format: int64 */
+            recording_bytes: number;
+        };
+        /** @description How much there is. Up to a minute old. */
+        SiteSums: {
+            /** Format: int64 */
+            clips: number;
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            members: number;
+            /** Format: int64 */
+            open_reports: number;
+            /** Format: int64 */
+            recordings: number;
+            /** Format: int64 */
+            suspended: number;
+        };
         /** @description The member's place in the channel now. */
         StandingEntry: {
             is_moderator: boolean;
@@ -4396,6 +5785,31 @@ export interface components {
         };
         /** @enum {string} */
         StreamStatus: "live" | "reconnecting" | "ended";
+        /** @description The plan that runs for the caller. */
+        Subscription: {
+            /** Format: date-time */
+            ends_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Until then it still counts.
+             */
+            grace_until?: string | null;
+            /** @description It has ended, and counts for those who are late. */
+            is_in_grace: boolean;
+            name: string;
+            /**
+             * Format: uuid
+             * @description A payment of which something may still become.
+             */
+            open_payment_id?: string | null;
+            /** @description What counts now. */
+            plan: components["schemas"]["PlanName"];
+            /**
+             * Format: date-time
+             * @description Null of FREE.
+             */
+            since?: string | null;
+        };
         /** @description Why and since when somebody is suspended. */
         Suspension: {
             /** Format: date-time */
@@ -4506,6 +5920,16 @@ export interface components {
         UpdateRoomMember: {
             /** @description `owner` hands the group over: the caller becomes an admin. */
             role: components["schemas"]["RoomRole"];
+        };
+        /** @description What is changed of a link; what is left out stays, and null takes away. */
+        UpdateShareLink: {
+            /** Format: date-time */
+            expires_at?: string | null;
+            /** Format: int64 */
+            max_accesses?: number | null;
+            notify_on_access?: boolean | null;
+            password?: string | null;
+            permission?: components["schemas"]["SharePermission"] | null;
         };
         UpdateStreamSettings: {
             /** @description Null for none. */
@@ -4865,6 +6289,134 @@ export interface operations {
             };
         };
     };
+    jobs: {
+        parameters: {
+            query?: {
+                /** @description Only jobs of this queue. */
+                queue?: components["schemas"]["QueueName"];
+                /** @description Only jobs that stand there. Those that are done are listed only when asked for; they are kept for a day. */
+                state?: components["schemas"]["JobState"];
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminJobPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is due */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     site_log: {
         parameters: {
             query?: {
@@ -4889,6 +6441,128 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SiteLogPage"];
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the site does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All queues */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQueues"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `main`, `webhooks` or `files`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description Paused */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `main`, `webhooks` or `files`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It goes on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -4972,6 +6646,98 @@ export interface operations {
             };
         };
     };
+    settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    admin_streams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is live */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminStreams"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cut_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The stream's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CutStream"];
+            };
+        };
+        responses: {
+            /** @description It is being ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     admin_members: {
         parameters: {
             query?: {
@@ -5010,6 +6776,38 @@ export interface operations {
             };
         };
     };
+    admin_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminMemberDetail"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     remove_emote_of: {
         parameters: {
             query?: never;
@@ -5033,6 +6831,76 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRole"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_sign_ins_of: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's name. */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description How many there were */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedSignIns"];
+                };
             };
             /** @description What went wrong */
             "4XX": {
@@ -6498,6 +8366,43 @@ export interface operations {
             };
         };
     };
+    events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Channels with commas between, 20 at most: all that those who joined them hear, `viewers` among it. `name@{stream_id}` for the
+                 *     link to an unlisted stream.
+                 */
+                channels?: string;
+                /** @description Names of events with commas between, 50 at most. Without it all are told. */
+                events?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until one of the two goes away */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     files: {
         parameters: {
             query?: {
@@ -6960,13 +8865,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Its bytes */
+            /** @description Its bytes, of whatever type they are */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": unknown;
+                    "*/*": unknown;
                 };
             };
             /** @description A part of its bytes */
@@ -6975,7 +8880,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": unknown;
+                    "*/*": unknown;
                 };
             };
             /** @description What the caller has is still right */
@@ -7322,6 +9227,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     unsubscribe: {
@@ -7445,6 +9359,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelAnalytics"];
+                    "text/csv": string;
                 };
             };
             /** @description What went wrong */
@@ -7480,7 +9395,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StreamAnalytics"];
+                    "text/csv": string;
                 };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokenPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_api_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiTokenBody"];
+            };
+        };
+        responses: {
+            /** @description The token, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewApiToken"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_api_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             "4XX": {
@@ -8688,6 +10699,35 @@ export interface operations {
             };
         };
     };
+    subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     two_factor: {
         parameters: {
             query?: never;
@@ -9336,6 +11376,431 @@ export interface operations {
             };
         };
     };
+    payments: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of payments */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pending_payments: {
+        parameters: {
+            query?: {
+                /** @description Only those that are `pending`, `submitted` or `asked_again`. Without it: all of them. */
+                status?: "pending" | "submitted" | "asked_again" | "approved" | "rejected" | "expired" | "cancelled";
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of open payments */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSubscription"];
+            };
+        };
+        responses: {
+            /** @description The same was begun already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What is to be paid, and where to */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.open`, `.closed`, `.no-method` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovePayment"];
+            };
+        };
+        responses: {
+            /** @description The payment, and what it bought */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired`, `.other-amount` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_payment_again: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentReason"];
+            };
+        };
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_payment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description What went wrong: `payment.no-proof`, `.proof-checking` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    submit_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description The payment, which waits for somebody to decide */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired`, `.not-a-picture`, `.too-large` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    payment_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_payment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The payment's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentReason"];
+            };
+        };
+        responses: {
+            /** @description The payment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description What went wrong: `payment.settled`, `.expired` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     report: {
         parameters: {
             query?: never;
@@ -9577,7 +12042,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": unknown;
+                    "*/*": unknown;
                 };
             };
             /** @description What went wrong */
@@ -9837,6 +12302,483 @@ export interface operations {
         responses: {
             /** @description Done */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_links: {
+        parameters: {
+            query?: {
+                /** @description Only links of this file or recording. */
+                resource_id?: string;
+                /** @description Only links of this folder itself. */
+                path?: string;
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of links */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLinkPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_share_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this attempt. Sent again within a day, the same request under the same key is answered as the first time, with `Idempotency-Replayed: true`, and makes nothing more; another request under it is refused with 422, and one that comes while the first still runs waits, at last for 409. Keys are each member's own. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewShareLink"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong: `share.no-resource`, `share.too-many` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenShareLink"];
+            };
+        };
+        responses: {
+            /** @description What is behind it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shared"];
+                };
+            };
+            /** @description `share.not-found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `share.expired`, `share.exhausted`, `share.revoked` or `share.gone` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `share.throttled` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_items: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SharedItems"];
+            };
+        };
+        responses: {
+            /** @description A page of files, and the folders right below */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedFolderPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_share_visit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenewVisit"];
+            };
+        };
+        responses: {
+            /** @description What is behind it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shared"];
+                };
+            };
+            /** @description What went wrong: `share.over` when the link has to be opened again */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_share_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateShareLink"];
+            };
+        };
+        responses: {
+            /** @description The changed link */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareLink"];
+                };
+            };
+            /** @description What went wrong: `share.revoked` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link_accesses: {
+        parameters: {
+            query?: {
+                /** @description Most items in the answer: 1 to 100, 24 unless said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of visits, the latest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareAccessPage"];
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_link_qr: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SVG */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": unknown;
+                };
+            };
+            /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_content: {
+        parameters: {
+            query?: {
+                /** @description As the address that was given carries it. */
+                token?: string;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                link: string;
+                /** @description The file's id. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description A part of its bytes */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong: `share.over`, `share.view-only` among it */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shared_thumbnail: {
+        parameters: {
+            query?: {
+                /** @description As the address that was given carries it. */
+                token?: string;
+                /** @description To be saved rather than shown. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The link's id. */
+                link: string;
+                /** @description The file's id. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description What the caller has is still right */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,6 +4,8 @@ import type { components } from "./schema";
 export type Schemas = components["schemas"];
 export type User = Schemas["User"];
 export type SignIn = Schemas["SignIn"];
+export type ApiToken = Schemas["ApiTokenView"];
+export type ApiScope = Schemas["ApiScope"];
 export type Channel = Schemas["Channel"];
 export type ChannelRef = Schemas["ChannelRef"];
 export type FollowedChannel = Schemas["FollowedChannel"];

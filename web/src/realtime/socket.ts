@@ -58,6 +58,7 @@ type ServerEvents = {
   "vod:ready": (event: { username: string; vod_id: string }) => void;
   "friends:changed": (event: object) => void;
   "file:changed": (event: object) => void;
+  payment: (event: { payment_id: string; status: string }) => void;
   "room:message": (message: RoomMessage) => void;
   "room:edited": (event: { message: RoomMessage }) => void;
   "room:deleted": (event: { room_id: string; id: string }) => void;

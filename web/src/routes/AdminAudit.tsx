@@ -3,6 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { ChevronDown } from "lucide-react";
 import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { AdminNav } from "@/features/admin/AdminNav";
 import {
   ACTIONS,
   type AuditEntry,
@@ -26,7 +27,20 @@ import { RequireUser } from "./RequireUser";
 const route = getRouteApi("/shell/admin/audit");
 
 export function AdminAudit() {
-  return <RequireUser>{(user) => (user.role === "admin" ? <Log /> : <Forbidden />)}</RequireUser>;
+  return (
+    <RequireUser>
+      {(user) =>
+        user.role === "admin" ? (
+          <>
+            <AdminNav user={user} />
+            <Log />
+          </>
+        ) : (
+          <Forbidden />
+        )
+      }
+    </RequireUser>
+  );
 }
 
 /** Who did what to what, the latest first. */

@@ -6,6 +6,7 @@ import { api, unwrap } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import { categories } from "@/api/queries";
 import type { Category } from "@/api/types";
+import { AdminNav } from "@/features/admin/AdminNav";
 import { parseTags } from "@/features/studio/tags";
 import { errorText } from "@/i18n/errorText";
 import { PageHead } from "@/shell/PageHead";
@@ -18,7 +19,20 @@ import { Forbidden } from "./problems";
 import { RequireUser } from "./RequireUser";
 
 export function AdminCategories() {
-  return <RequireUser>{(user) => (user.role === "admin" ? <List /> : <Forbidden />)}</RequireUser>;
+  return (
+    <RequireUser>
+      {(user) =>
+        user.role === "admin" ? (
+          <>
+            <AdminNav user={user} />
+            <List />
+          </>
+        ) : (
+          <Forbidden />
+        )
+      }
+    </RequireUser>
+  );
 }
 
 function List() {

@@ -1,8 +1,10 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Search, ShieldOff, Smile } from "lucide-react";
+import { IdCard, Search, ShieldOff, Smile } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { AdminNav } from "@/features/admin/AdminNav";
+import { MemberDetail } from "@/features/admin/MemberDetail";
 import { type AdminMember, type MemberFilter, members, setSuspended } from "@/features/admin/queries";
 import { ResetTwoFactor } from "@/features/admin/ResetTwoFactor";
 import { StaffEmotes } from "@/features/emotes/StaffEmotes";
@@ -25,11 +27,24 @@ const route = getRouteApi("/shell/admin/members");
 const REASON_CHARS_MAX = 500;
 
 export function AdminMembers() {
-  return <RequireUser>{(user) => (user.role === "user" ? <Forbidden /> : <Members />)}</RequireUser>;
+  return (
+    <RequireUser>
+      {(user) =>
+        user.role === "user" ? (
+          <Forbidden />
+        ) : (
+          <>
+            <AdminNav user={user} />
+            <Members isAdmin={user.role === "admin"} />
+          </>
+        )
+      }
+    </RequireUser>
+  );
 }
 
 /** Members: found, suspended and let in again. */
-function Members() {
+function Members({ isAdmin }: { isAdmin: boolean }) {
   const { t } = useTranslation();
   const filter: MemberFilter = route.useSearch();
   const navigate = route.useNavigate();
@@ -39,6 +54,7 @@ function Members() {
   );
   const [asked, setAsked] = useState<AdminMember | null>(null);
   const [shown, setShown] = useState<AdminMember["user"] | null>(null);
+  const [seen, setSeen] = useState<AdminMember["user"] | null>(null);
   const [reset, setReset] = useState<AdminMember["user"] | null>(null);
   const query = useInfiniteQuery(members(filter));
   const items = query.data?.pages.flatMap((page) => page.items) ?? [];
@@ -91,6 +107,7 @@ function Members() {
             onAsk={() => setAsked(member)}
             onEmotes={() => setShown(member.user)}
             onReset={() => setReset(member.user)}
+            onSee={isAdmin ? () => setSeen(member.user) : undefined}
           />
         ))}
       </ul>
@@ -103,6 +120,7 @@ function Members() {
           onClose={() => setShown(null)}
         />
       )}
+      {seen && <MemberDetail key={seen.id} user={seen} onClose={() => setSeen(null)} />}
       {reset && <ResetTwoFactor key={reset.id} user={reset} onClose={() => setReset(null)} />}
       {asked && <Ask key={asked.user.id} member={asked} onClose={() => setAsked(null)} />}
     </div>
@@ -114,11 +132,14 @@ function Row({
   onAsk,
   onEmotes,
   onReset,
+  onSee,
 }: {
   member: AdminMember;
   onAsk: () => void;
   onEmotes: () => void;
   onReset: () => void;
+  /** Nothing where the caller may not. */
+  onSee?: () => void;
 }) {
   const { t } = useTranslation();
   const lang = useLang();
@@ -159,6 +180,17 @@ function Row({
           </p>
         )}
       </div>
+      {onSee && (
+        <IconButton
+          look="ghost"
+          onClick={onSee}
+          label={t("admin.members.detail_named", { name: user.display_name })}
+          hint={t("admin.members.detail")}
+          data-testid="member-detail-open"
+        >
+          <IdCard />
+        </IconButton>
+      )}
       {member.may_suspend && !member.is_suspended && (
         <IconButton
           look="ghost"

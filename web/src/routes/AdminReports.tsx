@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ReportCase } from "@/api/types";
+import { AdminNav } from "@/features/admin/AdminNav";
 import { type CaseState, decideReport, siteReports } from "@/features/admin/queries";
 import { CaseFacts } from "@/features/report/CaseFacts";
 import { Verdict } from "@/features/report/Verdict";
@@ -22,7 +23,20 @@ const NOTE_CHARS_MAX = 500;
 const STATES: readonly CaseState[] = ["open", "resolved", "dismissed"];
 
 export function AdminReports() {
-  return <RequireUser>{(user) => (user.role === "user" ? <Forbidden /> : <Queue />)}</RequireUser>;
+  return (
+    <RequireUser>
+      {(user) =>
+        user.role === "user" ? (
+          <Forbidden />
+        ) : (
+          <>
+            <AdminNav user={user} />
+            <Queue />
+          </>
+        )
+      }
+    </RequireUser>
+  );
 }
 
 /** What members reported to the site's staff. */

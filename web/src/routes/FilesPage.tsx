@@ -1,6 +1,6 @@
 import { onlineManager, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { ArrowLeft, FolderPlus, FolderUp, Trash2, Upload } from "lucide-react";
+import { ArrowLeft, FolderPlus, FolderUp, Link2, Trash2, Upload } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { BulkBar, Crumbs, Found, Nothing, Toolbar, TrashNote } from "@/features/files/Around";
@@ -25,6 +25,8 @@ import { NONE, still } from "@/features/files/select";
 import { UnfinishedList } from "@/features/files/UnfinishedList";
 import { useBulk, useFileChange, useSave } from "@/features/files/useChanges";
 import { VersionsDialog } from "@/features/files/VersionsDialog";
+import type { Thing } from "@/features/shares/api";
+import { ShareDialog } from "@/features/shares/ShareDialog";
 import { DropZone } from "@/features/upload/DropZone";
 import { picked } from "@/features/upload/dropped";
 import { type Chosen, cancel, take, useUploads } from "@/features/upload/store";
@@ -48,6 +50,7 @@ export function FilesPage() {
 type Asked =
   | { what: "folder"; folder: Folder | null }
   | { what: "details" | "versions"; file: StoredFile }
+  | { what: "share"; thing: Thing }
   | { what: "move" | "trash" | "erase"; entries: Entry[] };
 
 function Files() {
@@ -108,6 +111,7 @@ function Files() {
         ? change.mutate({ action: "trash", ids: [file.id] })
         : setAsked({ what: "trash", entries: [entry] });
     }
+    if (wish === "share") return setAsked({ what: "share", thing: thingOf(entry) });
     if (!file) return setAsked({ what: "folder", folder: entry.folder });
     if (wish === "download") return void save(file);
     if (wish === "cancel") return giveUp.mutate(file);
@@ -139,6 +143,10 @@ function Files() {
               </Link>
             ) : (
               <>
+                <Link to="/files/shared" className={buttonClass("ghost")} data-testid="shared-links-open">
+                  <Link2 />
+                  <span className="max-sm:sr-only">{t("shares.title")}</span>
+                </Link>
                 <Link
                   to="/files"
                   search={{ trash: true }}
@@ -242,6 +250,7 @@ function Files() {
           }}
         />
       )}
+      {asked?.what === "share" && <ShareDialog thing={asked.thing} onClose={close} />}
       {asked?.what === "details" && <DetailsDialog file={asked.file} onClose={close} />}
       {asked?.what === "versions" && (
         <VersionsDialog file={items.find(({ id }) => id === asked.file.id) ?? asked.file} onClose={close} />
@@ -298,6 +307,14 @@ function Files() {
       />
     </div>
   );
+}
+
+/** What a link to an entry opens: a video's is its recording, if the file itself is not served. */
+function thingOf({ file, folder, name }: Entry): Thing {
+  if (folder) return { kind: "folder", path: folder.path, name };
+  return file.vod_id && !file.url
+    ? { kind: "vod", id: file.vod_id, name }
+    : { kind: "file", id: file.id, name };
 }
 
 const idsOf = (entries: readonly Entry[]) => entries.flatMap(({ file }) => (file ? [file.id] : []));

@@ -8,6 +8,7 @@ import { ApiError } from "@/api/errors";
 import { channel as channelQuery } from "@/api/queries";
 import { session } from "@/api/session";
 import type { User } from "@/api/types";
+import { ApiTokens } from "@/features/account/ApiTokens";
 import { ChangePassword } from "@/features/account/ChangePassword";
 import { CloseAccount } from "@/features/account/CloseAccount";
 import { Devices } from "@/features/account/Devices";
@@ -17,6 +18,7 @@ import { MailSettings } from "@/features/notifications/MailSettings";
 import { NotificationChoices } from "@/features/notifications/NotificationChoices";
 import { PushDevices } from "@/features/notifications/PushDevices";
 import { TimeSettings } from "@/features/notifications/TimeSettings";
+import { MyPlan } from "@/features/payments/MyPlan";
 import { ShortcutSwitch } from "@/features/player/ShortcutsDialog";
 import { LANGUAGES, setLanguage } from "@/i18n";
 import { errorText } from "@/i18n/errorText";
@@ -70,6 +72,17 @@ function Settings({ user }: { user: User }) {
         </Section>
         <Section id="devices" title={t("devices.title")}>
           <Devices />
+        </Section>
+        <Section id="plan" title={t("settings.plan")}>
+          <MyPlan />
+          <p>
+            <Link to="/plans" className="text-melt underline-offset-4 hover:underline">
+              {t("settings.plan_link")}
+            </Link>
+          </p>
+        </Section>
+        <Section id="api-tokens" title={t("api_tokens.title")}>
+          <ApiTokens username={user.username} />
         </Section>
         <Section title={t("settings.account")}>
           <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1 text-[15px]">

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { Clapperboard, Pencil, Trash2 } from "lucide-react";
+import { Clapperboard, Pencil, Share2, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { createStore, type StoreApi, useStore } from "zustand";
@@ -16,6 +16,7 @@ import { Player } from "@/features/player/Player";
 import { Screen } from "@/features/player/Screen";
 import { useTheatre } from "@/features/player/useTheatre";
 import { ReportButton } from "@/features/report/ReportButton";
+import { ShareDialog } from "@/features/shares/ShareDialog";
 import { VisibilityBadge } from "@/features/visibility/VisibilityBadge";
 import { DeleteVodDialog, EditVodDialog } from "@/features/vod/EditVod";
 import { Keeping } from "@/features/vod/Keeping";
@@ -158,7 +159,7 @@ function Facts({ vod }: { vod: Vod }) {
   const navigate = useNavigate();
   const me = useSession((session) => session.user);
   const owner = useQuery(channelQuery(vod.channel.username));
-  const [dialog, setDialog] = useState<"edit" | "delete" | null>(null);
+  const [dialog, setDialog] = useState<"edit" | "delete" | "share" | null>(null);
   const mayEdit = me !== null && (me.username === vod.channel.username || me.role !== "user");
   return (
     <div className="flex min-w-0 flex-col gap-5 px-4 py-5 sm:px-6 lg:col-start-1 lg:px-0">
@@ -188,7 +189,13 @@ function Facts({ vod }: { vod: Vod }) {
           <Making vod={vod} />
         </div>
         {mayEdit && (
-          <div className="flex gap-2">
+          <div className="flex flex-wrap gap-2">
+            {me.username === vod.channel.username && !isUnplayable(vod) && (
+              <Button size="s" onClick={() => setDialog("share")} data-testid="vod-share">
+                <Share2 />
+                {t("shares.act")}
+              </Button>
+            )}
             <Button size="s" onClick={() => setDialog("edit")} data-testid="vod-edit">
               <Pencil />
               {t("actions.edit")}
@@ -256,6 +263,9 @@ function Facts({ vod }: { vod: Vod }) {
         </p>
       )}
       {!isUnplayable(vod) && <ClipsOfVod vodId={vod.id} />}
+      {dialog === "share" && (
+        <ShareDialog thing={{ kind: "vod", id: vod.id, name: vod.title }} onClose={() => setDialog(null)} />
+      )}
       <EditVodDialog vod={vod} isOpen={dialog === "edit"} onClose={() => setDialog(null)} />
       <DeleteVodDialog
         vod={vod}

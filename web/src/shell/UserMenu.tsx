@@ -2,8 +2,12 @@ import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
 import {
   Check,
+  CreditCard,
   Flag,
   FolderOpen,
+  Gauge,
+  Gem,
+  ListTodo,
   LogOut,
   MessageCircle,
   Moon,
@@ -96,8 +100,26 @@ export function UserMenu() {
                   <FolderOpen />
                   {t("files.title")}
                 </Menu.LinkItem>
+                <Menu.LinkItem
+                  closeOnClick
+                  render={<Link to="/plans" />}
+                  className={item}
+                  data-testid="menu-plans"
+                >
+                  <Gem />
+                  {t("pay.plans")}
+                </Menu.LinkItem>
                 {user.role !== "user" && (
                   <>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin" />}
+                      className={item}
+                      data-testid="admin-overview"
+                    >
+                      <Gauge />
+                      {t("admin.nav")}
+                    </Menu.LinkItem>
                     <Menu.LinkItem
                       closeOnClick
                       render={<Link to="/admin/reports" />}
@@ -120,9 +142,27 @@ export function UserMenu() {
                 )}
                 {user.role === "admin" && (
                   <>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/jobs" />}
+                      className={item}
+                      data-testid="admin-jobs"
+                    >
+                      <ListTodo />
+                      {t("admin.jobs.title")}
+                    </Menu.LinkItem>
                     <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
                       <Shapes />
                       {t("admin.categories.title")}
+                    </Menu.LinkItem>
+                    <Menu.LinkItem
+                      closeOnClick
+                      render={<Link to="/admin/payments" />}
+                      className={item}
+                      data-testid="admin-payments"
+                    >
+                      <CreditCard />
+                      {t("pay.desk.title")}
                     </Menu.LinkItem>
                     <Menu.LinkItem
                       closeOnClick

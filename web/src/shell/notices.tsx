@@ -4,13 +4,21 @@ import { useNavigate } from "@tanstack/react-router";
 import type { TFunction } from "i18next";
 import {
   AtSign,
+  CircleCheck,
+  CircleX,
   Clapperboard,
+  CreditCard,
   DoorOpen,
   FileCheck,
   FileX,
+  Gem,
   HardDrive,
+  Link2,
   MessageCircle,
+  MonitorSmartphone,
   Radio,
+  Receipt,
+  ShieldAlert,
   TriangleAlert,
   UserCheck,
   UserPlus,
@@ -71,6 +79,16 @@ export function useOpenNotice() {
       await navigate({ to: "/studio/webhooks" });
     } else if (notice.type === "file_ready" || notice.type === "file_failed") {
       await navigate({ to: "/files", search: notice.detail ? { q: notice.detail } : {} });
+    } else if (notice.type === "payment_submitted") {
+      await navigate({ to: "/admin/payments" });
+    } else if (notice.entity_type === "payment") {
+      await navigate({ to: "/payments/$id", params: { id: notice.entity_id } });
+    } else if (notice.type === "plan_ending" || notice.type === "plan_ended") {
+      await navigate({ to: "/plans" });
+    } else if (notice.type === "share_accessed") {
+      await navigate({ to: "/files/shared" });
+    } else if (notice.type === "new_sign_in" || notice.type === "sign_in_stolen") {
+      await navigate({ to: "/settings", hash: "devices" });
     } else if (notice.type === "friend_request") {
       await navigate({ to: "/friends" });
     } else if (notice.entity_type === "vod") {
@@ -101,13 +119,40 @@ const icons = {
   unban_answer: DoorOpen,
   file_ready: FileCheck,
   file_failed: FileX,
+  payment_submitted: CreditCard,
+  payment_approved: CircleCheck,
+  payment_rejected: CircleX,
+  payment_asked_again: Receipt,
+  plan_ending: Gem,
+  plan_ended: Gem,
+  share_accessed: Link2,
+  new_sign_in: MonitorSmartphone,
+  sign_in_stolen: ShieldAlert,
 } as const;
 
 /** Kinds of which a name says all. */
 type PlainKind = Exclude<
   keyof typeof icons,
-  "mention" | "room_invite" | "unban_answer" | "file_ready" | "file_failed"
+  | "mention"
+  | "room_invite"
+  | "unban_answer"
+  | "file_ready"
+  | "file_failed"
+  | "share_accessed"
+  | "new_sign_in"
+  | "sign_in_stolen"
+  | MoneyKind
 >;
+/** Kinds of which what they are about says all. */
+const MONEY = [
+  "payment_submitted",
+  "payment_approved",
+  "payment_rejected",
+  "payment_asked_again",
+  "plan_ending",
+  "plan_ended",
+] as const;
+type MoneyKind = (typeof MONEY)[number];
 
 /** What a line says, in the language of the page where its kind is known. */
 export function noticeText(t: TFunction, group: NoticeGroup): string {
@@ -121,6 +166,13 @@ export function noticeText(t: TFunction, group: NoticeGroup): string {
   if ((notice.type === "file_ready" || notice.type === "file_failed") && detail) {
     return t(`notice.${notice.type}`, { file: detail });
   }
+  const money = MONEY.find((kind) => kind === notice.type);
+  if (money) return detail ? t(`notice.${money}`, { name: name ?? "", detail }) : notice.message;
+  if (notice.type === "share_accessed" && detail) return t("notice.share_accessed", { name: detail });
+  if (notice.type === "new_sign_in") {
+    return detail ? t("notice.new_sign_in_from", { from: detail }) : t("notice.new_sign_in");
+  }
+  if (notice.type === "sign_in_stolen") return t("notice.sign_in_stolen");
   if (!name || !(notice.type in icons)) return notice.message;
   if (notice.type === "message" && detail) return t("notice.message_in", { name, room: detail });
   if (notice.type === "room_invite") {

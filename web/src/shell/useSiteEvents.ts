@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import { following } from "@/api/queries";
 import { useFileEvents } from "@/features/files/useFileEvents";
 import { FRIENDS } from "@/features/friends/friends";
+import { usePaymentEvents } from "@/features/payments/usePaymentEvents";
 import { useRoomEvents } from "@/features/rooms/rooms";
 import { getSocket } from "@/realtime/socket";
 
@@ -11,6 +12,7 @@ export function useSiteEvents(): void {
   const client = useQueryClient();
   useRoomEvents();
   useFileEvents();
+  usePaymentEvents();
   useEffect(() => {
     const socket = getSocket();
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -191,8 +191,8 @@ pub enum Finished {
 }
 
 /// The version is clean and complete, and is what the file is from now on. An error when the same bytes became clean meanwhile: done
-/// again, [`link`] finds them.
-pub async fn finish(conn: &mut Conn, work: &Work, made: &Made<'_>, quota: i64) -> Result<Finished> {
+/// again, [`link`] finds them. `rooms` are in bytes, by the owner's plan; 0: no limit.
+pub async fn finish(conn: &mut Conn, work: &Work, made: &Made<'_>, rooms: [i64; 3]) -> Result<Finished> {
     uploads::in_turn(conn, work.owner).await?;
     let blob = sqlx::query!(
         r#"
@@ -201,7 +201,8 @@ pub async fn finish(conn: &mut Conn, work: &Work, made: &Made<'_>, quota: i64) -
                is_developed = $9, has_thumb = $10, is_withheld = $11, due_at = CASE WHEN $9 THEN now() END
          WHERE blob_id = $1 AND state = 'checking'
         RETURNING (SELECT coalesce(sum(o.stored_bytes), 0)::bigint FROM blobs o
-                    WHERE o.owner_id = $12 AND o.state <> 'gone' AND o.blob_id <> $1) + $6 AS "used!"
+                    WHERE o.owner_id = $12 AND o.state <> 'gone' AND o.blob_id <> $1) + $6 AS "used!",
+                  plan_share($12, $13) AS "quota!"
         "#,
         work.blob.as_uuid(),
         made.sha256,
@@ -215,12 +216,13 @@ pub async fn finish(conn: &mut Conn, work: &Work, made: &Made<'_>, quota: i64) -
         made.has_thumb,
         made.is_withheld,
         work.owner.as_uuid(),
+        &rooms[..],
     )
     .fetch_optional(&mut *conn)
     .await?;
     let Some(blob) = blob else { return Ok(Finished::Over) };
     // What was reserved was there; only what grew may not fit.
-    if quota > 0 && made.stored_bytes > work.bytes && blob.used > quota {
+    if blob.quota > 0 && made.stored_bytes > work.bytes && blob.used > blob.quota {
         return Ok(Finished::Full);
     }
     let done = sqlx::query!(

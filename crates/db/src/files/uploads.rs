@@ -61,8 +61,8 @@ pub(super) async fn in_turn(conn: &mut Conn, owner: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Makes room for an upload, and its rows. `quota` is in bytes; 0: no limit.
-pub async fn begin(conn: &mut Conn, new: &New<'_>, quota: i64) -> Result<Begun> {
+/// Makes room for an upload, and its rows. `rooms` are in bytes, by the owner's plan; 0: no limit.
+pub async fn begin(conn: &mut Conn, new: &New<'_>, rooms: [i64; 3]) -> Result<Begun> {
     in_turn(conn, new.owner).await?;
     let held = sqlx::query!(
         r#"
@@ -70,11 +70,13 @@ pub async fn begin(conn: &mut Conn, new: &New<'_>, quota: i64) -> Result<Begun> 
                (SELECT count(*) FROM blobs WHERE owner_id = $1 AND state = 'taking') AS "uploads!",
                (SELECT count(*) FROM files WHERE owner_id = $1) AS "files!",
                (SELECT file_id FROM files
-                 WHERE owner_id = $1 AND folder = $2 AND lower(name) = lower($3) AND trashed_at IS NULL) AS file_id
+                 WHERE owner_id = $1 AND folder = $2 AND lower(name) = lower($3) AND trashed_at IS NULL) AS file_id,
+               plan_share($1, $4) AS "quota!"
         "#,
         new.owner.as_uuid(),
         new.folder,
         new.name,
+        &rooms[..],
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -84,7 +86,7 @@ pub async fn begin(conn: &mut Conn, new: &New<'_>, quota: i64) -> Result<Begun> 
     if held.file_id.is_none() && held.files >= FILES_MAX {
         return Ok(Begun::TooManyFiles);
     }
-    if quota > 0 && held.bytes.saturating_add(new.bytes) > quota {
+    if held.quota > 0 && held.bytes.saturating_add(new.bytes) > held.quota {
         return Ok(Begun::Full);
     }
     sqlx::query!(

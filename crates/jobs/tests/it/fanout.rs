@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use domain::SessionId;
 use domain::event::Event;
 use futures::StreamExt;
 use live::fanout::Target;
+use serde_json::json;
 
 use crate::{OPEN_JOBS, Site, WAITING, online};
 
@@ -199,4 +201,57 @@ async fn followers_hear_what_they_asked_for() {
     .unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row["type"].as_str().unwrap(), row["who"].as_str().unwrap())).collect();
     assert_eq!(told, [("recording_stopped", "alice"), ("stream_online", "bob carol"), ("vod_ready", "alice bob erin")]);
+}
+
+#[tokio::test]
+async fn a_share_link_that_is_opened_is_told_to_its_owner_once_a_visit() {
+    let site = Site::start(|_| {}).await;
+    let alice = site.channel("alice").await;
+    let link = domain::ShareId::from_uuid(kit::ids::uuid());
+    site.execute(&format!(
+        "INSERT INTO share_links (link_id, owner_id, token_hash, token_sealed, kind, folder, name, permission)
+         VALUES ('{link}', '{alice}', sha256('t'), decode(repeat('00', 80), 'hex'), 'folder', '/trip/', 'trip', 'view')"
+    ))
+    .await;
+    let opened = |access_id| Event::ShareAccessed { link_id: link, access_id, owner_id: alice };
+    let visit = kit::ids::uuid();
+    for access_id in [visit, visit, kit::ids::uuid()] {
+        site.tell(&opened(access_id)).await;
+    }
+    // Of one that was deleted meanwhile there is nothing to tell.
+    let gone = domain::ShareId::from_uuid(kit::ids::uuid());
+    site.tell(&Event::ShareAccessed { link_id: gone, access_id: kit::ids::uuid(), owner_id: alice }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 4, Duration::from_secs(10)).await;
+    let rows = db::testing::rows(&site.deps.pool, "SELECT type, message, detail FROM notifications").await.unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(
+        (rows[0]["type"].as_str(), rows[0]["message"].as_str(), rows[0]["detail"].as_str()),
+        (Some("share_accessed"), Some("Your link was opened: trip"), Some("trip"))
+    );
+}
+
+#[tokio::test]
+async fn a_member_is_told_of_sign_ins_that_may_not_be_theirs() {
+    let site = Site::start(|_| {}).await;
+    let alice = site.channel("alice").await;
+    let session = SessionId::from_uuid(kit::ids::uuid());
+    let from = "Firefox \u{b7} Linux \u{b7} Hanoi, VN".to_owned();
+    for _ in 0..2 {
+        site.tell(&Event::SignedInAnew { user_id: alice, session_id: session, from: from.clone() }).await;
+    }
+    site.tell(&Event::SignInStolen { user_id: alice, session_id: session }).await;
+    let (_running, _stop) = site.run();
+    site.until("SELECT count(*)::bigint AS n FROM apalis.jobs WHERE status = 'Done'", 3, Duration::from_secs(10)).await;
+    let query = "SELECT type, message, detail, entity_type FROM notifications ORDER BY type";
+    let rows = db::testing::rows(&site.deps.pool, query).await.unwrap();
+    let message = format!("New sign-in to your account: {from}");
+    let stolen = "A sign-in of yours was used in two places and was ended. If it was not you, change your password.";
+    assert_eq!(
+        rows,
+        [
+            json!({"type": "new_sign_in", "message": message, "detail": from, "entity_type": "session"}),
+            json!({"type": "sign_in_stolen", "message": stolen, "detail": null, "entity_type": "session"}),
+        ]
+    );
 }

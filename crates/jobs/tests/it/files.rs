@@ -68,7 +68,7 @@ impl House {
             part_bytes: None,
         };
         let mut tx = db::begin(&self.site.deps.pool).await.unwrap();
-        let begun = db::files::uploads::begin(&mut tx, &new, 0).await.unwrap();
+        let begun = db::files::uploads::begin(&mut tx, &new, [0; 3]).await.unwrap();
         db::commit(tx).await.unwrap();
         let Begun::Done(file) = begun else { panic!("{begun:?}") };
         let key = keys::blob(blob, "lock", BlobPart::Upload);
@@ -398,4 +398,23 @@ async fn the_half_that_dies() {
         pool: db::testing::pool(&var(URL)).unwrap(),
     };
     let _never = tokio::time::timeout(WITHIN, jobs::run(deps, kit::Stop::new())).await;
+}
+
+/// More zeros than clamd unpacks, which it says at once and would say again.
+#[tokio::test]
+async fn what_the_scanner_does_not_look_into_is_not_waited_for() {
+    let clamd = Clamd::start();
+    let house = House::start(&clamd.address(), |_| {}).await;
+    let packed = tokio::process::Command::new("sh")
+        .args(["-c", "head -c 130000000 /dev/zero | gzip -9"])
+        .output()
+        .await
+        .expect("gzip is installed");
+    assert!((1_000..1_000_000).contains(&packed.stdout.len()), "{} bytes", packed.stdout.len());
+    let bomb = house.send(house.alice, "zeros.gz", "application/gzip", &packed.stdout).await;
+    let (_running, _stop) = house.site.run();
+    house.until(bomb, "failed", WITHIN).await;
+    assert_eq!(house.state(bomb).await.1.as_deref(), Some("file.unscannable"));
+    house.settled().await;
+    assert_eq!(house.objects(bomb.blob).len(), 0);
 }

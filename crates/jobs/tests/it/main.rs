@@ -2,6 +2,7 @@
 
 mod analytics;
 mod attachments;
+mod desk;
 mod fanout;
 mod files;
 mod hooks;
@@ -9,6 +10,7 @@ mod idle;
 mod long;
 mod mail;
 mod mentions;
+mod payments;
 mod push;
 mod quiet;
 mod rooms;

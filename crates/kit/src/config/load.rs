@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Origin};
 
 const PREFIX: &str = "RILLCAST__";
 
@@ -40,17 +40,27 @@ pub fn load_from(file: Option<&Path>, vars: impl IntoIterator<Item = (String, St
         })?;
         check_keys(&table, "", &known, &path.display().to_string())?;
     }
+    let mut origins: BTreeMap<String, Origin> =
+        known.keys().filter(|key| is_in(&table, key)).map(|key| (key.clone(), Origin::File)).collect();
     for (name, text) in vars {
         if let Some(rest) = name.strip_prefix(PREFIX) {
-            overlay(&mut table, &known, &name, rest, text)?;
+            let key = overlay(&mut table, &known, &name, rest, text)?;
+            origins.insert(key, Origin::Variable(name));
         }
     }
-    let config: Config = Value::Table(table).try_into().map_err(|error: toml::de::Error| ConfigError::Malformed {
-        origin: "configuration".to_owned(),
-        message: error.message().to_owned(),
+    let mut config: Config = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+        ConfigError::Malformed { origin: "configuration".to_owned(), message: error.message().to_owned() }
     })?;
     config.check()?;
+    config.origins = origins;
     Ok(config)
+}
+
+fn is_in(table: &Table, key: &str) -> bool {
+    match key.split_once('.') {
+        None => table.contains_key(key),
+        Some((section, rest)) => table.get(section).and_then(Value::as_table).is_some_and(|inner| is_in(inner, rest)),
+    }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -100,14 +110,14 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Puts one variable into the table, typed as its key demands. `..._FILE` reads the value from a file.
+/// Puts one variable into the table, typed as its key demands, and returns that key. `..._FILE` reads the value from a file.
 fn overlay(
     table: &mut Table,
     known: &BTreeMap<String, String>,
     variable: &str,
     rest: &str,
     text: String,
-) -> Result<(), ConfigError> {
+) -> Result<String, ConfigError> {
     let mut key = rest.to_ascii_lowercase().replace("__", ".");
     let mut text = text;
     if !known.contains_key(&key)
@@ -140,7 +150,7 @@ fn overlay(
         let Value::Table(next) = next else { return Err(malformed("a section")) };
         place = next;
     }
-    Ok(())
+    Ok(key)
 }
 
 impl Config {
@@ -203,6 +213,9 @@ impl Config {
         rule("scan.stream_mib_max", (1..=4_096).contains(&self.scan.stream_mib_max), "must be 1 to 4096")?;
         let has_place = self.scan.clamd.is_empty() || self.scan.address().is_some();
         rule("scan.clamd", has_place, "must be tcp://host:port or unix:///path")?;
+        if let Some((key, broken)) = self.plans_fault() {
+            rule(key, false, broken)?;
+        }
         let review = &self.chat.review;
         rule("chat.review.timeout_ms", (10..=300).contains(&review.timeout_ms), "must be 10 to 300")?;
         let is_signed = review.url.is_empty() || crate::webhook_key::WebhookKey::parse(&review.secret).is_some();

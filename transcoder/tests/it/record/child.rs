@@ -180,7 +180,7 @@ async fn child() {
         objects: Objects::new(&storage).expect("settings"),
         data_dir: data.clone(),
         spool_bytes_max: 1 << 30,
-        quota_bytes: 0,
+        rooms: [0; 3],
         pace: Pace { roll_bytes: ROLL_BYTES, beat: BEAT, ..Pace::default() },
     });
     let stop = Stop::new();

@@ -256,7 +256,7 @@ async fn a_full_room_stops_the_recording_at_a_boundary_and_tells_the_owner_once(
 
     rig.publisher_gone(&live, PublishEnd::Unpublished, RULES).await;
     let mut conn = rig.pool.acquire().await.expect("connection");
-    let room = db::keeping::room_of_stream(&mut conn, live.info.stream_id, 100_000).await.expect("query");
+    let room = db::keeping::room_of_stream(&mut conn, live.info.stream_id, [100_000; 3]).await.expect("query");
     assert!(room.is_some_and(|(room, is_stopped)| room.is_full() && is_stopped));
     drop(conn);
     node.stop().await;

@@ -88,7 +88,7 @@ impl Rig {
             objects: self.objects.clone(),
             data_dir: data_dir.to_owned(),
             spool_bytes_max,
-            quota_bytes,
+            rooms: [quota_bytes; 3],
             pace: Pace { unwanted_after: Duration::from_secs(2), ..Pace::default() },
         });
         let stop = Stop::new();

@@ -22,7 +22,16 @@ import { ErrorState, Skeleton } from "@/ui/bits";
 import { Button, IconButton } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
-import { called, described, devices, NAME_CHARS_MAX, nameOf, useDeviceActs, useNameDevice } from "./devices";
+import {
+  called,
+  described,
+  devices,
+  NAME_CHARS_MAX,
+  nameOf,
+  placed,
+  useDeviceActs,
+  useNameDevice,
+} from "./devices";
 
 const icons: Record<SignIn["kind"], LucideIcon> = {
   computer: Monitor,
@@ -114,7 +123,12 @@ function Row({ device, onEnd }: { device: SignIn; onEnd: () => void }) {
   const seen = device.is_current
     ? t("devices.active_now")
     : t("devices.active", { when: ago(device.last_used_at, lang) });
-  const facts = [device.name ? described(t, device) : null, device.address, seen].filter(Boolean);
+  const facts = [
+    device.name ? described(t, device) : null,
+    placed(device.place, lang),
+    device.address,
+    seen,
+  ].filter(Boolean);
   return (
     <li
       className="flex items-start gap-3 py-3"

@@ -77,3 +77,10 @@ export function useNameDevice(id: string) {
       ),
   });
 }
+
+/** "Hanoi, Vietnam", or as much of it as is known. */
+export function placed(place: SignIn["place"], lang: string): string | null {
+  if (!place) return null;
+  const country = place.country && new Intl.DisplayNames(lang, { type: "region" }).of(place.country);
+  return [place.city, country].filter(Boolean).join(", ") || null;
+}

@@ -28,12 +28,13 @@ export const entriesOf = (folders: readonly Folder[], files: readonly StoredFile
 
 /** What can be done with an entry, in the order in which it is offered. */
 export function actsOf({ file }: Entry): RowAct[] {
-  if (!file) return ["rename", "move", "trash"];
+  if (!file) return ["share", "rename", "move", "trash"];
   if (file.trashed_at) return ["restore", "erase"];
   const isCancellable = file.state === "queued" || file.state === "processing" || file.state === "uploading";
   return [
     ...(file.url ? (["download"] as const) : []),
     ...(file.url && file.visibility !== "private" ? (["link"] as const) : []),
+    ...(file.url || file.vod_id ? (["share"] as const) : []),
     "details",
     "move",
     "versions",

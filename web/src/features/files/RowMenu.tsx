@@ -8,6 +8,7 @@ import {
   Link2,
   PenLine,
   RotateCcw,
+  Share2,
   Trash2,
 } from "lucide-react";
 import { type ReactNode, useRef } from "react";
@@ -19,6 +20,7 @@ const item =
 export type RowAct =
   | "download"
   | "link"
+  | "share"
   | "details"
   | "rename"
   | "move"
@@ -31,6 +33,7 @@ export type RowAct =
 const ICONS: Record<RowAct, ReactNode> = {
   download: <Download />,
   link: <Link2 />,
+  share: <Share2 />,
   details: <PenLine />,
   rename: <PenLine />,
   move: <FolderInput />,

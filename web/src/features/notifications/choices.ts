@@ -16,6 +16,15 @@ export const KNOWN_KINDS = [
   "unban_answer",
   "file_ready",
   "file_failed",
+  "payment_submitted",
+  "payment_approved",
+  "payment_rejected",
+  "payment_asked_again",
+  "plan_ending",
+  "plan_ended",
+  "share_accessed",
+  "new_sign_in",
+  "sign_in_stolen",
 ] as const;
 export type KnownKind = (typeof KNOWN_KINDS)[number];
 export type Way = "in_app" | "push" | "mail";

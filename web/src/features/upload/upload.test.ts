@@ -40,6 +40,8 @@ describe("parts", () => {
 
 describe("checks before the first byte", () => {
   const limits: FileLimits = {
+    plan: "FREE",
+    plan_name: "FREE",
     used_bytes: 60,
     quota_bytes: 100,
     file_bytes_max: 50,
