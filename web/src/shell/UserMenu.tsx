@@ -2,26 +2,20 @@ import { Menu } from "@base-ui/react/menu";
 import { Link } from "@tanstack/react-router";
 import {
   Check,
-  CreditCard,
-  Flag,
   FolderOpen,
   Gauge,
   Gem,
-  ListTodo,
   LogOut,
   MessageCircle,
   Moon,
   Radio,
-  ScrollText,
   Settings,
-  Shapes,
   Sun,
   SunMoon,
   UserRound,
-  UserRoundX,
   Users,
 } from "lucide-react";
-import { type ReactNode, useRef } from "react";
+import { type ReactElement, type ReactNode, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "@/api/session";
 import { LANGUAGES, setLanguage } from "@/i18n";
@@ -71,114 +65,35 @@ export function UserMenu() {
                   </p>
                 </div>
                 <Menu.Separator className="my-1 h-px bg-line" />
-                <Menu.LinkItem
-                  closeOnClick
-                  render={<Link to="/c/$username" params={{ username: user.username }} />}
-                  className={item}
+                <Place
+                  to={<Link to="/c/$username" params={{ username: user.username }} />}
+                  icon={<UserRound />}
                 >
-                  <UserRound />
                   {t("menu.channel")}
-                </Menu.LinkItem>
-                <Menu.LinkItem closeOnClick render={<Link to="/studio" />} className={item}>
-                  <Radio />
+                </Place>
+                <Place to={<Link to="/studio" />} icon={<Radio />}>
                   {t("nav.studio")}
-                </Menu.LinkItem>
-                <Menu.LinkItem closeOnClick render={<Link to="/messages" />} className={item}>
-                  <MessageCircle />
+                </Place>
+                <Place to={<Link to="/messages" />} icon={<MessageCircle />}>
                   {t("rooms.title")}
-                </Menu.LinkItem>
-                <Menu.LinkItem closeOnClick render={<Link to="/friends" />} className={item}>
-                  <Users />
+                </Place>
+                <Place to={<Link to="/friends" />} icon={<Users />}>
                   {t("friends.title")}
-                </Menu.LinkItem>
-                <Menu.LinkItem
-                  closeOnClick
-                  render={<Link to="/files" />}
-                  className={item}
-                  data-testid="menu-files"
-                >
-                  <FolderOpen />
+                </Place>
+                <Place to={<Link to="/files" />} icon={<FolderOpen />}>
                   {t("files.title")}
-                </Menu.LinkItem>
-                <Menu.LinkItem
-                  closeOnClick
-                  render={<Link to="/plans" />}
-                  className={item}
-                  data-testid="menu-plans"
-                >
-                  <Gem />
+                </Place>
+                <Place to={<Link to="/plans" />} icon={<Gem />}>
                   {t("pay.plans")}
-                </Menu.LinkItem>
+                </Place>
                 {user.role !== "user" && (
-                  <>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin" />}
-                      className={item}
-                      data-testid="admin-overview"
-                    >
-                      <Gauge />
-                      {t("admin.nav")}
-                    </Menu.LinkItem>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin/reports" />}
-                      className={item}
-                      data-testid="admin-reports"
-                    >
-                      <Flag />
-                      {t("admin.reports.title")}
-                    </Menu.LinkItem>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin/members" />}
-                      className={item}
-                      data-testid="admin-members"
-                    >
-                      <UserRoundX />
-                      {t("admin.members.title")}
-                    </Menu.LinkItem>
-                  </>
+                  <Place to={<Link to="/admin" />} icon={<Gauge />}>
+                    {t("admin.nav")}
+                  </Place>
                 )}
-                {user.role === "admin" && (
-                  <>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin/jobs" />}
-                      className={item}
-                      data-testid="admin-jobs"
-                    >
-                      <ListTodo />
-                      {t("admin.jobs.title")}
-                    </Menu.LinkItem>
-                    <Menu.LinkItem closeOnClick render={<Link to="/admin/categories" />} className={item}>
-                      <Shapes />
-                      {t("admin.categories.title")}
-                    </Menu.LinkItem>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin/payments" />}
-                      className={item}
-                      data-testid="admin-payments"
-                    >
-                      <CreditCard />
-                      {t("pay.desk.title")}
-                    </Menu.LinkItem>
-                    <Menu.LinkItem
-                      closeOnClick
-                      render={<Link to="/admin/audit" />}
-                      className={item}
-                      data-testid="admin-audit"
-                    >
-                      <ScrollText />
-                      {t("admin.audit.title")}
-                    </Menu.LinkItem>
-                  </>
-                )}
-                <Menu.LinkItem closeOnClick render={<Link to="/settings" />} className={item}>
-                  <Settings />
+                <Place to={<Link to="/settings" />} icon={<Settings />}>
                   {t("nav.settings")}
-                </Menu.LinkItem>
+                </Place>
                 <Menu.Separator className="my-1 h-px bg-line" />
               </>
             )}
@@ -196,6 +111,16 @@ export function UserMenu() {
         </Menu.Positioner>
       </Menu.Portal>
     </Menu.Root>
+  );
+}
+
+/** A page of the member's. The staff's pages have a navigation of their own. */
+function Place({ to, icon, children }: { to: ReactElement; icon: ReactNode; children: ReactNode }) {
+  return (
+    <Menu.LinkItem closeOnClick render={to} className={item}>
+      {icon}
+      {children}
+    </Menu.LinkItem>
   );
 }
 
