@@ -23,10 +23,15 @@ export async function until(what, probe, seconds = 15) {
   }
 }
 
+/** Accounts are made as from the browser they sign in with: from elsewhere their members would be told of it. */
+const AGENT =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/1.0 Safari/537.36";
+
 export async function api(path, { method = "GET", token, body } = {}) {
   const answer = await fetch(`${site}/api/v1${path}`, {
     method,
     headers: {
+      "user-agent": AGENT,
       ...(token && { authorization: `Bearer ${token}` }),
       ...(body && { "content-type": "application/json" }),
     },

@@ -55,7 +55,8 @@ function One({ id }: { id: string }) {
 function Shown({ payment }: { payment: Payment }) {
   const { t } = useTranslation();
   const lang = useLang();
-  const mine = useQuery(subscription());
+  // What was known before the payment was begun says nothing of it.
+  const mine = useQuery({ ...subscription(), refetchOnMount: "always" });
   // An administrator may look at it, and does not pay it.
   const isMine = !isOpen(payment.status) || mine.data?.open_payment_id === payment.id;
   const { term } = payment;
