@@ -67,8 +67,12 @@ impl Account {
     /// The caller's role as it is now; the token's may be minutes old. `None` when suspended or gone. A program has no more than any
     /// member's, whoever it belongs to: what the staff may do, people do.
     pub(crate) async fn role(&self, conn: &mut db::Conn) -> Result<Option<Role>, db::DbError> {
-        let role = db::users::current_role(conn, self.id).await?;
-        Ok(if self.is_program { role.map(|_| Role::User) } else { role })
+        Ok(db::users::current_role(conn, self.id).await?.map(|role| self.acting(role)))
+    }
+
+    /// What a caller with a role acts as.
+    fn acting(&self, role: Role) -> Role {
+        if self.is_program { Role::User } else { role }
     }
 
     /// Whether the caller's role has a permission now.
@@ -76,14 +80,16 @@ impl Account {
         Ok(self.role(conn).await?.is_some_and(|role| role.may(permission)))
     }
 
-    /// Who asks, as they are now. An error unless their role has a permission.
+    /// Who asks, as they are now. An error unless their role has a permission, and they ask themselves: what the staff may do, no
+    /// program does.
     pub(crate) async fn require(&self, conn: &mut db::Conn, permission: Permission) -> Result<Staff, Problem> {
         let user = db::users::find(conn, self.id).await?.filter(|user| !user.is_suspended);
         let user = user.ok_or(AccessError::Suspended)?;
-        if !user.role.may(permission) {
+        let role = self.acting(user.role);
+        if !role.may(permission) {
             return Err(AccessError::NotPermitted.into());
         }
-        Ok(Staff { id: user.id, name: user.username, role: user.role })
+        Ok(Staff { id: user.id, name: user.username, role })
     }
 }
 
@@ -169,4 +175,22 @@ fn bearer_of(headers: &HeaderMap) -> Option<&str> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map_or("", |(_, token)| token.trim());
     Some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_the_staffs_is_a_members() {
+        let account = |is_program| Account {
+            id: UserId::from_uuid(uuid::Uuid::nil()),
+            session: SessionId::from_uuid(uuid::Uuid::nil()),
+            is_program,
+        };
+        assert!(account(false).acting(Role::Admin).may(Permission::SetRoles));
+        for role in [Role::User, Role::Moderator, Role::Admin] {
+            assert_eq!(account(true).acting(role), Role::User);
+        }
+    }
 }

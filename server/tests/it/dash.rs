@@ -10,10 +10,12 @@ use tokio::time::{sleep, timeout};
 use crate::EXE;
 use crate::broadcast::ready_vod;
 
-/// Runs a player to its end and returns what it printed, errors last.
+/// Runs a player to its end and returns what it printed, errors last. One that does not come to its end within a minute is ended,
+/// and what it said until then is shown.
 async fn run(program: &str, arguments: &[&str]) -> String {
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = timeout(Duration::from_secs(60), child).await.expect("it ends").expect("it is installed");
+    let mut child = Command::new("timeout");
+    child.args(["60", program]).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(Duration::from_secs(70), child.output()).await.expect("it ends").expect("it is installed");
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
@@ -22,7 +24,7 @@ async fn run(program: &str, arguments: &[&str]) -> String {
 async fn frames(url: &str, seconds: &str) -> u64 {
     let said = run(
         "ffmpeg",
-        &["-v", "error", "-nostdin", "-i", url, "-t", seconds, "-map", "0:v:0", "-f", "null", "-progress", "-", "-"],
+        &["-v", "warning", "-nostdin", "-i", url, "-t", seconds, "-map", "0:v:0", "-f", "null", "-progress", "-", "-"],
     )
     .await;
     let last = said.lines().filter_map(|line| line.strip_prefix("frame=")).next_back().expect("it counts");
