@@ -9,7 +9,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::auth::tokens;
-use crate::scopes;
+use crate::{deprecation, scopes};
 
 const PAGE: &str = include_str!("docs/page.html");
 const SCRIPT: &str = include_str!("docs/page.js");
@@ -49,6 +49,7 @@ pub(crate) fn base() -> OpenApi {
 /// The document as text. Routes that catch a whole path are written as OpenAPI can say it.
 pub(crate) fn text(mut document: OpenApi) -> String {
     scopes::documented(&mut document);
+    deprecation::documented(&mut document, deprecation::TABLE);
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     let mut text = document.to_pretty_json().unwrap_or_default();

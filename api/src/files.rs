@@ -8,12 +8,13 @@ pub(crate) mod form;
 pub(crate) mod shapes;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use db::audit::Entry;
 use db::files::{Change, Changed, Filter};
 use domain::audit::{Action, Actor};
 use domain::file::{self, FileError, FileName, Folder};
 use domain::{FileId, Permission, UserId};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use kit::Problem;
 use kit::problem::ProblemBody;
 use live::fanout::{Push, Target};
@@ -28,6 +29,7 @@ use crate::extract::{Fields, Json, Path, Query, storable};
 use crate::net::Client;
 use crate::page::{self, PageQuery};
 use crate::state::App;
+use crate::validators;
 
 /// Folders one list names.
 const FOLDERS_MAX: i64 = 1_000;
@@ -238,7 +240,10 @@ pub(crate) async fn file(
     patch,
     path = "/api/v1/files/{id}",
     operation_id = "update_file",
-    params(FilePath),
+    params(
+        FilePath,
+        ("If-Match" = Option<String>, Header, description = "The file's `ETag` as it was read: 412 when it was changed meanwhile"),
+    ),
     request_body = UpdateFile,
     responses(
         (status = 200, description = "The changed file", body = FileView),
@@ -251,9 +256,10 @@ pub(crate) async fn update_file(
     State(app): State<App>,
     account: Account,
     client: Client,
+    headers: HeaderMap,
     Path(path): Path<FilePath>,
     Json(body): Json<UpdateFile>,
-) -> Result<Json<FileView>, Problem> {
+) -> Result<Response, Problem> {
     let mut fields = Fields::default();
     let name = body.name.as_deref().and_then(|name| fields.take(FileName::parse(name)));
     let folder = body.path.as_deref().and_then(|path| fields.take(Folder::parse(path)));
@@ -262,7 +268,11 @@ pub(crate) async fn update_file(
     fields.check()?;
     let mut tx = db::begin(&app.pool).await?;
     account.role(&mut tx).await?.ok_or(AccessError::Suspended)?;
+    db::files::lock(&mut tx, account.id, path.file()).await?;
     let before = db::files::find(&mut tx, account.id, path.file()).await?.ok_or(FileError::NotFound)?;
+    if !validators::is_as_seen(&headers, &FileView::from(before.clone())) {
+        return Ok(validators::changed_meanwhile());
+    }
     let change = Change {
         name: name.as_ref().map(FileName::as_str),
         folder: folder.as_ref().map(Folder::as_str),
@@ -283,7 +293,7 @@ pub(crate) async fn update_file(
     let changed = view(&mut tx, account.id, path.file()).await?;
     db::commit(tx).await?;
     tell(&app, account.id).await;
-    Ok(changed)
+    Ok(changed.into_response())
 }
 
 /// Throws a file away; it can be had back. For its owner and administrators.

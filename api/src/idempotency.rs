@@ -35,6 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::account::Account;
+use crate::allowance;
 use crate::extract;
 use crate::layers::{self, ANSWER_WAIT_MAX};
 use crate::state::App;
@@ -176,6 +177,7 @@ async fn keyed(app: App, key: String, request: Request, next: Next) -> Result<Re
     }
     let request = Request::from_parts(parts, Body::from(body));
     let work = run(app.clone(), asked, request, next).instrument(tracing::Span::current());
+    let work = allowance::carried(work);
     // On a task of its own: a caller who goes away comes back with the same key and finds what was made.
     match app.errands.spawn(work).await {
         Ok(answer) => Ok(answer),

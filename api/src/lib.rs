@@ -7,6 +7,7 @@ mod access;
 mod account;
 pub mod accounts;
 mod admin;
+mod allowance;
 mod analytics;
 mod api_tokens;
 mod auth;
@@ -16,6 +17,7 @@ mod channels;
 mod clips;
 mod closing;
 mod csv;
+mod deprecation;
 mod directory;
 mod docs;
 mod edge;
@@ -68,6 +70,7 @@ mod takeover;
 mod throttle;
 mod two_factor;
 mod upkeep;
+mod validators;
 mod viewers;
 mod vod_playback;
 mod vods;
@@ -136,7 +139,7 @@ impl Api {
             second_step: kit::second_step::SecondStep::new(secret),
             codes: two_factor::Codes::new(secret),
             passwords: passwords::Passwords::new(),
-            limits: live::limits::Limits::new(deps.live.clone()),
+            limits: allowance::Limits::new(live::limits::Limits::new(deps.live.clone())),
             revocations: live::revocations::Revocations::new(deps.live.clone(), ttl_s),
             revoked: revoked::RevokedCache::new(ttl_s),
             gate: live::playback::Gate::new(deps.live.clone(), secret),

@@ -174,7 +174,7 @@ pub(crate) async fn forgot_password(
     let Some(email) = email else { return Ok(StatusCode::ACCEPTED) };
     let bucket = format!("forgot-mail:{}", hex::encode(&Sha256::digest(email.as_str().as_bytes())[..16]));
     // Nobody is told how often others asked for their mail.
-    if app.limits.hit(&bucket, MAILS).await.is_allowed {
+    if app.limits.hit_silently(&bucket, MAILS).await.is_allowed {
         let mut tx = db::begin(&app.pool).await?;
         db::outbox::push(&mut tx, &Event::ResetAsked { email, at: kit::clock::now() }).await?;
         db::commit(tx).await?;

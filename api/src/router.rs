@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 use crate::{
-    account, admin, analytics, api_tokens, auth, avatar, categories, channels, clips, closing, docs, emotes, events,
-    feeds, files, friends, health, idempotency, layers, live_playback, mail, me, moderation, new_password,
-    notification_settings, notifications, ops, payments, plans, privacy, push, reports, rooms, shares, sign_ins, site,
-    streams, takeover, throttle, two_factor, vod_playback, vods, webhooks,
+    account, admin, allowance, analytics, api_tokens, auth, avatar, categories, channels, clips, closing, deprecation,
+    docs, emotes, events, feeds, files, friends, health, idempotency, layers, live_playback, mail, me, moderation,
+    new_password, notification_settings, notifications, ops, payments, plans, privacy, push, reports, rooms, shares,
+    sign_ins, site, streams, takeover, throttle, two_factor, validators, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -302,7 +302,7 @@ pub(crate) fn build(app: &App) -> Router {
         .merge(session().layer(from_fn_with_state(app.clone(), throttle::refresh)))
         .merge(forgot().layer(from_fn_with_state(app.clone(), throttle::forgot)))
         .merge(reset().layer(from_fn_with_state(app.clone(), throttle::reset)))
-        .merge(json().layer(from_fn_with_state(app.clone(), account::beside)))
+        .merge(json().layer(from_fn(validators::tell)).layer(from_fn_with_state(app.clone(), account::beside)))
         .merge(
             creating()
                 .layer(from_fn_with_state(app.clone(), idempotency::once))
@@ -340,7 +340,12 @@ pub(crate) fn build(app: &App) -> Router {
         );
     // Media comes compressed or not at all, and each layer costs every part that is asked for.
     let media = axum(media()).method_not_allowed_fallback(layers::method_not_allowed).layer(from_fn(layers::open));
-    axum(calls.merge(uploads).layer(from_fn(layers::caching)).merge(operations()))
+    let calls = calls
+        .merge(uploads)
+        .layer(from_fn(allowance::tell))
+        .layer(from_fn_with_state(deprecation::TABLE, deprecation::tell))
+        .layer(from_fn(layers::caching));
+    axum(calls.merge(operations()))
         .route("/docs/page.js", get(docs::script))
         .route("/docs/page.css", get(docs::style))
         .method_not_allowed_fallback(layers::method_not_allowed)

@@ -10,13 +10,13 @@ use kit::seal::Sealer;
 use kit::second_step::SecondStep;
 use kit::share_tokens::ShareTokens;
 use kit::tokens::AccessTokens;
-use live::limits::Limits;
 use live::revocations::Revocations;
 use live::views::Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use tokio_util::task::TaskTracker;
 
+use crate::allowance::Limits;
 use crate::api_tokens::bearer::Bearers;
 use crate::avatar::Studio;
 use crate::directory::Directory;

@@ -1,4 +1,4 @@
-//! Limits on how often an address may sign up or in, or have forgotten its password. Every answer tells how much is left.
+//! Limits on how often an address may sign up or in, or have forgotten its password. How much is left is told by `crate::allowance`.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::Kind;
-use http::HeaderValue;
 use kit::Problem;
-use live::limits::{Quota, Verdict};
+use live::limits::Quota;
 
 use crate::net::{Client, limit_key};
 use crate::state::App;
@@ -52,7 +51,7 @@ pub(crate) async fn reset(State(app): State<App>, request: Request, next: Next) 
 async fn limit(app: &App, name: &'static str, quota: Quota, request: Request, next: Next) -> Response {
     let client = Client::of(&app.proxies, request.extensions(), request.headers());
     let verdict = app.limits.hit(&format!("{name}:{}", limit_key(client.addr)), quota).await;
-    let mut response = if verdict.is_allowed {
+    if verdict.is_allowed {
         next.run(request).await
     } else {
         metrics::counter!("rillcast_throttled_total", "limit" => name).increment(1);
@@ -60,19 +59,5 @@ async fn limit(app: &App, name: &'static str, quota: Quota, request: Request, ne
         Problem::new(Kind::Throttled, "auth.throttled", "too many attempts; wait a while")
             .retry_after_ms(wait)
             .into_response()
-    };
-    tell(&mut response, name, &verdict);
-    response
-}
-
-/// `RateLimit` and `RateLimit-Policy`, as the HTTP working group's draft writes them.
-fn tell(response: &mut Response, name: &str, verdict: &Verdict) {
-    let seconds = |wait: Duration| wait.as_millis().div_ceil(1_000);
-    let policy = format!("\"{name}\";q={};w={}", verdict.quota.events, verdict.quota.per.as_secs());
-    let left = format!("\"{name}\";r={};t={}", verdict.remaining, seconds(verdict.reset_after));
-    for (header, value) in [("ratelimit-policy", policy), ("ratelimit", left)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(header, value);
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kit::config::Origin;
 
-use crate::{commands, compose, doctor, import, recordings, up};
+use crate::{commands, compose, doctor, events, import, recordings, up};
 
 /// Self-hosted live streaming and video on demand.
 #[derive(Debug, Parser)]
@@ -41,6 +41,9 @@ pub enum Command {
     /// Manages background jobs.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Looks at the events the site tells its own parts of.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Looks after recordings.
     #[command(subcommand)]
     Recordings(RecordingsCommand),
@@ -185,6 +188,26 @@ pub enum JobCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// Lists events with the consumers that are done with them, and how far behind each consumer is.
+    List {
+        /// Only those somebody has not heard, the oldest first.
+        #[arg(long)]
+        waiting: bool,
+        #[arg(long, default_value_t = 100)]
+        limit: i64,
+    },
+    /// Has one consumer hear events again. What it did before is not done twice; the others hear nothing.
+    Replay {
+        #[arg(long)]
+        consumer: String,
+        /// Since when (RFC 3339) [default: all that are kept, a week].
+        #[arg(long)]
+        from: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum RecordingsCommand {
     /// Names recordings that are not as they should be; exits 1 if there are any.
     Check {
@@ -277,6 +300,7 @@ impl Cli {
             Command::Config(command) => commands::config(command, &config),
             Command::User(command) => commands::user(command, config).await,
             Command::Job(command) => commands::job(command, config).await,
+            Command::Events(command) => events::run(command, config).await,
             Command::Recordings(command) => recordings::run(command, config).await,
             Command::Import(args) => import::run(args, config).await,
             Command::HlsCheck(args) => commands::hls_check(args).await,

@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod doctor;
 mod embedded;
+mod events;
 mod http;
 mod import;
 mod lines;

@@ -23,6 +23,7 @@ mod idempotency;
 mod imports;
 mod lists;
 mod mail;
+mod manners;
 mod matrix;
 mod media;
 mod moderation;

@@ -227,6 +227,18 @@ fn changed(done: sqlx::Result<sqlx::postgres::PgQueryResult>) -> Result<Changed>
     }
 }
 
+/// Holds a file's row until the transaction ends: what is read of it then is what a change is made to.
+pub async fn lock(conn: &mut Conn, owner: UserId, file: FileId) -> Result<()> {
+    sqlx::query!(
+        "SELECT file_id FROM files WHERE owner_id = $1 AND file_id = $2 FOR UPDATE",
+        owner.as_uuid(),
+        file.as_uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
 /// Renames, moves, tags, or changes whom it is for. A transaction that hears of a taken name is over.
 pub async fn change(conn: &mut Conn, owner: UserId, file: FileId, change: &Change<'_>) -> Result<Changed> {
     let done = sqlx::query!(

@@ -12,6 +12,7 @@ pub mod categories;
 pub mod channels;
 pub mod chat;
 pub mod clips;
+pub mod consumers;
 pub mod emotes;
 pub mod error;
 pub mod files;

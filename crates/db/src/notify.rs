@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::Conn;
 use crate::access;
-use crate::error::{DbError, Result};
+use crate::error::Result;
 use crate::users::Person;
 
 /// What to write into many members' lists.
@@ -290,23 +290,6 @@ pub async fn apply_view_batch(conn: &mut Conn, batch: Uuid, counts: &[(VodId, i6
     .execute(conn)
     .await?;
     Ok(true)
-}
-
-/// How many outbox events wait, and for how many seconds the oldest has.
-pub async fn outbox_lag(conn: &mut Conn) -> Result<(i64, f64)> {
-    let row = sqlx::query!(
-        r#"
-        SELECT count(*) AS "waiting!",
-               COALESCE(EXTRACT(EPOCH FROM now() - min(created_at)), 0)::float8 AS "oldest_s!"
-          FROM outbox WHERE dispatched_at IS NULL
-        "#,
-    )
-    .fetch_one(conn)
-    .await?;
-    if row.waiting < 0 {
-        return Err(DbError::Corrupt { what: "count" });
-    }
-    Ok((row.waiting, row.oldest_s))
 }
 
 /// A connection that hears the outbox being written to.

@@ -31,6 +31,7 @@ use kit::{Config, Stop};
 pub use desk::{JobRow, JobState, list, retry};
 pub use job::Job;
 pub use queue::{JobError, migrate};
+pub use relay::CONSUMERS;
 
 /// What the jobs role needs.
 #[derive(Clone)]

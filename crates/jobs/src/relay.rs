@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db::outbox::Waiting;
 use domain::Visibility;
 use domain::event::Event;
 use domain::notification::NotificationType;
@@ -14,6 +15,12 @@ use crate::job::Job;
 use crate::{Deps, queue, webhooks};
 use kit::Stop;
 
+/// Who hears of each event, as they are called in `processed_events`: what becomes jobs (notifications, mail, hooks, files), members'
+/// webhooks, and browsers that are open.
+pub const CONSUMERS: [&str; 3] = [JOBS, WEBHOOKS, BROWSERS];
+const JOBS: &str = "jobs";
+const WEBHOOKS: &str = "webhooks";
+const BROWSERS: &str = "browsers";
 /// Events moved in one transaction.
 const BATCH: i64 = 100;
 /// How long a lost announcement can delay an event.
@@ -78,7 +85,8 @@ async fn hear(listener: &mut Option<db::notify::OutboxListener>) -> bool {
     }
 }
 
-/// Moves one batch. The jobs and the marks commit together: each event becomes its jobs exactly once.
+/// Moves one batch. What each consumer does and that it has done it commit together: each event has its effect with each exactly once,
+/// also when it is told again. Browsers are told after that, at most once.
 async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     let mut tx = db::begin(&deps.pool).await?;
     let mut waiting = db::outbox::take(&mut tx, BATCH).await?;
@@ -86,15 +94,25 @@ async fn pass(deps: &Deps) -> anyhow::Result<usize> {
         return Ok(0);
     }
     let mut pushes = Vec::new();
-    let webhooks::Owed { mut jobs, overtaking } = webhooks::owe(deps, &mut tx, &waiting).await?;
+    let events: Vec<_> = waiting.iter().map(|item| item.event_id).collect();
+    let done = db::consumers::done(&mut tx, &events).await?;
+    let owes = |consumer: &str, item: &Waiting| !done.contains(&(consumer.to_owned(), item.event_id));
+    let webhooks::Owed { mut jobs, overtaking } =
+        webhooks::owe(deps, &mut tx, &waiting, |item| owes(WEBHOOKS, item)).await?;
     waiting.retain(|item| !overtaking.contains(&item.outbox_id));
     for item in &waiting {
-        // As it is now, not as it was when the fact was written: what has become private meanwhile is not told.
-        let visibility = visibility_of(&mut tx, &item.event).await?;
-        pushes.extend(push_of(&item.event, visibility));
-        jobs.extend(jobs_of(deps, &item.event));
+        if owes(BROWSERS, item) {
+            // As it is now, not as it was when the fact was written: what has become private meanwhile is not told.
+            let visibility = visibility_of(&mut tx, &item.event).await?;
+            pushes.extend(push_of(&item.event, visibility));
+        }
+        if owes(JOBS, item) {
+            jobs.extend(jobs_of(deps, &item.event));
+        }
     }
     queue::push(&mut tx, jobs).await?;
+    let moved: Vec<_> = waiting.iter().map(|item| item.event_id).collect();
+    db::consumers::note(&mut tx, &CONSUMERS, &moved).await?;
     let ids: Vec<i64> = waiting.iter().map(|item| item.outbox_id).collect();
     db::outbox::mark(&mut tx, &ids).await?;
     db::commit(tx).await?;

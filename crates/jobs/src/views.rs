@@ -44,9 +44,10 @@ async fn flush(deps: &Deps) -> anyhow::Result<()> {
 
 async fn gauges(deps: &Deps) -> anyhow::Result<()> {
     let mut conn = deps.pool.acquire().await?;
-    let (waiting, oldest_s) = db::notify::outbox_lag(&mut conn).await?;
-    metrics::gauge!("rillcast_outbox_waiting").set(waiting as f64);
-    metrics::gauge!("rillcast_outbox_lag_seconds").set(oldest_s);
+    for lag in db::consumers::lags(&mut conn, &crate::CONSUMERS).await? {
+        metrics::gauge!("rillcast_outbox_waiting", "consumer" => lag.consumer.clone()).set(lag.waiting as f64);
+        metrics::gauge!("rillcast_outbox_lag_seconds", "consumer" => lag.consumer).set(lag.oldest_s);
+    }
     metrics::gauge!("rillcast_jobs_waiting").set(crate::queue::backlog(&mut conn).await? as f64);
     Ok(())
 }

@@ -40,9 +40,15 @@ pub(crate) struct Owed {
 }
 
 /// Writes the messages that a batch of events becomes.
-pub(crate) async fn owe(deps: &Deps, conn: &mut db::Conn, batch: &[Waiting]) -> anyhow::Result<Owed> {
+pub(crate) async fn owe(
+    deps: &Deps,
+    conn: &mut db::Conn,
+    batch: &[Waiting],
+    is_owed: impl Fn(&Waiting) -> bool,
+) -> anyhow::Result<Owed> {
     let mine: Vec<i64> = batch.iter().map(|item| item.outbox_id).collect();
-    let mut told: Vec<_> = batch.iter().filter_map(|item| Some((item.event.happening()?, item))).collect();
+    let mut told: Vec<_> =
+        batch.iter().filter(|item| is_owed(item)).filter_map(|item| Some((item.event.happening()?, item))).collect();
     // Endpoints stay locked until the batch is moved: two relays take them in the same order.
     told.sort_by_key(|((_, channel), item)| (*channel, item.outbox_id));
     let mut owed = Owed { jobs: Vec::new(), overtaking: Vec::new() };

@@ -8783,7 +8783,10 @@ export interface operations {
     update_file: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The file's `ETag` as it was read: 412 when it was changed meanwhile */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The file's id. */
                 id: string;

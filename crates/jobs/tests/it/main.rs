@@ -2,6 +2,7 @@
 
 mod analytics;
 mod attachments;
+mod consumers;
 mod desk;
 mod fanout;
 mod files;
