@@ -43,8 +43,11 @@ async fn main() -> anyhow::Result<()> {
             "ladder" => ladder::run().await?,
             "ready" => ready::run().await?,
             "chat" => room::run().await?,
-            "library" => library::run().await?,
-            unknown => bail!("no measurement {unknown}; there are media, chat, library, {}", MEDIA.join(", ")),
+            "library" => library::run(None).await?,
+            name => match name.strip_prefix("library/").filter(|part| library::PARTS.contains(part)) {
+                Some(part) => library::run(Some(part)).await?,
+                None => bail!("no measurement {name}; there are media, chat, library, {}", MEDIA.join(", ")),
+            },
         };
         results.insert(name, result);
     }

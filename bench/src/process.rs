@@ -34,7 +34,8 @@ pub async fn site_with(bucket: Option<&StorageConfig>, settings: &[(&str, &str)]
     for (key, value) in settings {
         plan = plan.set(key, value);
     }
-    Ok(plan.set("log.filter", "warn").start().await)
+    let log = std::env::var("RILLCAST_BENCH_LOG").unwrap_or_else(|_| "warn".to_owned());
+    Ok(plan.set("log.filter", &log).start().await)
 }
 
 /// User and system time of a process since it began.

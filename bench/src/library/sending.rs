@@ -45,9 +45,10 @@ async fn beside(
         ours.push(started.elapsed().as_secs_f64());
         // What the site does with it must not run beside the CLI's round; and the room is given back.
         sender.until_completed(&id).await?;
-        sender
-            .call(reqwest::Method::POST, "/api/v1/files/bulk", Some(json!({ "action": "erase", "ids": [id] })))
-            .await?;
+        for action in ["trash", "erase"] {
+            let asked = json!({ "action": action, "ids": [id] });
+            sender.call(reqwest::Method::POST, "/api/v1/files/bulk", Some(asked)).await?;
+        }
         theirs.push(stores::put(store, file).await?.as_secs_f64());
     }
     site.stop().await;
