@@ -50,8 +50,8 @@ async fn what_is_being_made_is_its_owners_alone_and_says_how_far_it_is() {
     assert_eq!(names(&list(&bob).send().await.expect(200), "id"), [""; 0]);
 
     let mut conn = site.pool.acquire().await.expect("a connection");
-    let lease = imports::take(&mut conn, "n", 60.0).await.expect("asked").expect("it is due");
-    assert!(imports::take(&mut conn, "m", 60.0).await.expect("asked").is_none(), "one node has it");
+    let lease = imports::take(&mut conn, "n", 60.0, false).await.expect("asked").expect("it is due");
+    assert!(imports::take(&mut conn, "m", 60.0, false).await.expect("asked").is_none(), "one node has it");
     imports::renew(&mut conn, &lease, 60.0, 427).await.expect("renewed");
     assert_eq!(look(&site, &alice, vod).await["progress"], 42);
     act(&site, &alice, vod, "retry-import").await.refused(409, "import.nothing-to-retry");
@@ -66,7 +66,7 @@ async fn its_owner_stops_it_and_tries_again_and_nobody_else_does() {
     act(&site, &bob, vod, "cancel-import").await.refused(404, "vod.not-found");
     act(&site, &staff, vod, "cancel-import").await.refused(403, "vod.not-yours");
     let mut conn = site.pool.acquire().await.expect("a connection");
-    let lease = imports::take(&mut conn, "n", 60.0).await.expect("asked").expect("it is due");
+    let lease = imports::take(&mut conn, "n", 60.0, false).await.expect("asked").expect("it is due");
     let stopped = act(&site, &alice, vod, "cancel-import").await.expect(200).json;
     assert_eq!(
         (stopped["status"].as_str(), stopped["fail_reason"].as_str()),
@@ -85,7 +85,7 @@ async fn its_owner_stops_it_and_tries_again_and_nobody_else_does() {
     assert_eq!((again["status"].as_str(), again["progress"].as_u64()), (Some("processing"), Some(0)), "{again}");
 
     // The node that had it before has no say any more.
-    let next = imports::take(&mut conn, "m", 60.0).await.expect("asked").expect("it is due");
+    let next = imports::take(&mut conn, "m", 60.0, false).await.expect("asked").expect("it is due");
     assert!(!imports::fail(&mut conn, &lease, ImportFail::Crashed).await.expect("asked"));
     assert!(imports::fail(&mut conn, &next, ImportFail::Codec).await.expect("asked"));
     assert_eq!(look(&site, &alice, vod).await["fail_reason"], "import.codec");
@@ -101,10 +101,10 @@ async fn one_that_was_deleted_or_is_ready_cannot_be_stopped_or_tried_again() {
     site.call("DELETE", &format!("/api/v1/vods/{vod}")).bearer(&alice.token).send().await.expect(204);
     act(&site, &alice, vod, "cancel-import").await.refused(404, "vod.not-found");
     let mut conn = site.pool.acquire().await.expect("a connection");
-    let lease = imports::take(&mut conn, "n", 60.0).await.expect("asked").expect("its node hears of it");
+    let lease = imports::take(&mut conn, "n", 60.0, false).await.expect("asked").expect("its node hears of it");
     assert!(lease.is_deleted);
     assert!(imports::bury(&mut conn, &lease).await.expect("asked"));
-    assert!(imports::take(&mut conn, "n", 0.0).await.expect("asked").is_none(), "that was all");
+    assert!(imports::take(&mut conn, "n", 0.0, false).await.expect("asked").is_none(), "that was all");
 
     let (_, streamed) = site.stream(&alice, "Show", "ended", "ready").await;
     let streamed = streamed.parse().expect("an id");

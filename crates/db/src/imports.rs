@@ -127,18 +127,20 @@ pub struct Lease {
     pub created_at: Timestamp,
 }
 
-/// Takes the oldest import nobody works on, for `lease_s` seconds.
-pub async fn take(conn: &mut Conn, node: &str, lease_s: f64) -> Result<Option<Lease>> {
+/// Takes the oldest import nobody works on, for `lease_s` seconds: of those whose recording plays already and lacks its lower renditions, or of
+/// all others.
+pub async fn take(conn: &mut Conn, node: &str, lease_s: f64, plays: bool) -> Result<Option<Lease>> {
     let row = sqlx::query!(
         r#"
         WITH due AS (
-            SELECT vod_id, state
-              FROM vod_imports
-             WHERE (state IN ('queued', 'running') OR owes_cleanup)
-               AND (lease_until IS NULL OR lease_until <= now())
-             ORDER BY queued_at
+            SELECT d.vod_id, d.state
+              FROM vod_imports d JOIN vods w ON w.vod_id = d.vod_id
+             WHERE (d.state IN ('queued', 'running') OR d.owes_cleanup)
+               AND (d.lease_until IS NULL OR d.lease_until <= now())
+               AND (w.status = 'ready') = $3
+             ORDER BY d.queued_at
              LIMIT 1
-               FOR UPDATE SKIP LOCKED)
+               FOR UPDATE OF d SKIP LOCKED)
         UPDATE vod_imports i
            SET state = CASE WHEN i.state = 'queued' THEN 'running' ELSE i.state END, node = $1, fence = i.fence + 1,
                attempts = i.attempts + CASE WHEN i.state IN ('queued', 'running') THEN 1 ELSE 0 END,
@@ -150,6 +152,7 @@ pub async fn take(conn: &mut Conn, node: &str, lease_s: f64) -> Result<Option<Le
         "#,
         node,
         lease_s,
+        plays,
     )
     .fetch_optional(conn)
     .await?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicI16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use db::imports::{self, Held, Lease};
@@ -47,6 +48,8 @@ pub(super) enum Stopped {
     Partly(ImportFail),
     /// Somebody else has a say in it.
     Ended(Held),
+    /// It can be played, and the rest follows in another lane: with this copy of the file.
+    Plays(Option<Scratch>),
     /// Not now. Too many beginnings that are counted end it.
     Waits { reason: String, is_counted: bool },
     /// This node stops.
@@ -100,13 +103,15 @@ pub(super) struct Making<'a> {
     deps: &'a ImportDeps,
     folder: &'a Path,
     lease: &'a Lease,
+    /// The file, where it was copied before.
+    copy: Mutex<Option<Scratch>>,
     /// Of a thousand.
     progress: AtomicI16,
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn new(deps: &'a ImportDeps, folder: &'a Path, lease: &'a Lease) -> Self {
-        Self { deps, folder, lease, progress: AtomicI16::new(0) }
+    pub(super) fn new(deps: &'a ImportDeps, folder: &'a Path, lease: &'a Lease, copy: Option<Scratch>) -> Self {
+        Self { deps, folder, lease, copy: Mutex::new(copy), progress: AtomicI16::new(0) }
     }
 
     /// Makes the recording, for as long as the lease holds.
@@ -159,7 +164,11 @@ impl<'a> Making<'a> {
         store.begin().await?;
         let whole = u64::try_from(self.lease.source_bytes).unwrap_or(0);
         let told = |copied| self.progressed(copied, whole, (0, COPIED));
-        let scratch = scratch::fetch(&self.deps.objects, self.folder, self.lease, told).await?;
+        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let scratch = match copy {
+            Some(copy) => copy,
+            None => scratch::fetch(&self.deps.objects, self.folder, self.lease, told).await?,
+        };
         let source = self.source(&scratch);
         let contents = self.again(store, &source, Step::Look).await?.unwrap_or_default();
         let mut plan = Plan::of(&contents, false)?;
@@ -182,6 +191,8 @@ impl<'a> Making<'a> {
                 }
             }
             metrics::histogram!("rillcast_import_seconds").record(began.elapsed().as_secs_f64());
+            let is_all = plan.has_new_picture() || plan.video.is_none();
+            return if is_all { Ok(()) } else { Err(Stopped::Plays(Some(scratch))) };
         }
         if plan.has_new_picture() || plan.video.is_none() {
             return Ok(());

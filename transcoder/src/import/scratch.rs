@@ -4,8 +4,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use db::imports::Lease;
+use domain::VodId;
 use domain::import::{ImportFail, SOURCE_BYTES_MAX};
 use futures::StreamExt;
 use objects::{Objects, ObjectsError};
@@ -27,6 +29,30 @@ impl Drop for Scratch {
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(%error, "the copy of an imported file stays until the next start");
         }
+    }
+}
+
+/// The last copy one lane left for the other: there is no use in bringing it twice.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<Option<(VodId, Scratch)>>);
+
+impl Kept {
+    /// Puts one there; what was there before goes.
+    pub(super) fn put(&self, vod: VodId, copy: Option<Scratch>) {
+        *self.slot() = copy.map(|copy| (vod, copy));
+    }
+
+    /// The one of this recording.
+    pub(super) fn take(&self, vod: VodId) -> Option<Scratch> {
+        self.slot().take_if(|(whose, _)| *whose == vod).map(|(_, copy)| copy)
+    }
+
+    pub(super) fn clear(&self) {
+        *self.slot() = None;
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<(VodId, Scratch)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -93,7 +93,10 @@ fn build(
     let (known, takes, weak) = (Arc::clone(&tracks), task.takes.clone(), pipeline.downgrade());
     let has_edits = matches!(task.container, Container::Mp4 | Container::Mov);
     let (told, out) = (words.clone(), output.clone());
+    let sight = Arc::new(Sight { unseen: Mutex::new(Some(1)), words: words.clone() });
+    let others = Arc::clone(&sight);
     demuxer.connect_pad_added(move |_, pad| {
+        others.wait_for(pad);
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= TRACKS_MAX {
             let _ = told.try_send(Word::Refused(ImportFail::TooManyTracks));
@@ -111,13 +114,47 @@ fn build(
             let _ = told.try_send(Word::Failed(error.to_string()));
         }
     });
-    let told = words.clone();
-    demuxer.connect_no_more_pads(move |_| {
-        let _ = told.try_send(Word::Known);
-    });
+    demuxer.connect_no_more_pads(move |_| sight.seen());
     listen(&pipeline, words.clone())?;
     pipeline.set_state(gst::State::Ready).map_err(|_| glib::bool_error!("an element refused to become ready"))?;
     Ok((pipeline, tracks))
+}
+
+/// Tells that all tracks are known: when the parser says that there are no more, and each picture's first unit has come or will not. How a
+/// picture is to be turned is told right before that, and not with the track.
+struct Sight {
+    /// What is still waited for; the parser's word is one of them. `None` when it was told.
+    unseen: Mutex<Option<usize>>,
+    words: SyncSender<Word>,
+}
+
+impl Sight {
+    fn wait_for(self: &Arc<Self>, pad: &gst::Pad) {
+        if !pad.name().starts_with("video") {
+            return;
+        }
+        if let Some(unseen) = &mut *self.unseen.lock().unwrap_or_else(PoisonError::into_inner) {
+            *unseen += 1;
+        }
+        let sight = Arc::clone(self);
+        pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            let is_other = info.event().is_some_and(|event| event.type_() != gst::EventType::Eos);
+            if is_other {
+                return gst::PadProbeReturn::Pass;
+            }
+            sight.seen();
+            gst::PadProbeReturn::Remove
+        });
+    }
+
+    fn seen(&self) {
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = *unseen else { return };
+        *unseen = left.checked_sub(1).filter(|left| *left > 0);
+        if unseen.is_none() {
+            let _ = self.words.try_send(Word::Known);
+        }
+    }
 }
 
 /// The file as the parser may ask for it: any stretch, in any order.

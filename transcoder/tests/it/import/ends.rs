@@ -142,3 +142,29 @@ async fn a_node_that_stops_gives_it_back_at_once() {
     desk.until(vod, "done").await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_film_waits_for_anothers_renditions() {
+    let desk = Desk::with(|config| config.transcoder.ladder = "160p".to_owned()).await;
+    let node = desk.node();
+    let long = desk.queue(&desk.make("long.mp4", LONG), Container::Mp4).await;
+    let plays = |vod| {
+        let desk = &desk;
+        async move { desk.vod(vod).await["status"] == "ready" }
+    };
+    until("the first plays", || plays(long)).await;
+    // Thirty segments, four at a time: seconds more than the second takes.
+    desk.rig.s3().set_delay(Duration::from_secs(1));
+    let short = "-f lavfi -i testsrc2=s=320x180:r=30:d=3 -c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+    let short = desk.queue(&desk.make("short.mp4", short), Container::Mp4).await;
+    until("the second plays", || plays(short)).await;
+    assert_ne!(desk.import(long).await["state"], "done", "the first lacks its renditions still");
+    desk.rig.s3().set_delay(Duration::ZERO);
+    for vod in [long, short] {
+        desk.until(vod, "done").await;
+        assert_eq!(desk.told("vod_ready", vod).await, 1);
+    }
+    assert_eq!((desk.segments(long, "160p").await.len(), desk.segments(short, "160p").await.len()), (30, 1));
+    assert_eq!((desk.import(long).await["attempts"].clone(), desk.copies()), (1.into(), 0));
+    node.stop().await;
+}
