@@ -44,6 +44,8 @@ pub(crate) struct SiteSums {
     clips: i64,
     files: i64,
     open_reports: i64,
+    /// Payments whose proof waits to be decided on.
+    waiting_payments: i64,
 }
 
 /// Bytes in the bucket, by what they are. Up to a minute old.
@@ -113,6 +115,7 @@ pub(crate) async fn overview(State(app): State<App>, account: Account) -> Result
             clips: sums.clips,
             files: sums.files,
             open_reports: sums.open_reports,
+            waiting_payments: sums.waiting_payments,
         },
         storage: SiteStorage {
             live_bytes: sums.live_bytes,

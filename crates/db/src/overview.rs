@@ -130,6 +130,8 @@ pub struct Sums {
     pub clips: i64,
     pub files: i64,
     pub open_reports: i64,
+    /// Payments whose proof waits for somebody's word.
+    pub waiting_payments: i64,
     /// Of streams on air and what they have recorded so far.
     pub live_bytes: i64,
     pub recording_bytes: i64,
@@ -149,6 +151,7 @@ pub async fn sums(conn: &mut Conn) -> Result<Sums> {
                (SELECT count(*) FROM clips WHERE deleted_at IS NULL) AS "clips!",
                (SELECT count(*) FROM files WHERE trashed_at IS NULL) AS "files!",
                (SELECT count(*) FROM report_cases WHERE state = 'open' AND desk = 'site') AS "open_reports!",
+               (SELECT count(*) FROM payments WHERE status = 'submitted') AS "waiting_payments!",
                (SELECT coalesce(sum(source_bytes), 0)::bigint FROM vod_imports WHERE state IN ('queued', 'running')) AS "import_bytes!",
                (SELECT coalesce(sum(stored_bytes), 0)::bigint FROM blobs WHERE state <> 'gone') AS "file_bytes!",
                (SELECT coalesce(sum(stored_bytes), 0)::bigint FROM attachments WHERE gone_at IS NULL) AS "attachment_bytes!"

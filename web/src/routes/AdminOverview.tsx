@@ -101,7 +101,17 @@ function Lights({ lights }: { lights: Light[] }) {
   );
 }
 
-const SUMS = ["members", "suspended", "recordings", "clips", "files", "open_reports"] as const;
+const SUMS = [
+  "members",
+  "suspended",
+  "recordings",
+  "clips",
+  "files",
+  "open_reports",
+  "waiting_payments",
+] as const;
+/** Where what waits is decided. */
+const DESKS = { open_reports: "/admin/reports", waiting_payments: "/admin/payments" } as const;
 const JOBS = ["waiting", "running", "failing", "dead", "paused_queues"] as const;
 const STORAGE = ["live_bytes", "recording_bytes", "import_bytes", "file_bytes", "attachment_bytes"] as const;
 
@@ -142,6 +152,7 @@ function Sums({ seen }: { seen: Overview }) {
             key={field}
             label={t(`admin.overview.of.${field}`)}
             value={whole(seen.sums[field], lang)}
+            to={field in DESKS ? DESKS[field as keyof typeof DESKS] : undefined}
             testId={`sum-${field}`}
           />
         ))}
@@ -184,16 +195,26 @@ function Line({
   label,
   value,
   isBad = false,
+  to,
   testId,
 }: {
   label: string;
   value: string;
   isBad?: boolean;
+  to?: (typeof DESKS)[keyof typeof DESKS];
   testId: string;
 }) {
   return (
     <div className="flex justify-between gap-3">
-      <dt className="text-soft">{label}</dt>
+      <dt className="text-soft">
+        {to ? (
+          <Link to={to} className="underline underline-offset-4">
+            {label}
+          </Link>
+        ) : (
+          label
+        )}
+      </dt>
       <dd className={cx("tabular font-semibold", isBad && "text-danger")} data-testid={testId}>
         {value}
       </dd>
