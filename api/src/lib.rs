@@ -59,6 +59,7 @@ mod revoked;
 mod rooms;
 mod router;
 mod scopes;
+mod search;
 mod shapes;
 mod shares;
 mod sign_ins;

@@ -16,8 +16,8 @@ use crate::state::App;
 use crate::{
     account, admin, allowance, analytics, api_tokens, auth, avatar, categories, channels, clips, closing, deprecation,
     docs, emotes, events, feeds, files, friends, health, idempotency, layers, live_playback, mail, me, moderation,
-    new_password, notification_settings, notifications, ops, payments, plans, privacy, push, reports, rooms, shares,
-    sign_ins, site, streams, takeover, throttle, two_factor, validators, vod_playback, vods, webhooks,
+    new_password, notification_settings, notifications, ops, payments, plans, privacy, push, reports, rooms, search,
+    shares, sign_ins, site, streams, takeover, throttle, two_factor, validators, vod_playback, vods, webhooks,
 };
 
 /// What a form adds around its file.
@@ -158,6 +158,7 @@ fn json() -> OpenApiRouter<App> {
         .routes(routes!(emotes::channel_emotes))
         .routes(routes!(emotes::rename_emote, emotes::remove_emote))
         .routes(routes!(emotes::remove_emote_of))
+        .routes(routes!(search::search))
         .routes(routes!(categories::categories))
         .routes(routes!(categories::put_category, categories::delete_category))
         .routes(routes!(streams::streams))

@@ -196,6 +196,7 @@ const TABLE: &[(Access, &[&str])] = &[
             "stream",
             "vods",
             "vod",
+            "search",
             "stream_playback_token",
             "vod_playback_token",
             "count_view",

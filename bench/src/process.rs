@@ -34,8 +34,7 @@ pub async fn site_with(bucket: Option<&StorageConfig>, settings: &[(&str, &str)]
     for (key, value) in settings {
         plan = plan.set(key, value);
     }
-    let log = std::env::var("RILLCAST_BENCH_LOG").unwrap_or_else(|_| "warn".to_owned());
-    Ok(plan.set("log.filter", &log).start().await)
+    Ok(plan.set("log.filter", "warn").start().await)
 }
 
 /// User and system time of a process since it began.

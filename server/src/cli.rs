@@ -47,6 +47,9 @@ pub enum Command {
     /// Looks after recordings.
     #[command(subcommand)]
     Recordings(RecordingsCommand),
+    /// Looks after what the search looks in.
+    #[command(subcommand)]
+    Search(SearchCommand),
     /// Makes a recording of a video file on this machine.
     Import(ImportArgs),
     /// Follows an HLS playlist and names the rules it breaks; exits 1 if a binding one is among them.
@@ -208,6 +211,12 @@ pub enum EventsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum SearchCommand {
+    /// Makes all of it anew, from what there is. Safe while the site runs; what is found meanwhile is right.
+    Rebuild,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum RecordingsCommand {
     /// Names recordings that are not as they should be; exits 1 if there are any.
     Check {
@@ -302,6 +311,7 @@ impl Cli {
             Command::Job(command) => commands::job(command, config).await,
             Command::Events(command) => events::run(command, config).await,
             Command::Recordings(command) => recordings::run(command, config).await,
+            Command::Search(command) => commands::search(command, config).await,
             Command::Import(args) => import::run(args, config).await,
             Command::HlsCheck(args) => commands::hls_check(args).await,
             Command::MediaWorker | Command::ServiceChild(_) => unreachable!("handled before the runtime starts"),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use domain::user::Role;
 use kit::{Config, Secret};
 
-use crate::cli::{ConfigCommand, HlsCheckArgs, JobCommand, UserCommand};
+use crate::cli::{ConfigCommand, HlsCheckArgs, JobCommand, SearchCommand, UserCommand};
 use crate::{embedded, node};
 
 pub async fn migrate(config: Config) -> anyhow::Result<ExitCode> {
@@ -91,6 +91,18 @@ pub async fn job(command: JobCommand, config: Config) -> anyhow::Result<ExitCode
                 bail!("there is no failed job {id}");
             }
             println!("job {id} will be tried again");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn search(command: SearchCommand, config: Config) -> anyhow::Result<ExitCode> {
+    let pool = pool(config).await?.0;
+    match command {
+        SearchCommand::Rebuild => {
+            for (kind, seen) in jobs::search::rebuild(&pool).await? {
+                println!("{}: {seen}", kind.as_str());
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -60,7 +60,15 @@ export function consoleDesk({ iso, page, scene, user, streams }) {
   const overview = {
     version: "0.1.0",
     node: "node-here",
-    sums: { members: 1_284, suspended: 3, recordings: 412, clips: 96, files: 2_210, open_reports: 2, waiting_payments: 1 },
+    sums: {
+      members: 1_284,
+      suspended: 3,
+      recordings: 412,
+      clips: 96,
+      files: 2_210,
+      open_reports: 2,
+      waiting_payments: 1,
+    },
     storage: {
       live_bytes: 3_400_000_000,
       recording_bytes: 812_000_000_000,

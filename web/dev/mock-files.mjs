@@ -229,7 +229,7 @@ export function memberFiles({ scene, uuid7, iso, problem, picture, vod, io }) {
       is_served: number === file.served_version,
     }));
 
-  return function handle(request, response, path, url, bytes) {
+  function handle(request, response, path, url, bytes) {
     const body =
       request.headers["content-type"]?.includes("json") && bytes.length > 0 ? JSON.parse(bytes) : {};
     if (path === "/api/v1/me/files") {
@@ -316,5 +316,6 @@ export function memberFiles({ scene, uuid7, iso, problem, picture, vod, io }) {
     }
     if (request.method !== "GET") changed();
     return json(response, 200, file);
-  };
+  }
+  return Object.assign(handle, { all: live });
 }

@@ -539,6 +539,45 @@ let emotes = ["rill", "wave", "hype", "sip"].map((name) => ({
   url: `/emotes/${name}.svg`,
   created_at: iso(86_400),
 }));
+/** Words as the server keeps them, and whether each word of a question begins one. */
+const wordsOf = (text) =>
+  text
+    .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
+    .toLowerCase()
+    .replaceAll("đ", "d")
+    .match(/[\p{L}\p{N}]+/gu) ?? [];
+const begins = (text, q) => {
+  const words = wordsOf(text);
+  const wanted = wordsOf(q);
+  return wanted.length > 0 && wanted.every((one) => words.some((word) => word.startsWith(one)));
+};
+function found(q, kind, limit) {
+  const of = (name, all) => (scene.empty || (kind && kind !== name) ? [] : all);
+  const channels = of(
+    "channel",
+    people.filter((who) => begins(`${who.username} ${who.display_name} ${who.bio}`, q)),
+  );
+  const videos = of(
+    "vod",
+    vods.filter((one) => begins(`${one.title} ${one.channel.username} ${one.channel.display_name}`, q)),
+  );
+  const own = of(
+    "file",
+    kept.all().filter((one) => begins(one.name, q)),
+  );
+  const live = (who) => streams.some((one) => one.status === "live" && one.channel.username === who.username);
+  const groups = { channel: channels, vod: videos, file: own };
+  return {
+    channels: channels
+      .slice(0, limit)
+      .map((who) => ({ ...who, followers_count: 40 + who.bio.length * 31, is_live: live(who) })),
+    vods: videos.slice(0, limit),
+    files: own.slice(0, limit),
+    next_cursor: null,
+    more: Object.keys(groups).filter((name) => groups[name].length > limit),
+  };
+}
 const routes = [
   ["GET", /^\/channels\/([^/]+)\/emotes$/, () => ({ body: page(scene.empty ? [] : emotes) })],
   [
@@ -729,6 +768,11 @@ const routes = [
       followed.delete(name);
       return { status: 204 };
     },
+  ],
+  [
+    "GET",
+    /^\/search$/,
+    (_, __, q) => ({ body: found(q.get("q") ?? "", q.get("kind"), Number(q.get("limit") ?? 24)) }),
   ],
   ["GET", /^\/categories$/, () => ({ body: page(categories) })],
   [

@@ -30,6 +30,8 @@ const pages = [
   ["home-empty", "/", { before: ["empty"], after: ["full"] }],
   ["home-fail", "/", { before: ["fail"], after: ["heal"], wait: 5000 }],
   ["browse", "/browse?q=a"],
+  ["search", "/search?q=linh"],
+  ["search-nothing", "/search?q=zzzz"],
   ["channel", "/c/linh_makes", { wait: 5000 }],
   ["channel-reconnecting", "/c/linh_makes", { before: ["reconnecting"], after: ["live"] }],
   ["channel-offline", "/c/rosa"],

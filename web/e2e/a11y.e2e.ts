@@ -60,6 +60,8 @@ describe.each(screens)("on a %s", (_, viewport) => {
     const pages = [
       "/",
       "/browse?q=music",
+      "/search",
+      "/search?q=music",
       "/signin",
       "/signup",
       "/plans",

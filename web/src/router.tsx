@@ -13,6 +13,7 @@ import type { AuditFilter } from "@/features/admin/audit";
 import { type JobFilter, QUEUES, STATES } from "@/features/admin/jobs";
 import { type FileKind, type FileSort, KINDS, SORTS } from "@/features/files/api";
 import { asFolder } from "@/features/files/paths";
+import { TABS, type Tab } from "@/features/search/tabs";
 import { Forbidden, NotFound, ServerError } from "@/routes/problems";
 import { Shell } from "@/shell/Shell";
 
@@ -56,6 +57,18 @@ const browse = createRoute({
   path: "/browse",
   validateSearch: filter,
   component: lazyRouteComponent(() => import("@/routes/Browse"), "Browse"),
+});
+/** What is looked for, and of which kind. */
+export const searchSearch = (search: Record<string, unknown>): { q?: string; of?: Tab } => {
+  const q = text(search.q)?.trim();
+  const of = TABS.find((one) => one === text(search.of));
+  return { ...(q ? { q } : {}), ...(of ? { of } : {}) };
+};
+const searchPage = createRoute({
+  getParentRoute: () => shell,
+  path: "/search",
+  validateSearch: searchSearch,
+  component: lazyRouteComponent(() => import("@/routes/SearchPage"), "SearchPage"),
 });
 /** `?stream=id`: the link to an unlisted stream. */
 const linkedStream = (search: Record<string, unknown>): { stream?: string } => {
@@ -364,6 +377,7 @@ const tree = root.addChildren([
   shell.addChildren([
     home,
     browse,
+    searchPage,
     channel,
     vod,
     clip,

@@ -33,6 +33,7 @@ mod presence;
 mod push;
 mod queues;
 mod rooms;
+mod search;
 mod sessions;
 mod shares;
 mod sign_ins;

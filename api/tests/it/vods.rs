@@ -75,7 +75,7 @@ async fn owners_and_staff_change_recordings_and_nobody_else_does() {
     site.get(&path).bearer(&owner.token).send().await.refused(404, "vod.not-found");
     patch(&owner.token, json!({"title": "Back"})).await.refused(404, "vod.not-found");
     assert_eq!(site.get("/api/v1/vods").send().await.expect(200).json["items"], json!([]));
-    let outbox = site.rows("SELECT payload FROM outbox").await;
+    let outbox = site.rows("SELECT payload FROM outbox WHERE kind = 'vod_deleted'").await;
     assert_eq!(outbox.len(), 1);
     assert_eq!(outbox[0]["payload"]["object_prefix"], format!("vod/{vod}/"));
 }

@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod upkeep;
 pub mod uploads;
 
+use domain::event::{Event, FILES_PER_EVENT};
 use domain::file::{FileKind, Folder, VersionState};
 use domain::{BlobId, FileId, Permission, Timestamp, UserId, VersionId, Visibility, VodId};
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use crate::Conn;
 use crate::access;
 use crate::error::{DbError, Result};
-use crate::imports;
+use crate::{imports, outbox};
 
 pub use lists::{Below, ByName, BySize, ByTime, Filter, by_name, by_size, by_time, folders};
 
@@ -197,6 +198,14 @@ pub async fn used(conn: &mut Conn, owner: UserId) -> Result<i64> {
     .await?)
 }
 
+/// Leaves it to be told that these are not what they were, or are not there any more.
+async fn tell_changed(conn: &mut Conn, owner_id: UserId, files: &[FileId]) -> Result<()> {
+    for some in files.chunks(FILES_PER_EVENT) {
+        outbox::push(conn, &Event::FilesChanged { owner_id, file_ids: some.to_vec() }).await?;
+    }
+    Ok(())
+}
+
 /// What is changed of a file; `None` leaves it.
 #[derive(Debug, Clone, Default)]
 pub struct Change<'a> {
@@ -239,7 +248,7 @@ pub async fn lock(conn: &mut Conn, owner: UserId, file: FileId) -> Result<()> {
     Ok(())
 }
 
-/// Renames, moves, tags, or changes whom it is for. A transaction that hears of a taken name is over.
+/// Renames, moves, tags, or changes whom it is for, and tells of all but a move. A transaction that hears of a taken name is over.
 pub async fn change(conn: &mut Conn, owner: UserId, file: FileId, change: &Change<'_>) -> Result<Changed> {
     let done = sqlx::query!(
         r#"
@@ -255,12 +264,19 @@ pub async fn change(conn: &mut Conn, owner: UserId, file: FileId, change: &Chang
         change.visibility.map(Visibility::as_str),
         change.tags,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await;
-    changed(done)
+    let done = changed(done)?;
+    // Where it lies is nothing it is looked for by.
+    let is_told = change.name.is_some() || change.tags.is_some() || change.visibility.is_some();
+    if done == Changed::Done && is_told {
+        tell_changed(conn, owner, &[file]).await?;
+    }
+    Ok(done)
 }
 
-/// Moves everything in a folder, however deep, to another. A transaction that hears of a taken name is over.
+/// Moves everything in a folder, however deep, to another. A transaction that hears of a taken name is over. Nobody is told: files are
+/// not looked for by where they lie.
 pub async fn move_folder(conn: &mut Conn, owner: UserId, from: &Folder, to: &Folder) -> Result<Changed> {
     let done = sqlx::query!(
         r#"
@@ -280,7 +296,7 @@ pub async fn move_folder(conn: &mut Conn, owner: UserId, from: &Folder, to: &Fol
     Ok(done)
 }
 
-/// Throws files away; they can be had back. Returns which.
+/// Throws files away, and tells so; they can be had back. Returns which.
 pub async fn trash(conn: &mut Conn, owner: UserId, files: &[FileId]) -> Result<Vec<FileId>> {
     let ids: Vec<Uuid> = files.iter().map(|file| file.as_uuid()).collect();
     let done = sqlx::query_scalar!(
@@ -292,10 +308,12 @@ pub async fn trash(conn: &mut Conn, owner: UserId, files: &[FileId]) -> Result<V
         owner.as_uuid(),
         &ids,
     );
-    Ok(done.fetch_all(conn).await?.into_iter().map(FileId::from_uuid).collect())
+    let gone: Vec<FileId> = done.fetch_all(&mut *conn).await?.into_iter().map(FileId::from_uuid).collect();
+    tell_changed(conn, owner, &gone).await?;
+    Ok(gone)
 }
 
-/// Throws everything in a folder away, however deep. Returns which files.
+/// Throws everything in a folder away, however deep, and tells so. Returns which files.
 pub async fn trash_folder(conn: &mut Conn, owner: UserId, folder: &Folder) -> Result<Vec<FileId>> {
     let done = sqlx::query_scalar!(
         r#"
@@ -306,10 +324,12 @@ pub async fn trash_folder(conn: &mut Conn, owner: UserId, folder: &Folder) -> Re
         owner.as_uuid(),
         folder.as_str(),
     );
-    Ok(done.fetch_all(conn).await?.into_iter().map(FileId::from_uuid).collect())
+    let gone: Vec<FileId> = done.fetch_all(&mut *conn).await?.into_iter().map(FileId::from_uuid).collect();
+    tell_changed(conn, owner, &gone).await?;
+    Ok(gone)
 }
 
-/// Takes a file out of the trash, to where it was. If its name was given away there, it gets another.
+/// Takes a file out of the trash, to where it was, and tells so. If its name was given away there, it gets another.
 pub async fn restore(conn: &mut Conn, owner: UserId, file: FileId) -> Result<Changed> {
     let done = sqlx::query!(
         r#"
@@ -324,9 +344,13 @@ pub async fn restore(conn: &mut Conn, owner: UserId, file: FileId) -> Result<Cha
         owner.as_uuid(),
         file.as_uuid(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await;
-    changed(done)
+    let done = changed(done)?;
+    if done == Changed::Done {
+        tell_changed(conn, owner, &[file]).await?;
+    }
+    Ok(done)
 }
 
 /// Deletes files for good: rows at once, objects soon. Only what lies in the trash; a recording that is being made of one is made no
@@ -345,6 +369,8 @@ pub async fn erase(conn: &mut Conn, owner: UserId, files: &[FileId]) -> Result<V
     }
     if !rows.is_empty() {
         upkeep::let_go(conn, owner).await?;
+        let gone: Vec<FileId> = rows.iter().map(|row| FileId::from_uuid(row.file_id)).collect();
+        tell_changed(conn, owner, &gone).await?;
     }
     Ok(rows.into_iter().map(|row| (FileId::from_uuid(row.file_id), row.name)).collect())
 }

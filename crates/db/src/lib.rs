@@ -42,6 +42,7 @@ pub mod queue;
 pub mod recordings;
 pub mod room_tells;
 pub mod rooms;
+pub mod search;
 pub mod sessions;
 pub mod shares;
 pub mod site;

@@ -1,10 +1,12 @@
 //! SQL for members: who they are and how they prove it.
 
+use domain::event::Event;
 use domain::user::{DisplayName, Email, Role, Username};
 use domain::{Timestamp, UserId};
 
 use crate::Conn;
 use crate::error::{DbError, Result};
+use crate::outbox;
 
 /// The unique key a taken username violates.
 pub const USERNAME_TAKEN: &str = "users_username_key";
@@ -66,7 +68,12 @@ fn role(text: &str) -> Result<Role> {
     Role::parse(text).ok_or(DbError::Corrupt { what: "role" })
 }
 
-/// Adds a member. A taken name or address is a constraint error: [`USERNAME_TAKEN`], [`EMAIL_TAKEN`].
+/// Leaves it to be told that what is seen of a member is not what it was.
+async fn tell_changed(conn: &mut Conn, id: UserId) -> Result<()> {
+    outbox::push(conn, &Event::ChannelChanged { user_id: id }).await
+}
+
+/// Adds a member, and tells so. A taken name or address is a constraint error: [`USERNAME_TAKEN`], [`EMAIL_TAKEN`].
 pub async fn insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<()> {
     sqlx::query!(
         r#"
@@ -80,9 +87,9 @@ pub async fn insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<()> {
         new.password_hash,
         new.role.as_str(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    tell_changed(conn, new.id).await
 }
 
 /// Finds whom a sign-in names: a username, or an e-mail address. Both are kept in lower case.
@@ -146,7 +153,7 @@ pub async fn current_role(conn: &mut Conn, id: UserId) -> Result<Option<Role>> {
     text.map(|text| role(&text)).transpose()
 }
 
-/// Changes what is given. False when there is no such member.
+/// Changes what is given, and tells so. False when there is no such member.
 pub async fn update_profile(
     conn: &mut Conn,
     id: UserId,
@@ -165,9 +172,13 @@ pub async fn update_profile(
         display_name.map(DisplayName::as_str),
         bio,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    tell_changed(conn, id).await?;
+    Ok(true)
 }
 
 /// Sets the picture and returns the key of the one it replaces, for the caller to delete.
@@ -307,17 +318,21 @@ pub async fn close(conn: &mut Conn, id: UserId) -> Result<Closed> {
         "#,
         id.as_uuid(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(if done.rows_affected() == 1 { Closed::Done } else { Closed::OnAir })
+    if done.rows_affected() == 0 {
+        return Ok(Closed::OnAir);
+    }
+    tell_changed(conn, id).await?;
+    Ok(Closed::Done)
 }
 
 /// Opens an account again that its member had closed.
 pub async fn reopen(conn: &mut Conn, id: UserId) -> Result<()> {
     sqlx::query!("UPDATE users SET closed_at = NULL, updated_at = now() WHERE user_id = $1", id.as_uuid())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    Ok(())
+    tell_changed(conn, id).await
 }
 
 /// Suspends or readmits. False when there is no such member.
@@ -327,9 +342,13 @@ pub async fn set_suspended(conn: &mut Conn, id: UserId, is_suspended: bool) -> R
         id.as_uuid(),
         is_suspended,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    tell_changed(conn, id).await?;
+    Ok(true)
 }
 
 /// Members in the order they joined, after the given one.

@@ -1,5 +1,6 @@
 //! SQL for recordings as viewers and owners see them. How one comes to be is in `recordings.rs`.
 
+use domain::event::Event;
 use domain::import::ImportState;
 use domain::stream::VodStatus;
 use domain::{Permission, StreamId, Timestamp, UserId, Visibility, VodId};
@@ -8,6 +9,7 @@ use crate::Conn;
 use crate::access;
 use crate::channels::SettingsChange;
 use crate::error::{DbError, Result};
+use crate::outbox;
 use crate::streams::contains;
 use crate::users::Person;
 
@@ -236,6 +238,40 @@ pub async fn recent(
     .collect()
 }
 
+/// Of these recordings those that lists show the viewer, in this order.
+pub async fn load(conn: &mut Conn, ids: &[VodId], viewer: Option<UserId>) -> Result<Vec<Vod>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    sqlx::query_as!(
+        Row,
+        r#"
+        SELECT v.visibility, v.vod_id, v.stream_id, v.channel_id, u.username, u.display_name, u.avatar_key, v.title, v.description,
+               v.category_slug, c.name AS "category_name?", v.tags, v.status, v.fail_reason, v.duration_ms,
+               v.byte_size, v.views, v.thumbnail_key, v.created_at, v.ready_at, v.stop_reason,
+               i.progress AS "progress?", i.state AS "import_state?", coalesce(i.owes_cleanup, false) AS "owes_cleanup!",
+               EXISTS (SELECT FROM vod_sheets p WHERE p.vod_id = v.vod_id) AS "has_storyboard!"
+          FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (vod_id, place)
+          JOIN vods v ON v.vod_id = wanted.vod_id
+          JOIN users u ON u.user_id = v.channel_id
+          LEFT JOIN streams s ON s.stream_id = v.stream_id
+          LEFT JOIN vod_imports i ON i.vod_id = v.vod_id
+          LEFT JOIN categories c ON c.slug = v.category_slug
+         WHERE v.deleted_at IS NULL
+           AND s.status IS DISTINCT FROM 'starting'
+           AND NOT u.is_suspended
+           AND (v.status NOT IN ('failed', 'processing') OR v.channel_id = $2)
+           AND is_listed_for(v.visibility, v.channel_id, $2)
+         ORDER BY wanted.place
+        "#,
+        &ids,
+        viewer.map(UserId::as_uuid),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Vod::try_from)
+    .collect()
+}
+
 /// Most viewed first, after (views, id).
 pub async fn most_viewed(
     conn: &mut Conn,
@@ -284,7 +320,7 @@ pub async fn most_viewed(
     .collect()
 }
 
-/// Changes what is given. An unknown category is a constraint error. False when it is not there.
+/// Changes what is given, and tells so. An unknown category is a constraint error. False when it is not there.
 pub async fn update(conn: &mut Conn, id: VodId, change: &SettingsChange) -> Result<bool> {
     let done = sqlx::query!(
         r#"
@@ -305,9 +341,13 @@ pub async fn update(conn: &mut Conn, id: VodId, change: &SettingsChange) -> Resu
         change.tags.as_deref(),
         change.visibility.map(Visibility::as_str),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    outbox::push(conn, &Event::VodChanged { vod_id: id }).await?;
+    Ok(true)
 }
 
 /// Hides a recording for good and returns where its objects are. `None` when it was gone already.

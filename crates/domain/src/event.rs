@@ -116,7 +116,17 @@ pub enum Event {
     SignInStolen { user_id: UserId, session_id: SessionId },
     /// An endpoint was switched off because of what came of a delivery.
     WebhookDisabled { channel_id: UserId, webhook_id: WebhookId, delivery_id: DeliveryId },
+    /// What a member shows of themselves, or whether anybody sees it, is not what it was: joined, renamed, suspended, readmitted, closed,
+    /// opened again.
+    ChannelChanged { user_id: UserId },
+    /// What a recording is called, or whom it is for, was changed.
+    VodChanged { vod_id: VodId },
+    /// Files were renamed, tagged, thrown away, had back or deleted, or are for others: at most [`FILES_PER_EVENT`] of them.
+    FilesChanged { owner_id: UserId, file_ids: Vec<FileId> },
 }
+
+/// Most files one event names; what is done to more is told in several.
+pub const FILES_PER_EVENT: usize = 500;
 
 impl Event {
     /// What a channel's own servers are told because of it, and of which channel.
@@ -168,6 +178,9 @@ impl Event {
             Self::SignedInAnew { .. } => "signed_in_anew",
             Self::SignInStolen { .. } => "sign_in_stolen",
             Self::WebhookDisabled { .. } => "webhook_disabled",
+            Self::ChannelChanged { .. } => "channel_changed",
+            Self::VodChanged { .. } => "vod_changed",
+            Self::FilesChanged { .. } => "files_changed",
         }
     }
 }

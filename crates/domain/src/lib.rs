@@ -22,6 +22,7 @@ pub mod people;
 pub mod permission;
 pub mod quiet;
 pub mod rooms;
+pub mod search;
 pub mod share;
 pub mod stream;
 pub mod user;

@@ -28,7 +28,6 @@ pub fn words(text: &str) -> Vec<String> {
             length = 0;
             continue;
         }
-        // Written without spaces between words: each sign is one.
         if stands_alone(c) {
             keep(&mut word, &mut found);
             length = 0;
@@ -55,6 +54,7 @@ const fn plain(c: char) -> char {
     }
 }
 
+/// Written without spaces between words: each sign is one.
 const fn stands_alone(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2fa1f}')
 }

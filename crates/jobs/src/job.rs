@@ -14,7 +14,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Deps, files, hooks, mail, notify, push, storage, webhooks};
+use crate::{Deps, files, hooks, mail, notify, push, search, storage, webhooks};
 
 /// One unit of work. Stored: add variants and optional fields, never rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub enum Job {
     NotifySignIn { user_id: UserId, session_id: SessionId, kind: NotificationType, from: String },
     /// Removes a deleted recording's objects from the bucket.
     DeleteVodObjects { vod_id: VodId, object_prefix: String },
+    /// Has a channel's recordings found by its new name. Run twice, they are found by it all the same.
+    IndexVods { channel_id: UserId },
 }
 
 impl Job {
@@ -113,6 +115,7 @@ impl Job {
             Self::NotifyShare { .. } => "notify_share",
             Self::NotifySignIn { .. } => "notify_sign_in",
             Self::DeleteVodObjects { .. } => "delete_vod_objects",
+            Self::IndexVods { .. } => "index_vods",
         }
     }
 
@@ -213,6 +216,7 @@ impl Job {
             Self::NotifySignIn { user_id, session_id, kind, from } => {
                 notify::sign_in(deps, kind, user_id, session_id, &from).await
             }
+            Self::IndexVods { channel_id } => search::index_vods(deps, channel_id).await,
             Self::DeleteVodObjects { vod_id, object_prefix } => {
                 // The prefix comes from our own row; still, never delete more than one recording's folder.
                 anyhow::ensure!(

@@ -18,6 +18,7 @@ mod queue;
 mod reach;
 mod relay;
 pub mod scan;
+pub mod search;
 pub mod storage;
 mod strays;
 mod views;

@@ -12,15 +12,16 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::job::Job;
-use crate::{Deps, queue, webhooks};
+use crate::{Deps, queue, search, webhooks};
 use kit::Stop;
 
 /// Who hears of each event, as they are called in `processed_events`: what becomes jobs (notifications, mail, hooks, files), members'
-/// webhooks, and browsers that are open.
-pub const CONSUMERS: [&str; 3] = [JOBS, WEBHOOKS, BROWSERS];
+/// webhooks, browsers that are open, and the search's documents.
+pub const CONSUMERS: [&str; 4] = [JOBS, WEBHOOKS, BROWSERS, SEARCH];
 const JOBS: &str = "jobs";
 const WEBHOOKS: &str = "webhooks";
 const BROWSERS: &str = "browsers";
+const SEARCH: &str = "search";
 /// Events moved in one transaction.
 const BATCH: i64 = 100;
 /// How long a lost announcement can delay an event.
@@ -93,7 +94,7 @@ async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     if waiting.is_empty() {
         return Ok(0);
     }
-    let mut pushes = Vec::new();
+    let (mut pushes, mut changes) = (Vec::new(), search::Changes::default());
     let events: Vec<_> = waiting.iter().map(|item| item.event_id).collect();
     let done = db::consumers::done(&mut tx, &events).await?;
     let owes = |consumer: &str, item: &Waiting| !done.contains(&(consumer.to_owned(), item.event_id));
@@ -109,7 +110,11 @@ async fn pass(deps: &Deps) -> anyhow::Result<usize> {
         if owes(JOBS, item) {
             jobs.extend(jobs_of(deps, &item.event));
         }
+        if owes(SEARCH, item) {
+            changes.note(&item.event);
+        }
     }
+    jobs.extend(changes.index(&mut tx).await?);
     queue::push(&mut tx, jobs).await?;
     let moved: Vec<_> = waiting.iter().map(|item| item.event_id).collect();
     db::consumers::note(&mut tx, &CONSUMERS, &moved).await?;
@@ -205,7 +210,10 @@ fn push_of(event: &Event, visibility: Visibility) -> Option<Push> {
         | Event::ShareAccessed { .. }
         | Event::SignedInAnew { .. }
         | Event::SignInStolen { .. }
-        | Event::WebhookDisabled { .. } => None,
+        | Event::WebhookDisabled { .. }
+        | Event::ChannelChanged { .. }
+        | Event::VodChanged { .. }
+        | Event::FilesChanged { .. } => None,
     }
 }
 
@@ -280,6 +288,9 @@ fn jobs_of(deps: &Deps, event: &Event) -> Vec<Job> {
         | Event::StreamResumed { .. }
         | Event::StreamOffline { .. }
         | Event::StreamUpdated { .. }
-        | Event::ChatModerated { .. } => Vec::new(),
+        | Event::ChatModerated { .. }
+        | Event::ChannelChanged { .. }
+        | Event::VodChanged { .. }
+        | Event::FilesChanged { .. } => Vec::new(),
     }
 }

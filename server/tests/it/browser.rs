@@ -131,6 +131,16 @@ async fn a_code_is_asked_after_the_password() {
     stack.stop().await;
 }
 
+/// By keyboard to a channel, everything that fits, what was looked for before, private things, a phone, no line: judged by axe.
+#[tokio::test]
+async fn whoever_searches_finds_what_is_for_them() {
+    let stack = Plan::quick(EXE).await.set("transcoder.ladder", "none").start().await;
+    let measured = script(&stack, "search").await;
+    println!("measured: {measured}");
+    assert!(measured["indexed_ms"].as_u64().unwrap() < 5_000, "a recording is found soon after it has begun");
+    stack.stop().await;
+}
+
 /// A token made, shown once, listened with, ended; by a member, and by the program that has it.
 #[tokio::test]
 async fn a_program_has_a_token_of_its_own() {

@@ -2580,6 +2580,23 @@ export interface paths {
         patch: operations["update_room_member"];
         trace?: never;
     };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks for channels, recordings and the caller's own files. */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/share-links": {
         parameters: {
             query?: never;
@@ -3800,6 +3817,17 @@ export interface components {
             sources: components["schemas"]["AnalyticsSources"];
             /** @description The latest 200 streams of the range. */
             streams: components["schemas"]["AnalyticsStream"][];
+        };
+        /** @description A channel that was found. */
+        ChannelHit: {
+            avatar_url?: string | null;
+            bio: string;
+            display_name: string;
+            /** Format: int64 */
+            followers_count: number;
+            /** @description It airs something the caller's lists show. */
+            is_live: boolean;
+            username: string;
         };
         /** @description A channel's name and face. */
         ChannelRef: {
@@ -5335,6 +5363,20 @@ export interface components {
             items: components["schemas"]["SanctionEntry"][];
             next_cursor?: string | null;
         };
+        /** @enum {string} */
+        SearchKind: "channel" | "vod" | "file";
+        /** @description What was found, the best first. */
+        SearchResults: {
+            channels: components["schemas"]["ChannelHit"][];
+            /** @description Of the caller's own files. Nothing for visitors, and for tokens of programs, which list files by `GET /api/v1/files?q=`. */
+            files: components["schemas"]["File"][];
+            /** @description Kinds of which there is more than is shown. A list of it is had by asking with that `kind`. */
+            more: components["schemas"]["SearchKind"][];
+            /** @description Of the `kind` that was asked for. */
+            next_cursor?: string | null;
+            /** @description What lists show the caller. */
+            vods: components["schemas"]["Vod"][];
+        };
         /** @description What the first step answers to whoever has turned it on. */
         SecondStep: {
             /**
@@ -5675,6 +5717,11 @@ export interface components {
             recordings: number;
             /** Format: int64 */
             suspended: number;
+            /**
+             * Format: int64
+             * @description Payments whose proof waits to be decided on.
+             */
+            waiting_payments: number;
         };
         /** @description The member's place in the channel now. */
         StandingEntry: {
@@ -12311,6 +12358,44 @@ export interface operations {
                 content?: never;
             };
             /** @description What went wrong */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search: {
+        parameters: {
+            query: {
+                /** @description 1 to 100 characters. All words must be there, without regard to case and marks; the last one may be the beginning of a word. */
+                q: string;
+                /** @description Only these: `channel`, `vod` or `file`. Without it the best of each. */
+                kind?: "channel" | "vod" | "file";
+                /** @description Most items of each kind in the answer: 1 to 100; unless said 24 of one kind, or 5 of each. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Only with a `kind`. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
+                };
+            };
+            /** @description What went wrong; `search.throttled` when there were too many questions */
             "4XX": {
                 headers: {
                     [name: string]: unknown;

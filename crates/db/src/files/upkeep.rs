@@ -1,11 +1,13 @@
 //! SQL for what is owed to what is gone: objects to delete, uploads nobody goes on with, the end of the trash.
 
+use std::collections::BTreeMap;
+
 use domain::{BlobId, FileId, UserId, VersionId};
 use uuid::Uuid;
 
 use crate::Conn;
 use crate::error::Result;
-use crate::files::uploads;
+use crate::files::{tell_changed, uploads};
 
 /// A blob goes: it counts no more, its objects go soon.
 pub(super) async fn discard(conn: &mut Conn, blob: BlobId) -> Result<()> {
@@ -33,17 +35,21 @@ pub(super) async fn let_go(conn: &mut Conn, owner: UserId) -> Result<()> {
 
 /// A file that never was anything, and is to be nothing, goes without the trash.
 pub(super) async fn forget_empty(conn: &mut Conn, file: FileId) -> Result<()> {
-    sqlx::query!(
+    let owner = sqlx::query_scalar!(
         r#"
         DELETE FROM files f
          WHERE f.file_id = $1 AND f.version_id IS NULL
            AND NOT EXISTS (SELECT FROM file_versions v WHERE v.file_id = f.file_id AND v.state <> 'cancelled')
+        RETURNING f.owner_id
         "#,
         file.as_uuid(),
     )
-    .execute(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(())
+    match owner {
+        Some(owner) => tell_changed(conn, UserId::from_uuid(owner), &[file]).await,
+        None => Ok(()),
+    }
 }
 
 /// Versions that should be here or done by now, and whether they are still on their way here. Others pass those by until the
@@ -116,26 +122,26 @@ pub async fn rest(conn: &mut Conn, blob: BlobId) -> Result<()> {
 
 /// Deletes what lay in the trash for so many days, in bounded bites. Returns how many files went.
 pub async fn empty_trash(conn: &mut Conn, days: i32, limit: i64) -> Result<u64> {
-    let owners = sqlx::query_scalar!(
+    let old = sqlx::query!(
         r#"
-        WITH old AS (
-            DELETE FROM files
-             WHERE file_id IN (SELECT file_id FROM files WHERE trashed_at < now() - make_interval(days => $1) LIMIT $2)
-            RETURNING owner_id
-        )
-        SELECT owner_id AS "owner_id!" FROM old
+        DELETE FROM files
+         WHERE file_id IN (SELECT file_id FROM files WHERE trashed_at < now() - make_interval(days => $1) LIMIT $2)
+        RETURNING owner_id, file_id
         "#,
         days,
         limit,
     )
     .fetch_all(&mut *conn)
     .await?;
-    let gone = owners.len() as u64;
-    let mut each = owners;
-    each.sort_unstable();
-    each.dedup();
-    for owner in each {
-        let_go(conn, UserId::from_uuid(owner)).await?;
+    let gone = old.len() as u64;
+    let mut each: BTreeMap<Uuid, Vec<FileId>> = BTreeMap::new();
+    for row in old {
+        each.entry(row.owner_id).or_default().push(FileId::from_uuid(row.file_id));
+    }
+    for (owner, files) in each {
+        let owner = UserId::from_uuid(owner);
+        let_go(conn, owner).await?;
+        tell_changed(conn, owner, &files).await?;
     }
     Ok(gone)
 }

@@ -30,7 +30,7 @@ async fn one_consumer_hears_events_again_and_nothing_is_done_twice() {
     let (_running, _stop) = site.run();
     site.until(NOTIFIED, 2, WAIT).await;
     site.until(OPEN_JOBS, 0, WAIT).await;
-    assert_eq!((site.number(DONE).await, site.number(JOBS).await), (6, 2));
+    assert_eq!((site.number(DONE).await, site.number(JOBS).await), (8, 2));
 
     // Browsers are told again, and nobody else does anything.
     let mut heard = live::fanout::subscribe(&site.deps.live).await.unwrap();
@@ -42,13 +42,13 @@ async fn one_consumer_hears_events_again_and_nothing_is_done_twice() {
         }
     }
     site.until(WAITING, 0, WAIT).await;
-    assert_eq!((site.number(DONE).await, site.number(JOBS).await), (6, 2));
+    assert_eq!((site.number(DONE).await, site.number(JOBS).await), (8, 2));
 
     // Jobs are made again, and find everybody told.
     assert_eq!(replay(&site, "jobs", None).await, 2);
     site.until(JOBS, 4, WAIT).await;
     site.until(OPEN_JOBS, 0, WAIT).await;
-    assert_eq!((site.number(NOTIFIED).await, site.number(DONE).await), (2, 6));
+    assert_eq!((site.number(NOTIFIED).await, site.number(DONE).await), (2, 8));
     let later = kit::clock::now() + Duration::from_secs(60);
     assert_eq!(replay(&site, "jobs", Some(later)).await, 0);
 }
@@ -70,7 +70,10 @@ async fn each_consumer_has_a_lag_of_its_own() {
     let mut conn = site.deps.pool.acquire().await.unwrap();
     let lags = db::consumers::lags(&mut conn, &jobs::CONSUMERS).await.unwrap();
     let of = |name: &str| lags.iter().find(|lag| lag.consumer == name).unwrap();
-    assert_eq!((of("jobs").waiting, of("webhooks").waiting, of("browsers").waiting), (2, 1, 2));
+    assert_eq!(
+        (of("jobs").waiting, of("webhooks").waiting, of("browsers").waiting, of("search").waiting),
+        (2, 1, 2, 2)
+    );
     assert!((90.0..120.0).contains(&of("webhooks").oldest_s), "{lags:?}");
     let waiting = db::consumers::list(&mut conn, true, 10).await.unwrap();
     assert_eq!(waiting.len(), 2);
@@ -88,7 +91,7 @@ async fn what_was_done_is_forgotten_with_its_event() {
     let stream = site.live_stream(alice).await;
     site.tell(&online(stream, alice, "alice")).await;
     let (_running, _stop) = site.run();
-    site.until(DONE, 3, WAIT).await;
+    site.until(DONE, 4, WAIT).await;
     site.execute("UPDATE outbox SET dispatched_at = now() - interval '8 days'").await;
     let mut conn = site.deps.pool.acquire().await.unwrap();
     assert_eq!(db::outbox::prune(&mut conn).await.unwrap(), 1);

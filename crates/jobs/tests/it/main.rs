@@ -15,6 +15,7 @@ mod payments;
 mod push;
 mod quiet;
 mod rooms;
+mod search;
 mod storage;
 mod views;
 mod webhooks;

@@ -1,13 +1,13 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Search as Glass, X } from "lucide-react";
-import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { create } from "zustand";
 import type { RoomMessage } from "@/api/types";
 import { useLang } from "@/i18n/useLang";
 import { cx } from "@/lib/cx";
 import { ago } from "@/lib/time";
+import { useSettled } from "@/lib/useSettled";
 import { ask, useLine } from "@/realtime/socket";
 import { ErrorState, Skeleton } from "@/ui/bits";
 import { inputClass } from "@/ui/field";
@@ -57,19 +57,10 @@ export function SearchField() {
   );
 }
 
-function useSettled(q: string): string {
-  const [settled, setSettled] = useState(q);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(q), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [q]);
-  return settled;
-}
-
 /** What was found in all of one's rooms, the latest first. */
 export function Found({ open }: { open: string | undefined }) {
   const { t } = useTranslation();
-  const q = useSettled(useSought((sought) => sought.q).trim());
+  const q = useSettled(useSought((sought) => sought.q).trim(), TYPED_MS);
   const isUp = useLine((line) => line.state === "up");
   const found = useInfiniteQuery({
     queryKey: ["room-search", q],
