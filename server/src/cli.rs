@@ -200,7 +200,8 @@ pub enum EventsCommand {
         #[arg(long, default_value_t = 100)]
         limit: i64,
     },
-    /// Has one consumer hear events again. What it did before is not done twice; the others hear nothing.
+    /// Has one consumer hear events again; the others hear nothing. Rows and notices are made once, whatever is heard again. But what leaves the
+    /// site does so again: of `jobs`, mail about passwords and the second step, and the operator's hooks.
     Replay {
         #[arg(long)]
         consumer: String,

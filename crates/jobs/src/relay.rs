@@ -86,8 +86,9 @@ async fn hear(listener: &mut Option<db::notify::OutboxListener>) -> bool {
     }
 }
 
-/// Moves one batch. What each consumer does and that it has done it commit together: each event has its effect with each exactly once,
-/// also when it is told again. Browsers are told after that, at most once.
+/// Moves one batch. What each consumer does and that it has done it commit together: each event has its effect with each exactly once.
+/// Browsers are told after that, at most once. Whom the operator has hear it again (`rillcast events replay`) does it again: notices know that
+/// they are there, mail about accounts and the operator's hooks do not.
 async fn pass(deps: &Deps) -> anyhow::Result<usize> {
     let mut tx = db::begin(&deps.pool).await?;
     let mut waiting = db::outbox::take(&mut tx, BATCH).await?;
